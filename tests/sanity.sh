@@ -12,12 +12,12 @@ git ls-files -z --cached --others --exclude-standard -- . ':!.collections' |
     tar --null -T - -cf - | tar -xf - -C "$copy"
 
 # ansible-test downloads a pip bootstrap script from a host that is neither PyPI nor a mirror of it.
-# Its virtualenvs already have pip, so a script that does nothing serves as well.
+# Python carries a pip of its own, which serves as well.
 cache=$HOME/.ansible/test/cache
 mkdir -p "$cache"
 for version in 20_3_4 21_3_1 23_1_2 24_2 25_2 25_3 26_0 26_1; do
     name=$cache/get_pip_$version.py
-    [ -e "$name" ] || echo 'print("pip is in the virtualenv already")' >"$name"
+    [ -e "$name" ] || echo 'import ensurepip; ensurepip.bootstrap()' >"$name"
 done
 
 cd "$copy"

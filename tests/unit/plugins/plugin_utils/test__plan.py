@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import pytest
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils import _plan
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan import Running
+
+DEFAULT = [{"gunicorn": "21.2.0"}, {"gunicorn": "23.0.0", "python": "3.11"}]
+INCIDENT = Running("20.0.1", "3.6.15", "")
+
+
+def plan(stages=DEFAULT, to="", allow_downgrade=False, running=INCIDENT):
+    return _plan.plan_host(stages, to, allow_downgrade, running)
+
+
+def actions(result):
+    return [step["action"] for step in result["steps"]]
+
+
+def test_the_incident_takes_both_stages():
+    result = plan()
+    assert result["problems"] == []
+    assert [(s["from_gunicorn"], s["gunicorn"], s["python"]) for s in result["steps"]] == [
+        ("20.0.1", "21.2.0", "3.6"),
+        ("21.2.0", "23.0.0", "3.11"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("running", "expected"),
+    [
+        (Running("20.0.1", "3.6.15", ""), ["upgrade", "upgrade"]),
+        (Running("21.2.0", "3.6.15", "x"), ["skip", "upgrade"]),
+        (Running("22.0.0", "3.8.1", "x"), ["skip", "upgrade"]),
+        (Running("23.0.0", "3.9.18", "x"), ["skip", "upgrade"]),
+        (Running("23.0.0", "3.11.7", "x"), ["skip", "skip"]),
+        (Running("23.0.0", "3.12.1", "x"), ["skip", "skip"]),
+        (Running("25.1.0", "3.12.1", "x"), ["skip", "skip"]),
+    ],
+)
+def test_a_host_at_or_past_a_stage_skips_it(running, expected):
+    assert actions(plan(running=running)) == expected
+
+
+def test_a_skip_says_why():
+    assert (
+        "runs gunicorn 25.1.0" in plan(running=Running("25.1.0", "3.12", "x"))["steps"][0]["reason"]
+    )
+
+
+def test_going_down_is_refused_unless_allowed():
+    down = [{"gunicorn": "23.0.0", "python": "3.11"}, {"gunicorn": "21.2.0"}]
+    (problem,) = plan(down)["problems"]
+    assert "rollout_stages[1]" in problem
+    assert "rollout_allow_downgrade" in problem
+    assert actions(plan(down, allow_downgrade=True)) == ["upgrade", "upgrade"]
+
+
+def test_python_going_down_is_refused():
+    down = [{"gunicorn": "21.2.0", "python": "3.11"}, {"gunicorn": "23.0.0", "python": "3.9"}]
+    (problem,) = plan(down)["problems"]
+    assert "from Python 3.11 to 3.9" in problem
+
+
+def test_a_python_that_gunicorn_does_not_support_is_refused():
+    (problem,) = plan([{"gunicorn": "23.0.0"}])["problems"]
+    assert "needs Python 3.7 or newer" in problem
+    assert "3.6" in problem
+
+
+def test_an_impossible_stage_that_the_host_is_past_is_no_problem():
+    assert plan([{"gunicorn": "23.0.0"}], running=Running("23.0.0", "3.9.1", "x"))["problems"] == []
+
+
+@pytest.mark.parametrize(
+    ("stage", "words"),
+    [
+        ({"gunicorn": "23.0.0", "pyhton": "3.11"}, ["'pyhton'", "gunicorn, python, requirements"]),
+        ({"gunicorn": ">=23"}, ["'>=23'", "exact version"]),
+        ({"gunicorn": 23.0}, ["23.0", "exact version"]),
+        ({}, ["None", "exact version"]),
+        ({"gunicorn": "23.0.0", "python": 3.1}, ["3.1", "in quotes"]),
+        ({"gunicorn": "23.0.0", "python": "python3"}, ["'python3'", "absolute path"]),
+        ({"gunicorn": "23.0.0", "requirements": ["a"]}, ["requirements", "path"]),
+        ("23.0.0", ["'23.0.0'", "dictionary"]),
+    ],
+)
+def test_a_bad_stage_is_named_with_what_is_allowed(stage, words):
+    result = plan([stage])
+    assert result["steps"] == []
+    assert result["problems"]
+    assert "rollout_stages[0]" in result["problems"][0]
+    for word in words:
+        assert word in result["problems"][0]
+
+
+def test_all_bad_stages_are_reported_at_once():
+    assert len(plan([{"gunicorn": "x"}, {"gunicorn": "y"}])["problems"]) == 2
+
+
+@pytest.mark.parametrize("raw", [None, [], "23.0.0", {}, [{"gunicorn": "23.0.0"}] * 9])
+def test_the_list_itself_is_checked(raw):
+    (problem,) = plan(raw)["problems"]
+    assert problem.startswith("rollout_stages")
+
+
+def test_rollout_to_ends_the_run_early():
+    assert [s["gunicorn"] for s in plan(to="21.2.0")["stages"]] == ["21.2.0"]
+
+
+def test_an_unknown_rollout_to_names_the_stages():
+    (problem,) = plan(to="22.0.0")["problems"]
+    assert "21.2.0, 23.0.0" in problem
+
+
+def test_a_path_says_its_python():
+    stages = [{"gunicorn": "23.0.0", "python": "/opt/py/bin/python3.11"}]
+    assert plan(stages, running=Running("23.0.0", "3.11.4", "x"))["steps"][0]["action"] == "skip"
+    assert plan(stages)["steps"][0]["python"] == "/opt/py/bin/python3.11"
+
+
+def test_a_host_that_could_not_be_asked_has_no_steps():
+    assert plan(running=None)["steps"] == []
+
+
+def test_the_text_tells_the_hazard_once_and_its_cure():
+    text = "\n".join(_plan.plan_text({"web1": plan(), "web2": plan()}))
+    assert "Stage 1 of 2: gunicorn 21.2.0 on the Python in place" in text
+    assert "web2: gunicorn 21.2.0 on Python 3.6 -> gunicorn 23.0.0 on Python 3.11" in text
+    assert text.count("hazard reentrant:") == 1
+    assert "24.1" in text
+    assert text.index("hazard reentrant") < text.index("Stage 2 of 2")
+    assert text.index("hazard arbiter-death") > text.index("Stage 2 of 2")
+
+
+def test_the_text_names_hosts_that_have_nothing_to_do():
+    text = "\n".join(_plan.plan_text({"web1": plan(running=Running("23.0.0", "3.11.7", "x"))}))
+    assert "web1: nothing to do, runs gunicorn 23.0.0 on Python 3.11 already" in text
+    assert "hazard" not in text

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+ROLE = Path(__file__).parents[3] / "roles" / "settings"
+REQUIRED = {"app_home", "app_program", "app_health_url"}
+
+
+def load(path):
+    return yaml.safe_load((ROLE / path).read_text())
+
+
+def test_each_input_has_the_same_default_in_both_places():
+    options = load("meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    declared = {name: option["default"] for name, option in options.items() if "default" in option}
+    assert declared == load("defaults/main.yml")
+
+
+def test_only_what_nobody_can_guess_is_required():
+    options = load("meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    assert {name for name, option in options.items() if option.get("required")} == REQUIRED
+
+
+def test_each_input_is_explained():
+    options = load("meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    assert all(option.get("description") and option.get("type") for option in options.values())
+
+
+def test_secrets_are_not_logged():
+    options = load("meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    hidden = {name for name, option in options.items() if option.get("no_log")}
+    assert hidden == {
+        "service_supervisor_password",
+        "release_index_url",
+        "release_extra_index_urls",
+    }

@@ -1,0 +1,177 @@
+#!/usr/bin/env python3
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Make the images of the test fleet, if they are not there, and say in JSON how to run them.
+
+    molecule/image/build.py [modern|legacy]
+
+FLEET_ENGINE   podman (default) or docker
+FLEET_PYTHONS  directories (as in PATH) that each hold a whole Python installation; the oldest 3.6
+               to 3.10 in them is what the fleet runs before the upgrade. Default: looked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from packaging.requirements import Requirement
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+sys.path.insert(0, str(ROOT))
+
+from demo import gunicorn_20_0_1, pythons  # noqa: E402
+from demo.errors import DemoError  # noqa: E402
+
+APP = ROOT / "demo" / "app"
+WHEELS = ROOT / ".cache" / "molecule" / "wheels"
+REPOSITORY = "localhost/fleetops-gunicorn"
+NEW_PYTHON = "3.11.2"  # Debian 12's own
+
+
+class Python(NamedTuple):
+    executable: Path
+    version: tuple[int, ...]
+
+    @property
+    def tree(self) -> Path:
+        return self.executable.parent.parent
+
+    @property
+    def full(self) -> str:
+        return ".".join(map(str, self.version))
+
+
+def run(*argv: str | Path, cwd: Path | None = None) -> None:
+    """Run a command, or end with everything that it said."""
+    done = subprocess.run(list(map(str, argv)), cwd=cwd, text=True, capture_output=True)
+    if done.returncode:
+        said = f"{done.stdout}{done.stderr}"
+        sys.exit(f"{' '.join(map(str, argv))}\nended with {done.returncode}:\n{said}")
+
+
+def old_python() -> Python:
+    """The oldest Python that can be found and be mounted into a container as a whole."""
+    trees = [Path(tree, "bin") for tree in os.environ.get("FLEET_PYTHONS", "").split(":") if tree]
+    looked_in = trees or list(pythons.places(os.environ))
+    usable = [
+        Python(Path(executable).resolve(), python.version)
+        for executable in pythons.executables(looked_in)
+        # A container has a /usr of its own.
+        if not executable.startswith("/usr/bin/")
+        and (python := pythons.probe(executable))
+        and pythons.OLDEST <= python.version < pythons.MODERN
+    ]
+    if not usable:
+        sys.exit(
+            "No Python 3.6 to 3.10 found for the fleet to start on. Looked in: "
+            f"{', '.join(map(str, looked_in))}. Install one (pyenv install 3.6.15, "
+            "uv python install 3.8) or name its directory in FLEET_PYTHONS."
+        )
+    return min(usable, key=lambda python: python.version)
+
+
+def requirements(version: str) -> Iterator[str]:
+    """The pins of the fleet's files that hold on this Python."""
+    environment = {
+        "python_version": ".".join(version.split(".")[:2]),
+        "python_full_version": version,
+    }
+    for source in (APP / "requirements.txt", HERE / "wheels.txt"):
+        for line in source.read_text().splitlines():
+            text = line.partition("#")[0].strip()
+            if text:
+                wanted = Requirement(text)
+                if wanted.marker is None or wanted.marker.evaluate(environment):
+                    yield f"{wanted.name}{wanted.specifier}"
+
+
+def wheelhouse(*versions: str) -> Path:
+    """A directory of wheels for these Pythons: the hosts of the fleet see no package index."""
+    pins = {version: list(requirements(version)) for version in versions}
+    ready = WHEELS / hashlib.sha256(repr(pins).encode()).hexdigest()[:12]
+    if ready.is_dir():
+        return ready
+    WHEELS.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=WHEELS, prefix=".") as scratch:
+        half = Path(scratch, "wheels")
+        gunicorn_20_0_1.build(half, os.environ)
+        for version, wanted in pins.items():
+            # One version of a project per call of pip, so those of gunicorn come one by one.
+            servers = {pin for pin in wanted if pin.startswith("gunicorn==")}
+            calls = [[pin] for pin in sorted(servers - {f"gunicorn=={gunicorn_20_0_1.WANTED}"})]
+            for call in [*calls, [pin for pin in wanted if pin not in servers]]:
+                download(half, version, call)
+        half.rename(ready)
+    return ready
+
+
+def download(directory: Path, version: str, pins: list[str]) -> None:
+    machine = os.uname().machine
+    run(
+        *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", directory),
+        *("--only-binary=:all:", "--python-version", version),
+        *(f"--platform=manylinux2014_{machine}", f"--platform=manylinux1_{machine}"),
+        *pins,
+    )
+
+
+def bake(engine: str, kind: str, role: str, mounts: list[str], python: Python) -> str:
+    """The image of a host in production: the operating system's with bake.sh run in it."""
+    sources = [HERE / "Containerfile", HERE / "init", HERE / "bake.sh", *HERE.glob("files/*")]
+    digest = hashlib.sha256(repr((kind, role, mounts)).encode())
+    for source in sorted([*sources, *APP.glob("*.*")]):
+        digest.update(source.name.encode() + b"\0" + source.read_bytes())
+    image = f"{REPOSITORY}:{kind}-{role}-{digest.hexdigest()[:12]}"
+    if subprocess.run([engine, "image", "inspect", image], capture_output=True).returncode == 0:
+        return image
+    system = f"{REPOSITORY}:{kind}"
+    run(
+        *(engine, "build", "--quiet", "--network=host"),
+        *(f"--target={kind}", f"--tag={system}", "."),
+        cwd=HERE,
+    )
+    oven = f"fleetops-bake-{os.getpid()}"
+    try:
+        run(
+            *(engine, "run", "--name", oven, "--network=none", *mounts),
+            *("-v", f"{HERE}:/fleet:ro", "-v", f"{APP}:/fleet-app:ro"),
+            *(system, "sh", "/fleet/bake.sh", role, python.executable),
+        )
+        run(engine, "commit", "--change", 'CMD ["/usr/sbin/fleet-init"]', oven, image)
+    finally:
+        subprocess.run([engine, "rm", "-f", oven], capture_output=True)
+    return image
+
+
+def main() -> None:
+    kind = sys.argv[1] if len(sys.argv) > 1 else "modern"
+    engine = os.environ.get("FLEET_ENGINE", "podman")
+    if shutil.which(engine) is None:
+        sys.exit(
+            f"{engine} is not installed. Run tests/setup_containers.sh as root, "
+            "or set FLEET_ENGINE=docker."
+        )
+    python = old_python()
+    try:
+        wheels = wheelhouse(python.full, *([] if kind == "legacy" else [NEW_PYTHON]))
+    except DemoError as error:
+        sys.exit(str(error))
+    mounts = ["-v", f"{python.tree}:{python.tree}:ro", "-v", f"{wheels}:/srv/wheelhouse:ro"]
+    images = {role: bake(engine, kind, role, mounts, python) for role in ("lb", "web")}
+    print(json.dumps({"images": images, "mounts": mounts, "old_python": python.full}))
+
+
+if __name__ == "__main__":
+    main()

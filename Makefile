@@ -1,0 +1,76 @@
+# The front door. `make` alone lists the verbs.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+# The first interpreter that is new enough; `make PYTHON=/path/to/python3` chooses another.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$p && break; done)
+export PATH := $(BIN):$(PATH)
+
+.PHONY: help
+help: ## List the verbs
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | \
+		while IFS=$$'\t' read -r verb text; do printf '  make %-16s %s\n' "$$verb" "$$text"; done
+
+# --- the tools ---------------------------------------------------------------------------------
+
+$(VENV)/bin/python:
+	@test -n '$(PYTHON)' || { echo 'make: no Python 3.11 or newer found; install one or say make PYTHON=/path/to/python3' >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo 'make: $(PYTHON) cannot make a virtualenv; on Debian: apt-get install python3-venv' >&2; exit 1; }
+
+$(VENV)/.demo: requirements.txt | $(VENV)/bin/python
+	@echo 'Installing what the demo needs into $(VENV) ...'
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.demo
+	@echo 'Installing what the tests need into $(VENV) ...'
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+.PHONY: venv venv-dev
+venv: $(VENV)/.demo
+venv-dev: $(VENV)/.dev
+
+-include demo/demo.mk
+-include molecule/molecule.mk
+
+# --- the tests ---------------------------------------------------------------------------------
+
+.PHONY: test lint unit unit-pythons integration sanity installed
+test: ## Everything: lint, unit, integration on real parts, the installed collection, molecule
+	@tests/run.sh
+
+lint: venv-dev ## ruff, mypy, yamllint, ansible-lint, changelog
+	ruff check .
+	ruff format --check .
+	mypy
+	yamllint .
+	ansible-lint --offline --strict
+	antsibull-changelog lint
+
+unit: venv-dev ## Decisions, without a network or a process
+	python -m pytest tests/unit
+
+unit-pythons: venv-dev ## What runs on managed hosts, on every Python found from 3.6 on
+	tests/unit_on_each_python.sh
+
+integration: venv-dev ## Real HAProxy, supervisord, gunicorn and Pythons on loopback
+	python -m pytest tests/integration
+
+sanity: venv-dev ## ansible-test sanity, on a copy
+	tests/sanity.sh
+
+installed: venv-dev ## Build the collection, install the tarball, and run its playbooks from there
+	tests/installed.sh
+
+.PHONY: build clean
+build: venv-dev ## Build the collection's tarball into dist/
+	ansible-galaxy collection build --force --output-path dist
+
+clean: ## Remove what the verbs made (a running demo fleet is ended first)
+	@if [ -e .demo ]; then $(MAKE) --no-print-directory demo-down; fi
+	rm -rf $(VENV) .venv-core* .cache .demo dist .pytest_cache .hypothesis

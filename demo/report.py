@@ -1,0 +1,136 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The end screen of ``make demo`` and its verdict: pure, from what was measured."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from demo.rotation import Change, Outage
+
+NAMES = {"new": "new connections", "keepalive": "kept connections", "slow": "slow, 2 to 3 s"}
+
+
+class Restart(NamedTuple):
+    """A bare ``supervisorctl restart`` of a server that nobody uses, in seconds."""
+
+    server: str
+    gone: float
+    until_200: float
+    startsecs: int
+
+
+class Measured(NamedTuple):
+    """Everything one ``make demo`` saw."""
+
+    drain: bool
+    exit_code: int
+    seconds: float
+    stages: Sequence[Mapping[str, str]]
+    changes: Mapping[str, Sequence[Change]]
+    outages: Mapping[str, Sequence[Outage]]
+    traffic: Mapping[str, Any]
+    restart: Restart | None
+    remark: str
+    logs: Sequence[str]
+
+
+def arrived(changes: Sequence[Change], stages: Sequence[Mapping[str, str]]) -> bool:
+    """Whether a server ended on the last stage."""
+    if not changes:
+        return False
+    now, wanted = changes[-1], stages[-1]
+    python = wanted.get("python", "")
+    return now.gunicorn == wanted["gunicorn"] and (
+        not python or now.python == python or now.python.startswith(python + ".")
+    )
+
+
+def verdict(seen: Measured) -> tuple[bool, str]:
+    """Whether the demo showed what it is there to show, in one line."""
+    sent, failed = seen.traffic["sent"], seen.traffic["failed"]
+    behind = [name for name, changes in seen.changes.items() if not arrived(changes, seen.stages)]
+    silent = [NAMES[kind] for kind, counts in seen.traffic["kinds"].items() if not counts["sent"]]
+    if seen.exit_code:
+        return False, f"FAILED: upgrade.yml ended with {seen.exit_code} ({failed} of {sent} lost)."
+    if behind:
+        return False, f"FAILED: upgrade.yml ended well, but not on its last stage: {wide(behind)}."
+    if silent:
+        return False, f"FAILED: nothing was sent on {wide(silent)}, so this run proves nothing."
+    if seen.drain:
+        if failed:
+            return False, f"FAILED: upgraded, but {failed} of {sent} requests were lost."
+        return True, f"Upgraded under traffic: {sent} requests sent, none lost."
+    if failed:
+        return True, f"Negative control: without draining, lost {failed} of {sent} requests."
+    return False, (
+        f"FAILED: the negative control lost none of {sent} requests. It should lose some: "
+        "this traffic cannot tell a good rollout from a bad one."
+    )
+
+
+def wide(words: Sequence[str]) -> str:
+    return ", ".join(words)
+
+
+def screen(seen: Measured) -> list[str]:
+    """The one screen that a run ends with."""
+    lines = ["", verdict(seen)[1], ""]
+    for name, changes in seen.changes.items():
+        way = " -> ".join(f"{c.gunicorn} on {c.python}" for c in changes) or "never answered"
+        lines.append(f"  {name}    {way}")
+    stages = [f"{s['gunicorn']} on {s.get('python', 'the same Python')}" for s in seen.stages]
+    lines.append(f"  stages  {', then '.join(stages)}; the run took {seen.seconds:.0f} s")
+    if seen.remark:
+        lines.append(f"  note    {seen.remark}")
+    lines += ["", *requests(seen.traffic), "", *rotation(seen), ""]
+    lines += ["  logs    " + seen.logs[0], *("          " + path for path in seen.logs[1:]), ""]
+    return lines
+
+
+def requests(traffic: Mapping[str, Any]) -> list[str]:
+    lines = ["  requests                sent  failed"]
+    for kind, counts in traffic["kinds"].items():
+        lines.append(f"    {NAMES[kind]:<18}{counts['sent']:>8}{counts['failed']:>8}")
+    lines.append(f"    {'all':<18}{traffic['sent']:>8}{traffic['failed']:>8}")
+    if traffic["errors"]:
+        how = ", ".join(f"{count} x {reason}" for reason, count in traffic["errors"].items())
+        lines.append(f"    lost as: {how}")
+    if traffic["skipped"]:
+        lines.append(f"    not sent, all threads being busy: {traffic['skipped']}")
+    return lines
+
+
+def rotation(seen: Measured) -> list[str]:
+    if not any(seen.outages.values()):
+        lines = ["  No server was taken out of rotation."]
+    else:
+        lines = ["  out of rotation, s    draining  switching  checked    total"]
+    for name, outages in seen.outages.items():
+        for outage in outages:
+            now = reached(seen.changes[name], outage)
+            still = "" if outage.over else "  still out"
+            lines.append(
+                f"    {name} {now:<12}{outage.draining:>10.2f}{outage.switching:>11.2f}"
+                f"{outage.checked:>9.2f}{outage.total:>9.2f}{still}"
+            )
+    if seen.restart is not None:
+        bare = seen.restart
+        lines.append(
+            f"    against it, a bare `supervisorctl restart` of {bare.server} without traffic: "
+            f"gone for {bare.gone:.2f} s,"
+        )
+        lines.append(
+            f"    {bare.until_200:.2f} s until the command was back and a 200 came "
+            f"(startsecs={bare.startsecs})"
+        )
+    return lines
+
+
+def reached(changes: Sequence[Change], outage: Outage) -> str:
+    """What a server ran on when this outage was over, such as ``-> 21.2.0``."""
+    # The server is asked every half second, so it may have been seen a moment late.
+    until = outage.began + outage.total + 1.0
+    within = [change for change in changes if outage.began <= change.time <= until]
+    return f"-> {within[-1].gunicorn}" if within else ""

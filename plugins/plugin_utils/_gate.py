@@ -141,11 +141,16 @@ def _key(node: str, server: dict[str, Any]) -> tuple[str, str, str]:
 
 
 def _risen(before: dict[str, Any] | None, now: dict[str, Any]) -> dict[str, int]:
-    """How many connection errors and 5xx came since ``before``; a reload starts at zero again."""
+    """How many connection errors and 5xx came since ``before``; a reload starts at zero again.
+
+    Without an earlier look nothing is known to have risen.
+    """
+    if before is None:
+        return {}
 
     def delta(*names: str) -> int:
         new = sum(int(now["counters"].get(name) or 0) for name in names)
-        old = sum(int(before["counters"].get(name) or 0) for name in names) if before else 0
+        old = sum(int(before["counters"].get(name) or 0) for name in names)
         return new - old if new >= old else new
 
     return {

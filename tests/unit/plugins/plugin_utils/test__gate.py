@@ -100,3 +100,7 @@ def test_tolerated_errors_pass():
     look["balancers"][0]["servers"][0]["counters"]["hrsp_5xx"] = 4
     look["balancer_tolerance"]["http_5xx"] = 2
     assert judge(look)["verdict"] == "pass"
+
+
+def test_without_an_earlier_look_no_counter_is_judged():
+    assert change(["baseline"], [])["verdict"] == "pass"

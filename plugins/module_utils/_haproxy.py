@@ -1,0 +1,389 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What HAProxy's runtime API says, and what may be decided from it. No I/O."""
+
+import csv
+import re
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+
+# srv_admin_state of `show servers state`: forced here, inherited from a tracked server,
+# or taken out because its name does not resolve.
+_FORCED_MAINT, _FORCED_DRAIN = 0x01, 0x08
+_ANY_MAINT, _ANY_DRAIN = 0x01 | 0x02 | 0x20, 0x08 | 0x10
+
+_COUNTERS = [
+    "stot",
+    "lbtot",
+    "bin",
+    "bout",
+    "econ",
+    "eresp",
+    "wretr",
+    "wredis",
+    "cli_abrt",
+    "srv_abrt",
+    "dresp",
+    "eint",
+    "chkfail",
+    "chkdown",
+    "downtime",
+    "lastchg",
+    "hrsp_1xx",
+    "hrsp_2xx",
+    "hrsp_3xx",
+    "hrsp_4xx",
+    "hrsp_5xx",
+    "hrsp_other",
+    "qtime",
+    "ctime",
+    "rtime",
+    "ttime",
+    "connect",
+    "reuse",
+]
+
+
+class NotHaproxy(FleetError):
+    """Something answered that does not speak HAProxy's runtime API."""
+
+
+class Moved(FleetError):
+    """HAProxy was reloaded between two questions; asking again helps."""
+
+
+class Node(NamedTuple):
+    """The process that answered."""
+
+    name: str
+    version: str
+    pid: int
+    uptime: int
+
+
+class Server(NamedTuple):
+    """One server of one backend, as HAProxy sees it now."""
+
+    backend: str
+    server: str
+    status: str
+    admin_bits: int
+    weight: int
+    sessions: int
+    queue: int
+    check: str
+    fall: int
+    backup: bool
+    address: str
+    cookie: str
+    counters: Dict[str, int]
+
+    @property
+    def admin(self) -> str:
+        """What an operator, a tracked server or the resolver made of it."""
+        if self.admin_bits & _ANY_MAINT:
+            return "maint"
+        return "drain" if self.admin_bits & _ANY_DRAIN else "ready"
+
+    @property
+    def own(self) -> str:
+        """The part of `admin` that `set server … state` changes."""
+        if self.admin_bits & _FORCED_MAINT:
+            return "maint"
+        return "drain" if self.admin_bits & _FORCED_DRAIN else "ready"
+
+    @property
+    def up(self) -> bool:
+        """Whether it is surely UP: `UP 1/3` is on its way down, or has only just started."""
+        return self.status in ("UP", "no check")
+
+    @property
+    def busy(self) -> int:
+        return self.sessions + self.queue
+
+    def describe(self) -> str:
+        """For an error text: `web2 is DOWN (L4CON Connection refused)`."""
+        weight = ", weight 0" if self.weight == 0 else ""
+        return f"{self.server} is {self.status}{f' ({self.check})' if self.check else ''}{weight}"
+
+
+class Backend(NamedTuple):
+    name: str
+    mode: str
+    cookie: str
+    table: bool
+    active: int
+    servers: Tuple[Server, ...]
+
+    def serves(self, server: Server) -> bool:
+        """Whether new requests go to it (a backup gets them only when nobody else is left)."""
+        return server.weight > 0 and (not server.backup or self.active == 0)
+
+
+class Picture(NamedTuple):
+    """One look at one balancer."""
+
+    node: Node
+    level: str
+    backends: Tuple[Backend, ...]
+
+    def mine(self, server: str) -> List[Server]:
+        """The wanted server in every backend; an error names the ones there are."""
+        found = []
+        for backend in self.backends:
+            rows = [row for row in backend.servers if row.server == server]
+            if not rows:
+                raise FleetError(
+                    f"Server {server!r} is not in backend {backend.name!r} of the balancer"
+                    f" {self.node.name}, which has: {some(r.server for r in backend.servers)}. Set"
+                    " the server's name as this balancer's configuration spells it."
+                )
+            found += rows
+        return found
+
+    def backend(self, name: str) -> Backend:
+        return next(backend for backend in self.backends if backend.name == name)
+
+
+class Need(NamedTuple):
+    """How many servers must stay UP: a count, or a share of the backend's servers."""
+
+    number: int
+    percent: bool
+
+    def of(self, total: int) -> int:
+        # Rounded up: 50% of 3 servers are 2.
+        return -(-total * self.number // 100) if self.percent else self.number
+
+
+class Available(NamedTuple):
+    """The servers of a backend that are UP beside the wanted one."""
+
+    up: List[str]
+    total: int
+    wanted: int
+    reason: str
+
+    @property
+    def enough(self) -> bool:
+        return not self.reason
+
+
+def some(names: object, limit: int = 20) -> str:
+    """A list for an error text that stays readable with 500 servers."""
+    names = [str(name) for name in names]  # type: ignore[attr-defined]
+    more = f", and {len(names) - limit} more" if len(names) > limit else ""
+    return (", ".join(names[:limit]) or "none") + more
+
+
+def parse_need(text: str) -> Need:
+    found = re.match(r"^\s*(\d+)\s*(%?)\s*$", text)
+    if not found or (found.group(2) and int(found.group(1)) > 100):
+        raise FleetError(
+            f"min_available is {text!r}. Give how many servers must stay UP, as a count ('1') or"
+            " as a share of the backend ('50%')."
+        )
+    return Need(int(found.group(1)), bool(found.group(2)))
+
+
+def check_name(kind: str, name: str) -> None:
+    """Names become part of a command line: `;` or a line break would be a second command."""
+    if not re.match(r"^[A-Za-z0-9_.:-]+\Z", name):
+        raise FleetError(
+            f"{name[:80]!r} cannot be the name of a {kind} in HAProxy: letters, digits and -_.:"
+            " only."
+        )
+
+
+def split_answers(text: str, commands: Sequence[str]) -> List[str]:
+    """Cut what came back for several commands: HAProxy ends each answer with an empty line."""
+    answers: List[str] = []
+    lines: List[str] = []
+    for line in text.split("\n"):
+        if line.strip():
+            lines.append(line)
+        else:
+            answers.append("\n".join(lines))
+            lines = []
+    # What follows the last answer: nothing, or an answer cut short.
+    while len(answers) > len(commands) and not answers[-1]:
+        answers.pop()
+    if lines or len(answers) != len(commands):
+        raise NotHaproxy(
+            f"Asked {some(repr(command) for command in commands)}. What came back is not an answer"
+            f" of HAProxy's runtime API: {repr(text[:120]) if text else 'nothing'}. Is this the"
+            " path of a `stats socket` (not of a `bind`, and not the master's)?"
+        )
+    return answers
+
+
+def parse_node(text: str) -> Node:
+    """`show info`."""
+    fields = dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
+    try:
+        return Node(
+            name=fields.get("node", ""),
+            version=fields["Version"],
+            pid=int(fields["Pid"]),
+            uptime=int(fields["Uptime_sec"]),
+        )
+    except (KeyError, ValueError):
+        raise NotHaproxy(
+            f"Asked 'show info'. The answer does not come from HAProxy: {text[:120]!r}. Set the"
+            " path or address of HAProxy's `stats socket`."
+        ) from None
+
+
+def parse_tables(text: str) -> List[str]:
+    """`show table`: the names of the stick tables."""
+    return re.findall(r"^# table: ([^,]+),", text, re.MULTILINE)
+
+
+def parse_states(text: str) -> Dict[Tuple[str, str], Tuple[str, int]]:
+    """`show servers state`: (backend, server) -> (id of the backend, admin bits)."""
+    states = {}
+    columns: List[str] = []
+    for line in text.splitlines():
+        if line.startswith("# "):
+            columns = line[2:].split()
+        elif columns and len(line.split()) >= 7:
+            row = dict(zip(columns, line.split()))
+            states[row["be_name"], row["srv_name"]] = (
+                row["be_id"],
+                int(row["srv_admin_state"]),
+            )
+    return states
+
+
+def parse_backends(
+    stat: str, states: Dict[Tuple[str, str], Tuple[str, int]], tables: Sequence[str]
+) -> List[Backend]:
+    """`show stat`, joined with the administrative state, which its status column can hide."""
+    if not stat.startswith("# pxname,"):
+        raise NotHaproxy(f"Asked 'show stat'. The answer is not HAProxy's: {stat[:120]!r}.")
+    servers: Dict[str, List[Server]] = {}
+    backends = []
+    for row in csv.DictReader(stat[2:].splitlines()):
+        name = row["pxname"]
+        if row["svname"] == "BACKEND":
+            backends.append(
+                Backend(
+                    name=name,
+                    mode=row.get("mode") or "",
+                    cookie=row.get("cookie") or "",
+                    table=name in tables,
+                    active=_int(row.get("act")),
+                    servers=tuple(servers.get(name, [])),
+                )
+            )
+        elif row["svname"] != "FRONTEND":
+            if (name, row["svname"]) not in states:
+                raise Moved(f"Server {name}/{row['svname']} appeared while HAProxy was read.")
+            servers.setdefault(name, []).append(_server(row, states[name, row["svname"]][1]))
+    return backends
+
+
+def _server(row: Dict[str, str], admin_bits: int) -> Server:
+    check = [row.get("check_status"), row.get("last_chk")]
+    return Server(
+        backend=row["pxname"],
+        server=row["svname"],
+        status=row["status"],
+        admin_bits=admin_bits,
+        weight=_int(row.get("weight")),
+        sessions=_int(row.get("scur")),
+        queue=_int(row.get("qcur")),
+        # While a check runs, HAProxy puts "* " before the result of the last one.
+        check=" ".join(part.replace("* ", "") for part in check if part)[:120],
+        fall=_int(row.get("check_fall")),
+        backup=_int(row.get("bck")) > 0,
+        address=row.get("addr") or "",
+        cookie=row.get("cookie") or "",
+        counters={key: int(row[key]) for key in _COUNTERS if (row.get(key) or "").isdigit()},
+    )
+
+
+def _int(text: Optional[str]) -> int:
+    return int(text) if text and text.isdigit() else 0
+
+
+def sticky(backend: Backend, server: Server) -> str:
+    """Why requests can still be sent to a draining server; empty when none are."""
+    if backend.cookie and server.cookie:
+        return f"cookie {backend.cookie}"
+    return "stick table" if backend.table else ""
+
+
+def available(backend: Backend, server: str, need: Need) -> Available:
+    """Who would serve this backend without `server`, and whether that is enough."""
+    others = [row for row in backend.servers if row.server != server]
+    up = [row.server for row in others if row.up and row.admin == "ready" and backend.serves(row)]
+    total = len([row for row in backend.servers if not row.backup])
+    wanted = need.of(total)
+    reason = ""
+    if len(up) < wanted:
+        asked = f"min_available asks for {wanted} of {total}"
+        if wanted > len([row for row in others if not row.backup]):
+            reason = (
+                f"{asked} in backend {backend.name}, which can never hold while {server} is out of"
+                " it. Add a server to the backend or lower min_available."
+            )
+        else:
+            rest = some((row.describe() for row in others if row.server not in up), 5)
+            reason = (
+                f"backend {backend.name} would be left with {len(up)} server(s) UP ({some(up)}),"
+                f" and {asked}: {rest}. Bring them UP, or lower min_available."
+            )
+    return Available(up, total, wanted, reason)
+
+
+def shortage(picture: Picture, server: str, need: Need, backends: Sequence[str]) -> str:
+    """Why `server` may not be missing from those backends now; empty when it may."""
+    reasons = [available(picture.backend(name), server, need).reason for name in backends]
+    return "; ".join(reason for reason in reasons if reason)
+
+
+def check_written(command: str, answer: str) -> None:
+    """HAProxy answers a `set server` that worked with nothing at all."""
+    if not answer:
+        return
+    if "Permission denied" in answer:
+        advice = (
+            "This socket may only read. It needs `stats socket <path> level admin` in HAProxy's"
+            " configuration."
+        )
+    elif "No such" in answer or "Can't find" in answer:
+        advice = "The balancer's configuration changed. Compare the names with `show stat`."
+    elif "Unknown command" in answer:
+        advice = "This is not the runtime API of a HAProxy that knows the command."
+    else:
+        advice = "Try the command by hand on the socket."
+    raise FleetError(f"Asked HAProxy {command!r}. It answered: {answer[:200]}. {advice}")
+
+
+def describe(picture: Picture, server: str, need: Need) -> Dict[str, object]:
+    """What both modules return of a picture, as plain data."""
+    rows = picture.mine(server) if server else []
+    return {
+        "node": dict(picture.node._asdict()),
+        "level": picture.level,
+        "servers": [as_data(row) for row in rows],
+        "available": {
+            backend.name: {
+                "up": found.up,
+                "total": found.total,
+                "wanted": found.wanted,
+                "enough": found.enough,
+            }
+            for backend in picture.backends
+            for found in [available(backend, server, need)]
+        },
+    }
+
+
+def as_data(row: Server) -> Dict[str, object]:
+    keys = "backend server status admin sessions queue check weight backup address counters"
+    return {key: getattr(row, key) for key in keys.split()}

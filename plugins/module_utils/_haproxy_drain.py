@@ -1,0 +1,452 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Taking one server out of a balancer and putting it back, each step read back.
+
+Sockets, time and the look at other processes are passed in.
+"""
+
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+from ansible_collections.fleetops.gunicorn.plugins.module_utils import _haproxy as haproxy
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy import (
+    Moved,
+    Need,
+    NotHaproxy,
+    Picture,
+    Server,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_socket import Unreachable
+
+# One read of zero can fall between the choice of a server and the counting of its session.
+_ZEROS = 2
+
+
+class Clock(NamedTuple):
+    now: Callable[[], float]
+    wall: Callable[[], float]
+    sleep: Callable[[float], None]
+
+
+class Wish(NamedTuple):
+    server: str
+    need: Need
+    drain_timeout: float
+    on_timeout: str
+    up_timeout: float
+    patience: float
+    poll: float
+
+
+class TimedOut(FleetError):
+    """Sessions were left when the wait ended."""
+
+
+class Balancer:
+    """HAProxy's runtime API as three verbs. `ask` sends commands and returns the raw text."""
+
+    def __init__(self, ask: Callable[[Sequence[str]], str], backends: Sequence[str]) -> None:
+        for name in backends:
+            haproxy.check_name("backend", name)
+        self._ask = ask
+        self._backends = list(dict.fromkeys(backends))
+        self._ids: Dict[str, str] = {}
+
+    def _answers(self, commands: Sequence[str]) -> List[str]:
+        return haproxy.split_answers(self._ask(commands), commands)
+
+    def read(self) -> Picture:
+        """One look. `show stat` takes a backend's number: by name it may find the frontend."""
+        if self._backends and not self._ids:
+            self._ids = self._find()
+        states = [f"show servers state {name}" for name in self._backends] or ["show servers state"]
+        stats = [f"show stat {self._ids[name]} 6 -1" for name in self._backends] or [
+            "show stat -1 6 -1"
+        ]
+        info, level, tables, *answers = self._answers(
+            ["show info", "show cli level", "show table"] + states + stats
+        )
+        known: Dict[Tuple[str, str], Tuple[str, int]] = {}
+        backends = []
+        for answer in answers[: len(states)]:
+            known.update(haproxy.parse_states(answer))
+        for answer in answers[len(states) :]:
+            backends += haproxy.parse_backends(answer, known, haproxy.parse_tables(tables))
+        if self._backends and [backend.name for backend in backends] != self._backends:
+            self._ids = {}
+            raise Moved("HAProxy was reloaded while it was read; its backends have new numbers.")
+        # Before 1.9 there is no `show cli level`; then the first write will tell.
+        known_level = level if level in ("admin", "operator", "user") else ""
+        return Picture(haproxy.parse_node(info), known_level, tuple(backends))
+
+    def _find(self) -> Dict[str, str]:
+        info, listed, *answers = self._answers(
+            ["show info", "show backend"]
+            + [f"show servers state {name}" for name in self._backends]
+        )
+        node = haproxy.parse_node(info)
+        ids = {}
+        for name, answer in zip(self._backends, answers):
+            found = [state[0] for state in haproxy.parse_states(answer).values()]
+            if not found:
+                there = [line for line in listed.splitlines() if not line.startswith("#")]
+                raise FleetError(
+                    f"Backend {name!r} is not on the balancer {node.name}, or has no server. Its"
+                    f" backends: {haproxy.some(there)}. Set the name as this balancer's"
+                    " configuration spells it."
+                )
+            ids[name] = found[0]
+        return ids
+
+    def write(self, server: Server, state: str) -> None:
+        command = f"set server {server.backend}/{server.server} state {state}"
+        # One command and no more: an error's text may have empty lines in it.
+        haproxy.check_written(command, self._ask([command]).strip())
+
+
+class Change:
+    """One wish, carried out on one balancer."""
+
+    def __init__(
+        self,
+        balancer: Balancer,
+        wish: Wish,
+        clock: Clock,
+        alive: Optional[Callable[[int], bool]] = None,
+    ) -> None:
+        """`alive` says whether a process of the balancer's host runs; None where it cannot."""
+        haproxy.check_name("server", wish.server)
+        self._balancer = balancer
+        self.wish = wish
+        self._clock = clock
+        self.notes: List[str] = []
+        self.changed = False
+        self.left_drained = False
+        self.before = balancer.read()
+        # Not even the process that answers is to be seen: a container, or another host.
+        self._alive = alive if alive and alive(self.before.node.pid) else None
+        self.mine = self.before.mine(wish.server)
+        self.picture = self.before
+        self.measured: Dict[str, float] = {"sessions_cut": 0}
+        self._seen = {self.before.node.pid}
+        self._reasserted = False
+        self._wanted: Dict[str, str] = {}
+        self._guarded: List[str] = []
+
+    # -- what would happen -------------------------------------------------------------------
+
+    def plan(self, state: str) -> Dict[str, str]:
+        """The administrative state of the server per backend when all has gone well."""
+        goal = self._goal_ready if state == "ready" else self._goal_drained
+        return {f"{row.backend}/{row.server}": goal(row) for row in self.mine}
+
+    def _goal_ready(self, row: Server) -> str:
+        # What a tracked server or the resolver took out cannot be put back here.
+        return row.admin if row.own == "ready" else "ready"
+
+    def _goal_drained(self, row: Server) -> str:
+        return "maint" if row.admin == "maint" or self._sticky(row) else "drain"
+
+    def found(self) -> Dict[str, str]:
+        rows = self.picture.mine(self.wish.server)
+        return {f"{row.backend}/{row.server}": row.admin for row in rows}
+
+    def check(self, state: str) -> None:
+        """Everything that can be refused, before the first write."""
+        writes = self.plan(state) != self.found()
+        if writes and self.before.level not in ("admin", ""):
+            raise FleetError(
+                f"Asked to change {self.wish.server} on the balancer {self.before.node.name}. The"
+                f" socket is of level {self.before.level!r}, which may only read. It needs `stats"
+                " socket <path> level admin` in HAProxy's configuration."
+            )
+        if state == "drained":
+            text = self._shortage(self._lowers(self.mine))
+            if text:
+                raise FleetError(
+                    f"{self.wish.server} was not drained on the balancer {self.before.node.name}:"
+                    f" {text}"
+                )
+            self._note_already()
+
+    def _note_already(self) -> None:
+        for row in self.mine:
+            if row.admin != "ready":
+                self._note(f"{row.backend}/{row.server} already was in {row.admin}")
+            elif not self.before.backend(row.backend).serves(row) or row.status.startswith("DOWN"):
+                self._note(f"{row.backend} sent it no requests before: {row.describe()}")
+        for backend in self.before.backends:
+            blind = [row.server for row in backend.servers if row.status == "no check"]
+            if blind:
+                self._note(
+                    f"backend {backend.name} does not check {haproxy.some(blind, 5)}: HAProxy"
+                    " counts them as UP whatever they do"
+                )
+
+    def _lowers(self, rows: Sequence[Server]) -> List[str]:
+        """The backends that lose somebody when these servers go."""
+        return [
+            row.backend
+            for row in rows
+            if row.admin == "ready"
+            and (row.up or row.status.startswith("UP"))
+            and self.picture.backend(row.backend).serves(row)
+        ]
+
+    def _shortage(self, backends: Sequence[str]) -> str:
+        return haproxy.shortage(self.picture, self.wish.server, self.wish.need, backends)
+
+    def _sticky(self, row: Server) -> str:
+        return haproxy.sticky(self.picture.backend(row.backend), row)
+
+    def _note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def carry_out(self, state: str) -> None:
+        started = self._clock.now()
+        if state == "drained":
+            self._drain()
+        else:
+            self._restore()
+        self.measured["waited"] = round(self._clock.now() - started, 3)
+
+    # -- drained -----------------------------------------------------------------------------
+
+    def _drain(self) -> None:
+        """Out of rotation and without a session, or as it was before, and an error."""
+        self._guarded = self._lowers(self.mine)
+        self._wanted = {r.backend: "drain" if r.admin == "ready" else r.admin for r in self.mine}
+        try:
+            for row in self.mine:
+                if row.admin == "ready":
+                    self._write(row, "drain")
+            self._settle()
+        except FleetError as exc:
+            raise FleetError(f"{exc} {self._give_up(exc)}") from None
+
+    def _settle(self) -> None:
+        first = {row.backend: row for row in self.picture.mine(self.wish.server)}
+        left = self._wait_idle()
+        late = [
+            row
+            for row in self.picture.mine(self.wish.server)
+            if row.admin != "maint" and (left is not None or self._persistent(row, first))
+        ]
+        for row in late:
+            self._wanted[row.backend] = "maint"
+            self._write(row, "maint")
+        if late:
+            left = self._wait_idle()
+        if left:
+            self.measured["sessions_cut"] = left
+            self._note(f"{left} session(s) did not end in time and were given up")
+        self.measured["drained_at"] = self._clock.wall()
+
+    def _persistent(self, row: Server, first: Dict[str, Server]) -> bool:
+        """Whether requests come to it even in DRAIN: then idle now is not idle in a second."""
+        why = self._sticky(row)
+        if not why and row.counters.get("stot", 0) > first[row.backend].counters.get("stot", 0):
+            why = "requests came to it while it was in DRAIN"
+        if why:
+            self._note(f"backend {row.backend} is sticky ({why}): put in MAINT")
+        return bool(why)
+
+    def _wait_idle(self) -> Optional[int]:
+        """Wait for the sessions to end. With on_timeout=force, how many did not; else None."""
+        deadline = self._clock.now() + self.wish.drain_timeout
+        zeros = 0
+        while True:
+            lost = self._keep_out()
+            rows = self.picture.mine(self.wish.server)
+            busy = sum(row.busy for row in rows)
+            gone = sorted(self._seen - {self.picture.node.pid})
+            older = [pid for pid in gone if self._alive and self._alive(pid)]
+            zeros = 0 if lost or busy or older else zeros + 1
+            if zeros >= _ZEROS:
+                return None
+            if self._clock.now() >= deadline:
+                break
+            self._clock.sleep(self.wish.poll)
+        if lost:
+            raise FleetError(
+                f"HAProxy lost the drained state of {self.wish.server}, which could not be drained"
+                f" again within {self.wish.drain_timeout:g} s: {lost}"
+            )
+        if self.wish.on_timeout != "force":
+            raise TimedOut(self._why_busy(rows, older))
+        return busy
+
+    def _why_busy(self, rows: Sequence[Server], older: Sequence[int]) -> str:
+        held = [f"{r.sessions} session(s) and {r.queue} queued in {r.backend}" for r in rows]
+        text = (
+            f"{self.wish.server} still had {', '.join(held)} after {self.wish.drain_timeout:g} s"
+            f" of draining on the balancer {self.picture.node.name}. Raise drain_timeout, or take"
+            " on_timeout=force."
+        )
+        for row in rows:
+            why = self._sticky(row)
+            if row.busy and why:
+                text += (
+                    f" Backend {row.backend} is sticky ({why}): its users go on coming to a server"
+                    " in DRAIN; only force, which goes on to MAINT, turns them away."
+                )
+            elif row.busy and self.picture.backend(row.backend).mode == "tcp":
+                text += (
+                    f" Backend {row.backend} is in mode tcp: open connections count, idle or not."
+                )
+        if older:
+            text += (
+                " HAProxy was reloaded meanwhile, and its older process (pid"
+                f" {haproxy.some(older)}) still finishes requests that cannot be counted."
+            )
+        return text
+
+    def _keep_out(self) -> str:
+        """Look again. Returns why the server is in rotation although it should not be."""
+        self._look()
+        lost = [row for row in self.picture.mine(self.wish.server) if row.admin == "ready"]
+        guarded = self._guarded + [b for b in self._lowers(lost) if b not in self._guarded]
+        text = self._shortage(guarded)
+        if not lost:
+            if text:
+                raise FleetError(
+                    f"While {self.wish.server} was drained, too few others were left: {text}"
+                )
+            return ""
+        if self._reasserted:
+            raise FleetError(
+                f"{self.wish.server} came back into rotation on the balancer"
+                f" {self.picture.node.name} twice while it was drained: somebody reloads HAProxy"
+                " or sets the server ready. Find out who, then try again."
+            )
+        # After a reload nobody is surely UP until checks have run: until then it may serve.
+        if text:
+            return text
+        for row in lost:
+            self._write(row, self._wanted[row.backend])
+        self._guarded = guarded
+        self._reasserted = True
+        self._note(f"{self.wish.server} was in rotation again and was drained again")
+        return "it was drained again just now"
+
+    def _give_up(self, exc: FleetError) -> str:
+        """Undo what was done here, unless the operator asked to leave it. Says which."""
+        if not self.changed:
+            return "It was left as it was."
+        if isinstance(exc, TimedOut) and self.wish.on_timeout == "fail":
+            self.left_drained = True
+            return "It was left out of rotation, as on_timeout=fail asks."
+        errors = []
+        for row in self.mine:
+            try:
+                self._write(row, row.own)
+            except FleetError as error:
+                errors.append(str(error))
+        if errors:
+            return (
+                f"IT MAY STILL BE OUT OF ROTATION: putting it back failed too. {' '.join(errors)}"
+                " When the balancer answers again, ask for state=ready."
+            )
+        self.changed = False
+        states = haproxy.some(sorted({row.own for row in self.mine}))
+        return f"It was put back as it was before ({states})."
+
+    # -- ready -------------------------------------------------------------------------------
+
+    def _restore(self) -> None:
+        """In rotation and truly UP, or ready and an error that says what HAProxy sees."""
+        deadline = self._clock.now() + self.wish.up_timeout
+        waiting = [row for row in self.mine if row.own != "ready"]
+        self._warm_up([row for row in waiting if row.own == "maint"], deadline)
+        for row in waiting:
+            self._write(row, "ready")
+        self.measured["ready_at"] = self._clock.wall()
+        rows = self._wait_up(deadline)
+        self.measured["up_at"] = self._clock.wall()
+        for row in rows:
+            if row.weight == 0:
+                self._note(f"{row.backend}/{row.server} has weight 0: it gets no new requests")
+            if row.status == "no check":
+                self._note(f"{row.backend}/{row.server} is not checked by HAProxy")
+
+    def _wait_up(self, deadline: float) -> List[Server]:
+        while True:
+            self._look()
+            rows = self.picture.mine(self.wish.server)
+            down = [row for row in rows if not (row.up and row.admin == "ready")]
+            if not down:
+                return rows
+            if self._clock.now() >= deadline:
+                break
+            self._clock.sleep(self.wish.poll)
+        found = "; ".join(f"in {row.backend}, {row.describe()}" for row in down)
+        raise FleetError(
+            f"{self.wish.server} is set ready on the balancer {self.picture.node.name}, and is not"
+            f" UP after {self.wish.up_timeout:g} s: {found}. HAProxy will use it when its check"
+            " passes. See whether the application answers that check, or raise up_timeout."
+        )
+
+    def _warm_up(self, rows: Sequence[Server], deadline: float) -> None:
+        """Let checks run before requests come: out of MAINT a server counts as UP unseen.
+
+        In DRAIN checks run and requests do not come. Whatever they say, `ready` follows:
+        HAProxy itself keeps a server out whose check fails.
+        """
+        if not rows:
+            return
+        for row in rows:
+            self._write(row, "drain")
+        for row in self.picture.mine(self.wish.server):
+            if row.fall == 1:
+                self._note(f"{row.backend} checks with fall 1: out of MAINT it is UP unseen")
+        wait = {row.backend for row in rows}
+        while wait and self._clock.now() < deadline:
+            self._look()
+            wait = {
+                row.backend
+                for row in self.picture.mine(self.wish.server)
+                if row.backend in wait
+                and row.status.startswith("DRAIN ")
+                and row.status[6].isdigit()
+            }
+            if wait:
+                self._clock.sleep(self.wish.poll)
+
+    # -- reading and writing -----------------------------------------------------------------
+
+    def _write(self, row: Server, state: str) -> None:
+        try:
+            self._balancer.write(row, state)
+        except Unreachable:
+            # The command may have arrived.
+            self.changed = True
+            raise
+        self.changed = True
+        self._look()
+        now = [r for r in self.picture.mine(self.wish.server) if r.backend == row.backend][0]
+        if now.own != state:
+            raise FleetError(
+                f"Asked HAProxy to set {row.backend}/{row.server} to {state}. It took the command"
+                f" without a word, and reads back as {now.own}. Was it reloaded in the meantime,"
+                " or does somebody else change it?"
+            )
+
+    def _look(self) -> None:
+        """Read, with patience for the moment in which a reload hands over the socket."""
+        until = self._clock.now() + self.wish.patience
+        while True:
+            try:
+                self.picture = self._balancer.read()
+                break
+            except (Unreachable, Moved, NotHaproxy):
+                if self._clock.now() >= until:
+                    raise
+                self._clock.sleep(self.wish.poll)
+        if self.picture.node.pid not in self._seen:
+            self._seen.add(self.picture.node.pid)
+            self._note(f"HAProxy was reloaded meanwhile (pid {self.picture.node.pid})")
+            if not self._alive:
+                self._note("requests that the process before the reload still serves go uncounted")

@@ -1,0 +1,249 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+module: haproxy_server_info
+short_description: Read what HAProxy makes of its servers
+version_added: 0.1.0
+description:
+  - Reads the servers of the backends of one HAProxy with their state and counters, through its
+    runtime API.
+  - Changes nothing; a socket of C(level user) is enough, though it hides addresses and cookies.
+  - Reports when too few servers are UP, and does not fail for it. Fails when the socket gives no
+    answer, or when a backend or the server is not there.
+attributes:
+  check_mode:
+    support: full
+    description: It only reads.
+  diff_mode:
+    support: none
+    description: It only reads.
+  platform:
+    support: full
+    platforms: posix
+    description: The host that the socket belongs to, or any host that reaches it over TCP.
+options:
+  socket:
+    description:
+      - HAProxy's C(stats socket).
+      - A path (V(/run/haproxy/admin.sock) or V(unix:///run/haproxy/admin.sock)), or
+        V(tcp://host:port).
+    type: str
+    required: true
+  backends:
+    description:
+      - The backends to read, as HAProxy's configuration names them. All of them if the list is
+        empty.
+    type: list
+    elements: str
+    default: []
+  server:
+    description:
+      - A server that every one of the backends must have.
+      - RV(servers) shows it and RV(available) is counted without it.
+    type: str
+    default: ""
+  min_available:
+    description:
+      - How many servers of each backend must be UP beside O(server), as a count (V(1)) or a share
+        of the backend's servers without its backups (V(50%), rounded up).
+    type: str
+    default: "1"
+  socket_timeout:
+    description: How long one exchange with the socket may take, in seconds.
+    type: float
+    default: 5
+author:
+  - The fleetops.gunicorn authors (@fleetops)
+seealso:
+  - module: fleetops.gunicorn.haproxy_server
+"""
+
+EXAMPLES = r"""
+- name: Read the balancer
+  fleetops.gunicorn.haproxy_server_info:
+    socket: /run/haproxy/admin.sock
+    backends: [app]
+    server: web1
+  delegate_to: lb1
+  register: lb
+
+- name: Show the errors of web1 since HAProxy started
+  ansible.builtin.debug:
+    msg: "{{ lb.servers[0].counters.hrsp_5xx }}"
+"""
+
+RETURN = r"""
+node:
+  description: The HAProxy that answered.
+  returned: success
+  type: dict
+  contains:
+    name:
+      description: The name of its host.
+      returned: success
+      type: str
+    version:
+      description: Its version.
+      returned: success
+      type: str
+    pid:
+      description:
+        - The process that answered. Another one than before means that HAProxy was reloaded.
+      returned: success
+      type: int
+    uptime:
+      description: The age of that process in seconds.
+      returned: success
+      type: int
+level:
+  description:
+    - The level of the socket, V(admin), V(operator) or V(user); empty before HAProxy 1.9. Changes
+      need V(admin).
+  returned: success
+  type: str
+servers:
+  description:
+    - The wanted server in each backend, shaped like RV(backends[].servers). Empty without
+      O(server).
+  returned: success
+  type: list
+  elements: dict
+available:
+  description:
+    - For each backend, who serves it apart from O(server), and whether that is what
+      O(min_available) asks for.
+  returned: success
+  type: dict
+  sample:
+    app:
+      up: [web2]
+      total: 2
+      wanted: 1
+      enough: true
+backends:
+  description: The backends with all their servers.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The backend.
+      returned: success
+      type: str
+    mode:
+      description: V(http) or V(tcp); empty on a socket of C(level user).
+      returned: success
+      type: str
+    sticky:
+      description: The persistence cookie's name, V(stick table), or empty.
+      returned: success
+      type: str
+    servers:
+      description: All servers of the backend.
+      returned: success
+      type: list
+      elements: dict
+      contains:
+        backend:
+          description: The backend.
+          returned: success
+          type: str
+        server:
+          description: The server.
+          returned: success
+          type: str
+        status:
+          description:
+            - HAProxy's word for it, such as V(UP), V(UP 1/3), V(DOWN), V(DRAIN), V(MAINT) or V(no
+              check).
+          returned: success
+          type: str
+        admin:
+          description: The administrative state, V(ready), V(drain) or V(maint).
+          returned: success
+          type: str
+        sessions:
+          description: Requests in flight, or connections in C(mode tcp).
+          returned: success
+          type: int
+        queue:
+          description: Requests waiting for a free slot of the server.
+          returned: success
+          type: int
+        check:
+          description: The last health check's result.
+          returned: success
+          type: str
+          sample: L4CON Connection refused
+        weight:
+          description: The effective weight. With V(0) no new request comes.
+          returned: success
+          type: int
+        backup:
+          description: Whether it is a backup server.
+          returned: success
+          type: bool
+        address:
+          description: Address and port; empty on a socket of C(level user).
+          returned: success
+          type: str
+        counters:
+          description:
+            - HAProxy's counters since it started, as its C(show stat) names them (C(stot),
+              C(econ), C(eresp), C(wretr), C(hrsp_5xx), C(rtime) in ms, and more). A reload resets
+              them.
+          returned: success
+          type: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy import (
+    as_data,
+    describe,
+    parse_need,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_drain import Balancer
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_socket import (
+    ask,
+    parse_address,
+)
+
+ARGUMENTS = {
+    "socket": {"type": "str", "required": True},
+    "backends": {"type": "list", "elements": "str", "default": []},
+    "server": {"type": "str", "default": ""},
+    "min_available": {"type": "str", "default": "1"},
+    "socket_timeout": {"type": "float", "default": 5},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    params = module.params
+    try:
+        address = parse_address(params["socket"])
+        need = parse_need(params["min_available"])
+        picture = Balancer(
+            lambda commands: ask(address, commands, params["socket_timeout"]), params["backends"]
+        ).read()
+        found = describe(picture, params["server"], need)
+    except FleetError as exc:
+        module.fail_json(msg=str(exc))
+    backends = [
+        {
+            "name": backend.name,
+            "mode": backend.mode,
+            "sticky": backend.cookie or ("stick table" if backend.table else ""),
+            "servers": [as_data(row) for row in backend.servers],
+        }
+        for backend in picture.backends
+    ]
+    module.exit_json(changed=False, backends=backends, **found)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,592 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""haproxy_server and haproxy_server_info against a real HAProxy with real servers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from balancer_support import App, Haproxy, Request, Run, free_port, get, haproxy_param, until
+
+pytestmark = haproxy_param()
+
+CHECKED = """
+backend app
+  option httpchk GET /
+  server web1 127.0.0.1:{web1} check
+  server web2 127.0.0.1:{web2} check
+"""
+STICKY = """
+backend app
+  option httpchk GET /
+  cookie SRV insert indirect nocache
+  server web1 127.0.0.1:{web1} check cookie w1
+  server web2 127.0.0.1:{web2} check cookie w2
+"""
+
+
+@pytest.fixture
+def apps() -> Iterator[SimpleNamespace]:
+    found = SimpleNamespace(web1=App("web1"), web2=App("web2"))
+    yield found
+    for app in (found.web1, found.web2):
+        app.let_go.set()
+        app.stop()
+
+
+@pytest.fixture
+def start(binary: str, apps: SimpleNamespace, tmp_path: Path) -> Iterator[Callable[..., Haproxy]]:
+    """Start HAProxy with these backends; wait until the servers of `app` are UP."""
+    started = []
+
+    def go(backends: str = CHECKED, mode: str = "http", up: bool = True) -> Haproxy:
+        text = backends.format(web1=apps.web1.port, web2=apps.web2.port)
+        balancer = Haproxy(binary, tmp_path, text, mode)
+        started.append(balancer)
+        if up:
+            balancer.wait_up("app/web1", "app/web2")
+        return balancer
+
+    yield go
+    for balancer in started:
+        balancer.stop()
+
+
+def begin(balancer: Haproxy | str, state: str = "drained", **more: Any) -> Run:
+    args: dict[str, Any] = {
+        "socket": balancer if isinstance(balancer, str) else balancer.socket(),
+        "backends": ["app"],
+        "server": "web1",
+        "state": state,
+        "drain_timeout": 20,
+        "up_timeout": 20,
+        **more,
+    }
+    return Run("haproxy_server", **args)
+
+
+def do(balancer: Haproxy | str, state: str = "drained", **more: Any) -> dict[str, Any]:
+    return begin(balancer, state, **more).result()
+
+
+def ok(result: dict[str, Any]) -> dict[str, Any]:
+    assert not result.get("failed"), result.get("msg")
+    return result
+
+
+def slow(balancer: Haproxy, server: str = "web1", cookie: str = "") -> list[Request]:
+    """Requests in flight until one of them is on that server."""
+    requests: list[Request] = []
+
+    def arrived() -> bool:
+        if int(balancer.rows()[f"app/{server}"]["scur"]) > 0:
+            return True
+        requests.append(Request(balancer.port, "/slow", cookie))
+        time.sleep(0.1)
+        return int(balancer.rows()[f"app/{server}"]["scur"]) > 0
+
+    until(arrived, f"a request is in flight on {server}")
+    return requests
+
+
+# -- the ordinary way ---------------------------------------------------------------------------
+
+
+def test_a_drain_waits_for_the_request_in_flight_and_ready_for_a_true_up(
+    start: Callable[..., Haproxy], apps: SimpleNamespace
+) -> None:
+    balancer = start()
+    requests = slow(balancer)
+    run = begin(balancer)
+    balancer.wait("app/web1", "DRAIN")
+    assert run.running(), run.result()
+    # New requests go elsewhere while the old one is still there.
+    assert {get(balancer.port) for _ in range(6)} == {"200 web2"}
+    assert balancer.rows()["app/web1"]["scur"] != "0"
+    apps.web1.let_go.set()
+    apps.web2.let_go.set()
+    result = ok(run.result())
+    assert {request.result() for request in requests} <= {"200 web1", "200 web2"}
+    assert result["changed"]
+    assert result["diff"] == {"before": {"app/web1": "ready"}, "after": {"app/web1": "drain"}}
+    assert result["sessions_cut"] == 0
+    assert result["waited"] > 0
+    assert abs(result["drained_at"] - time.time()) < 30
+    assert result["servers"][0]["status"] == "DRAIN"
+    assert result["servers"][0]["counters"]["stot"] >= 1
+    assert result["servers"][0]["address"] == f"127.0.0.1:{apps.web1.port}"
+    assert result["available"]["app"] == {
+        "up": ["web2"],
+        "total": 2,
+        "wanted": 1,
+        "enough": True,
+    }
+    assert result["node"]["pid"] == balancer.pid()
+
+    again = ok(do(balancer))
+    assert not again["changed"]
+
+    back = ok(do(balancer, "ready"))
+    assert back["changed"]
+    assert back["ready_at"] <= back["up_at"]
+    assert balancer.status("app/web1") == "UP"
+    assert not ok(do(balancer, "ready"))["changed"]
+
+
+def test_check_mode_plans_the_same_and_writes_nothing(start: Callable[..., Haproxy]) -> None:
+    balancer = start()
+    planned = ok(do(balancer, check_mode=True))
+    assert planned["changed"]
+    assert planned["diff"] == {"before": {"app/web1": "ready"}, "after": {"app/web1": "drain"}}
+    assert balancer.status("app/web1") == "UP"
+    real = ok(do(balancer))
+    assert real["diff"] == planned["diff"]
+    planned = ok(do(balancer, "ready", check_mode=True))
+    assert planned["diff"] == {"before": {"app/web1": "drain"}, "after": {"app/web1": "ready"}}
+    assert balancer.status("app/web1") == "DRAIN"
+
+
+def test_over_tcp(start: Callable[..., Haproxy]) -> None:
+    balancer = start()
+    address = f"tcp://127.0.0.1:{balancer.admin_port}"
+    assert ok(do(address))["changed"]
+    assert balancer.status("app/web1") == "DRAIN"
+    assert ok(do(address, "ready"))["changed"]
+
+
+def test_all_backends_of_a_server_are_drained_or_none(start: Callable[..., Haproxy]) -> None:
+    balancer = start(
+        CHECKED
+        + """
+backend api
+  option httpchk GET /
+  server web1 127.0.0.1:{web1} check
+  server web2 127.0.0.1:{web2} check disabled
+"""
+    )
+    refused = do(balancer, backends=["app", "api"])
+    assert refused["failed"]
+    assert "backend api" in refused["msg"]
+    assert "web2 is MAINT" in refused["msg"]
+    assert balancer.status("app/web1") == "UP", "read all before the first write"
+
+    balancer.ask("enable server api/web2")
+    balancer.wait_up("api/web2", "api/web1")
+    result = ok(do(balancer, backends=["app", "api"]))
+    assert result["diff"]["after"] == {"app/web1": "drain", "api/web1": "drain"}
+    assert balancer.status("api/web1") == balancer.status("app/web1") == "DRAIN"
+    ok(do(balancer, "ready", backends=["app", "api"]))
+    assert balancer.status("api/web1") == balancer.status("app/web1") == "UP"
+
+
+def test_a_frontend_of_the_same_name_is_not_taken_for_the_backend(
+    start: Callable[..., Haproxy],
+) -> None:
+    # The fixture's frontend and backend are both called app.
+    balancer = start()
+    assert "FRONTEND" in balancer.ask("show stat app -1 -1")
+    assert ok(do(balancer))["servers"][0]["backend"] == "app"
+
+
+# -- what is refused ----------------------------------------------------------------------------
+
+
+def test_too_few_others_up(start: Callable[..., Haproxy], apps: SimpleNamespace) -> None:
+    balancer = start()
+    apps.web2.stop()
+    balancer.wait("app/web2", "DOWN")
+    refused = do(balancer)
+    assert refused["failed"]
+    assert "web2 is DOWN (L4CON Connection refused)" in refused["msg"]
+    assert not refused["changed"]
+    assert do(balancer, check_mode=True)["failed"]
+    assert balancer.status("app/web1") == "UP"
+    apps.web2.start()
+    balancer.wait_up("app/web2")
+    for impossible in ("2", "100%"):
+        assert "can never hold" in do(balancer, min_available=impossible)["msg"]
+    assert "min_available" in do(balancer, min_available="most")["msg"]
+    assert balancer.status("app/web1") == "UP"
+    ok(do(balancer, min_available="50%"))
+
+
+def test_the_others_fall_while_a_request_is_awaited(
+    start: Callable[..., Haproxy], apps: SimpleNamespace
+) -> None:
+    balancer = start()
+    slow(balancer)
+    run = begin(balancer)
+    balancer.wait("app/web1", "DRAIN")
+    apps.web2.stop()
+    result = run.result()
+    assert result["failed"]
+    assert "too few others were left" in result["msg"]
+    assert "put back" in result["msg"]
+    assert balancer.status("app/web1").startswith("UP")
+    assert not result["changed"]
+    apps.web2.start()
+
+
+@pytest.mark.parametrize("level", ["operator", "user"])
+def test_a_socket_that_may_only_read(start: Callable[..., Haproxy], level: str) -> None:
+    balancer = start()
+    for check_mode in (False, True):
+        result = do(balancer.socket(level), check_mode=check_mode)
+        assert result["failed"]
+        assert f"level '{level}'" in result["msg"]
+        assert "level admin" in result["msg"]
+    info = ok(Run("haproxy_server_info", socket=balancer.socket(level), backends=["app"]).result())
+    assert info["level"] == level
+
+
+def test_unknown_names(start: Callable[..., Haproxy]) -> None:
+    balancer = start()
+    result = do(balancer, server="web9")
+    assert result["failed"]
+    assert "'web9'" in result["msg"] and "web1, web2" in result["msg"]
+    result = do(balancer, backends=["app", "nope"])
+    assert result["failed"]
+    assert "'nope'" in result["msg"] and "app" in result["msg"]
+    assert "cannot be the name" in do(balancer, server="web1; shutdown sessions")["msg"]
+    assert balancer.status("app/web1") == "UP"
+
+
+# -- sockets that fail --------------------------------------------------------------------------
+
+
+def test_a_wedged_haproxy_is_an_error_in_bounded_time(start: Callable[..., Haproxy]) -> None:
+    balancer = start()
+    worker = balancer.pid()
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        result = do(balancer, socket_timeout=1)
+        assert result["failed"]
+        assert "wedged" in result["msg"]
+        assert time.monotonic() - began < 20
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    assert balancer.status("app/web1") == "UP"
+
+
+def test_wedged_in_mid_drain_says_that_the_server_may_be_out(
+    start: Callable[..., Haproxy],
+) -> None:
+    balancer = start()
+    slow(balancer)
+    run = begin(balancer, socket_timeout=1)
+    balancer.wait("app/web1", "DRAIN")
+    worker = balancer.pid()
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        result = run.result()
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    assert result["failed"]
+    assert "MAY STILL BE OUT OF ROTATION" in result["msg"]
+    assert result["changed"]
+
+
+def test_no_socket_and_nobody_behind_it(binary: str, tmp_path: Path) -> None:
+    result = do(str(tmp_path / "absent.sock"))
+    assert "There is no such socket" in result["msg"]
+    left_over = tmp_path / "left.sock"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(left_over))
+    assert "refused" in do(str(left_over))["msg"]
+    (tmp_path / "file").write_text("")
+    assert "not a socket" in do(str(tmp_path / "file"))["msg"]
+    assert "refused" in do(f"tcp://127.0.0.1:{free_port()}")["msg"]
+    assert "socket is 'haproxy'" in do("haproxy")["msg"]
+
+
+def test_another_service_is_not_taken_for_haproxy(binary: str, apps: SimpleNamespace) -> None:
+    result = do(f"tcp://127.0.0.1:{apps.web1.port}", socket_timeout=2)
+    assert result["failed"]
+    assert "HAProxy" in result["msg"]
+
+
+# -- servers in odd states ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", ["drain", "maint"])
+def test_already_out_is_no_change_but_its_sessions_are_awaited(
+    start: Callable[..., Haproxy], apps: SimpleNamespace, state: str
+) -> None:
+    balancer = start()
+    slow(balancer)
+    balancer.ask(f"set server app/web1 state {state}")
+    run = begin(balancer)
+    time.sleep(1)
+    assert run.running(), run.result()
+    apps.web1.let_go.set()
+    apps.web2.let_go.set()
+    result = ok(run.result())
+    assert not result["changed"]
+    assert result["servers"][0]["admin"] == state
+    assert any("already" in note for note in result["notes"])
+
+
+def test_a_server_that_is_down_can_be_drained_whatever_the_others_do(
+    start: Callable[..., Haproxy], apps: SimpleNamespace
+) -> None:
+    balancer = start()
+    apps.web1.stop()
+    apps.web2.stop()
+    balancer.wait("app/web1", "DOWN")
+    balancer.wait("app/web2", "DOWN")
+    result = ok(do(balancer))
+    assert result["changed"]
+    assert result["servers"][0]["status"] == "DOWN"
+    assert result["servers"][0]["admin"] == "drain"
+    assert not ok(do(balancer))["changed"]
+    apps.web1.start()
+    apps.web2.start()
+
+
+def test_servers_without_a_check(start: Callable[..., Haproxy]) -> None:
+    balancer = start(CHECKED.replace(" check", ""), up=False)
+    result = ok(do(balancer))
+    assert any("does not check" in note for note in result["notes"])
+    assert balancer.status("app/web1") == "DRAIN"
+    result = ok(do(balancer, "ready"))
+    assert result["servers"][0]["status"] == "no check"
+    assert any("not checked" in note for note in result["notes"])
+
+
+def test_ready_does_not_believe_a_server_out_of_maint(
+    start: Callable[..., Haproxy], apps: SimpleNamespace
+) -> None:
+    balancer = start()
+    balancer.ask("set server app/web1 state maint")
+    apps.web1.stop()
+    result = do(balancer, "ready", up_timeout=2)
+    assert result["failed"]
+    assert "web1 is DOWN (L4CON Connection refused)" in result["msg"]
+    assert {get(balancer.port) for _ in range(6)} == {"200 web2"}
+    assert balancer.rows()["app/web1"]["econ"] == "0", "no user met the dead server"
+    apps.web1.start()
+    assert ok(do(balancer, "ready"))["servers"][0]["status"] == "UP"
+
+
+def test_ready_after_a_drain_waits_for_the_application(
+    start: Callable[..., Haproxy], apps: SimpleNamespace
+) -> None:
+    balancer = start()
+    ok(do(balancer))
+    apps.web1.stop()
+    balancer.wait("app/web1", "DOWN")
+    run = begin(balancer, "ready")
+    time.sleep(1)
+    assert run.running(), run.result()
+    apps.web1.start()
+    result = ok(run.result())
+    assert result["ready_at"] < result["up_at"]
+
+
+def test_weight_zero_is_reported(start: Callable[..., Haproxy]) -> None:
+    balancer = start()
+    balancer.ask("set server app/web1 weight 0")
+    assert any("weight 0" in note for note in ok(do(balancer, "ready"))["notes"])
+    result = do(balancer, server="web2")
+    assert result["failed"], "a server of weight 0 does not serve"
+    assert "weight 0" in result["msg"]
+
+
+# -- sessions that do not end -------------------------------------------------------------------
+
+
+def test_a_timeout_restores(start: Callable[..., Haproxy]) -> None:
+    balancer = start()
+    slow(balancer)
+    result = do(balancer, drain_timeout=0.5)
+    assert result["failed"]
+    assert "1 session(s)" in result["msg"]
+    assert "put back" in result["msg"]
+    assert balancer.status("app/web1") == "UP"
+    assert not result["changed"] and not result["left_drained"]
+
+
+def test_a_timeout_fails_and_leaves_it(start: Callable[..., Haproxy]) -> None:
+    balancer = start()
+    slow(balancer)
+    result = do(balancer, drain_timeout=0.5, on_timeout="fail")
+    assert result["failed"] and result["changed"] and result["left_drained"]
+    assert balancer.status("app/web1") == "DRAIN"
+
+
+def test_a_timeout_forces_and_counts(start: Callable[..., Haproxy]) -> None:
+    balancer = start()
+    slow(balancer)
+    result = ok(do(balancer, drain_timeout=0.5, on_timeout="force"))
+    assert result["sessions_cut"] >= 1
+    assert balancer.status("app/web1") == "MAINT"
+    assert result["diff"]["after"] == {"app/web1": "maint"}
+
+
+def test_mode_tcp_counts_connections(start: Callable[..., Haproxy]) -> None:
+    balancer = start(
+        """
+backend app
+  server web1 127.0.0.1:{web1} check
+  server web2 127.0.0.1:{web2} check
+""",
+        mode="tcp",
+    )
+    idle = [socket.create_connection(("127.0.0.1", balancer.port)) for _ in range(2)]
+    until(lambda: balancer.rows()["app/web1"]["scur"] != "0", "a connection is on web1")
+    result = do(balancer, drain_timeout=0.5)
+    assert result["failed"]
+    assert "mode tcp" in result["msg"]
+    run = begin(balancer)
+    balancer.wait("app/web1", "DRAIN")
+    for link in idle:
+        link.close()
+    ok(run.result())
+
+
+def sticky_traffic(balancer: Haproxy, stop: list[bool], served: list[str]) -> Request:
+    import threading
+
+    def go() -> None:
+        while not stop:
+            served.append(get(balancer.port, cookie="SRV=w1"))
+            time.sleep(0.02)
+
+    thread = threading.Thread(target=go, daemon=True)
+    thread.start()
+    return thread  # type: ignore[return-value]
+
+
+def test_a_sticky_server_ends_in_maint_so_that_no_cookie_reaches_it(
+    start: Callable[..., Haproxy],
+) -> None:
+    balancer = start(STICKY)
+    stop: list[bool] = []
+    served: list[str] = []
+    thread = sticky_traffic(balancer, stop, served)
+    until(lambda: "200 web1" in served, "the cookie leads to web1")
+    result = ok(do(balancer))
+    since = len(served)
+    until(lambda: len(served) > since + 10, "traffic goes on")
+    stop.append(True)
+    thread.join(10)
+    assert result["diff"]["after"] == {"app/web1": "maint"}
+    assert set(served[since + 1 :]) == {"200 web2"}
+    assert any("cookie SRV" in note for note in result["notes"])
+    assert ok(do(balancer, check_mode=True))["changed"] is False
+    assert ok(do(balancer, "ready"))["servers"][0]["status"] == "UP"
+    assert get(balancer.port, cookie="SRV=w1") == "200 web1"
+
+
+@pytest.mark.parametrize(
+    ("policy", "status", "failed"),
+    [("restore", "UP", True), ("fail", "DRAIN", True), ("force", "MAINT", False)],
+)
+def test_a_sticky_server_that_never_is_idle(
+    start: Callable[..., Haproxy], policy: str, status: str, failed: bool
+) -> None:
+    balancer = start(STICKY)
+    slow(balancer, cookie="SRV=w1")
+    result = do(balancer, drain_timeout=0.7, on_timeout=policy)
+    assert bool(result.get("failed")) is failed
+    assert balancer.status("app/web1") == status
+    if failed:
+        assert "is sticky (cookie SRV)" in result["msg"]
+    else:
+        assert result["sessions_cut"] >= 1
+
+
+def test_requests_that_come_to_a_draining_server_take_it_to_maint(
+    start: Callable[..., Haproxy], apps: SimpleNamespace
+) -> None:
+    # use-server ignores DRAIN, and neither cookie nor table shows it.
+    balancer = start(CHECKED + "  use-server web1 if {{ path_beg /mine }}\n")
+    slow(balancer)
+    run = begin(balancer)
+    balancer.wait("app/web1", "DRAIN")
+    assert get(balancer.port, "/mine") == "200 web1"
+    apps.web1.let_go.set()
+    apps.web2.let_go.set()
+    result = ok(run.result())
+    assert balancer.status("app/web1") == "MAINT"
+    assert any("while it was in DRAIN" in note for note in result["notes"])
+
+
+# -- reload in between --------------------------------------------------------------------------
+
+
+def test_a_reload_in_mid_drain_is_drained_again(
+    start: Callable[..., Haproxy], apps: SimpleNamespace
+) -> None:
+    balancer = start()
+    requests = slow(balancer)
+    run = begin(balancer, drain_timeout=30)
+    balancer.wait("app/web1", "DRAIN")
+    balancer.reload()
+    balancer.wait("app/web1", "DRAIN")
+    # The process before the reload still has the request, and the new one counts no session.
+    assert balancer.rows()["app/web1"]["scur"] == "0"
+    time.sleep(0.5)
+    assert run.running(), run.result()
+    apps.web1.let_go.set()
+    apps.web2.let_go.set()
+    result = ok(run.result())
+    assert all(request.result().startswith("200") for request in requests)
+    assert any("reloaded" in note for note in result["notes"])
+    assert any("drained again" in note for note in result["notes"])
+    assert balancer.status("app/web1") == "DRAIN"
+
+
+def test_a_server_that_keeps_coming_back_is_an_error(start: Callable[..., Haproxy]) -> None:
+    balancer = start()
+    slow(balancer)
+    run = begin(balancer)
+    for _ in range(2):
+        balancer.wait("app/web1", "DRAIN")
+        balancer.ask("set server app/web1 state ready")
+        time.sleep(0.3)
+    result = run.result()
+    assert result["failed"]
+    assert "came back into rotation" in result["msg"]
+    assert balancer.status("app/web1") == "UP"
+
+
+# -- reading ------------------------------------------------------------------------------------
+
+
+def test_info_shows_everything_and_judges_nothing(
+    start: Callable[..., Haproxy], apps: SimpleNamespace
+) -> None:
+    balancer = start(STICKY)
+    apps.web2.stop()
+    balancer.wait("app/web2", "DOWN")
+    assert get(balancer.port) == "200 web1"
+    result = ok(
+        Run(
+            "haproxy_server_info", socket=balancer.socket(), backends=["app"], server="web1"
+        ).result()
+    )
+    assert not result["changed"]
+    assert result["level"] == "admin"
+    assert result["available"]["app"] == {"up": [], "total": 2, "wanted": 1, "enough": False}
+    (backend,) = result["backends"]
+    assert (backend["name"], backend["mode"], backend["sticky"]) == ("app", "http", "SRV")
+    assert [row["server"] for row in backend["servers"]] == ["web1", "web2"]
+    assert result["servers"][0]["counters"]["hrsp_2xx"] == 1
+    assert result["node"]["version"].startswith("2") or result["node"]["version"].startswith("3")
+    everything = ok(Run("haproxy_server_info", socket=balancer.socket()).result())
+    assert "app" in [found["name"] for found in everything["backends"]]
+    unknown = Run("haproxy_server_info", socket=balancer.socket(), server="web9").result()
+    assert unknown["failed"]
+    apps.web2.start()

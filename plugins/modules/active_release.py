@@ -1,0 +1,296 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+module: active_release
+short_description: Make a release the one that gunicorn runs from, and prove it
+version_added: 0.1.0
+description:
+  - Stops the program through supervisord, waits until no process of the old generation is left and
+    its addresses are free, points C(<home>/venv) at the release, starts the program and proves the
+    new generation.
+  - Proved means that a new arbiter runs from the release with the wanted versions, has its workers,
+    owns every address that the old one had, no orphan of the old one is left, O(url) answers, and
+    all that stays so for O(stable_for).
+  - A real directory at C(<home>/venv) is adopted, that is, moved to C(<home>/releases/<adopt_as>)
+    as it is and replaced by the link, so that it can be activated again.
+  - Until the link has been switched every failure starts the old program again. After that the new
+    state is left as evidence; activate the previous release to go back. That works from any
+    half-way state.
+  - Other programs of that supervisord are never touched, and it is never told to C(update).
+author:
+  - The fleetops.gunicorn authors (@fleetops)
+attributes:
+  check_mode:
+    description: Can run in C(check_mode) and return changed status prediction without modifying
+      target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in
+      C(check_mode)), when in diff mode.
+    support: full
+  platform:
+    description: Target OS/families that can be operated against.
+    platforms: linux
+    support: full
+options:
+  home:
+    description:
+      - Home directory of the application, which holds C(venv) and C(releases).
+    type: path
+    required: true
+  program:
+    description:
+      - Name of the program in supervisord, V(name) or V(group:name).
+      - Its command must go through C(<home>/venv), itself or by a wrapper.
+    type: str
+    required: true
+  release:
+    description:
+      - Id of a release below C(<home>/releases), or the absolute path of a virtualenv.
+      - Without it the release that C(<home>/venv) holds now, for O(restart) or to have it running.
+    type: str
+  gunicorn:
+    description:
+      - Version of gunicorn that must run, for example V(23.0.0).
+    type: str
+  python:
+    description:
+      - Version of Python that must run. V(3.11) is any 3.11.
+    type: str
+  url:
+    description:
+      - Page of this host's gunicorn that must answer with a status below 500, for example
+        V(http://127.0.0.1:8000/healthz) or V(unix:/run/app.sock:/healthz). Certificates are not
+        verified.
+      - Without it the new generation is watched for at least 2 seconds, since only time shows that
+        its workers could import the application.
+    type: str
+  adopt_as:
+    description:
+      - Id under which a real directory at C(<home>/venv) becomes a release. Made from its content
+        if not given.
+    type: str
+  restart:
+    description:
+      - Stop and start even if the wanted generation runs.
+    type: bool
+    default: false
+  kill_orphans:
+    description:
+      - What to do when O(stop_timeout) is over and workers are left whose arbiter is gone. V(false)
+        fails, V(true) sends them SIGKILL, which ends their requests, as their arbiter would have
+        done after its graceful timeout.
+      - Meant for the way back after a failure.
+    type: bool
+    default: false
+  stop_timeout:
+    description:
+      - Seconds for the old generation to end and free its addresses. Should exceed C(stopwaitsecs).
+    type: float
+    default: 60
+  start_timeout:
+    description:
+      - Seconds for the new generation to be proved.
+    type: float
+    default: 60
+  stable_for:
+    description:
+      - Seconds that the proof must hold, with the same arbiter, before it is believed.
+    type: float
+    default: 0.5
+  supervisor_url:
+    description:
+      - Where supervisord on this host answers XML-RPC, V(unix:///path/to.sock) or
+        V(http://127.0.0.1:9001).
+      - Every call ends within 10 seconds.
+    type: str
+    default: unix:///run/supervisor.sock
+  supervisor_username:
+    description:
+      - User name for supervisord, if it wants one.
+    type: str
+  supervisor_password:
+    description:
+      - Password for supervisord, if it wants one.
+    type: str
+notes:
+  - Drain the host first. gunicorn resets connections when it stops.
+  - Run it as root or as the user of the program.
+seealso:
+  - module: fleetops.gunicorn.gunicorn_info
+"""
+
+EXAMPLES = r"""
+- name: Switch to the release
+  fleetops.gunicorn.active_release:
+    home: /srv/app
+    program: app
+    release: 23.0.0-py3.11-1a2b3c4d
+    gunicorn: 23.0.0
+    python: "3.11"
+    url: http://127.0.0.1:8000/healthz
+  register: switch
+
+- name: Go back, whatever state it is in
+  fleetops.gunicorn.active_release:
+    home: /srv/app
+    program: app
+    release: "{{ switch.previous }}"
+    url: http://127.0.0.1:8000/healthz
+    kill_orphans: true
+"""
+
+RETURN = r"""
+release:
+  description: Id of the release (its path, if it is not below C(<home>/releases)).
+  returned: always, if it was found
+  type: str
+  sample: 23.0.0-py3.11-1a2b3c4d
+previous:
+  description: Release that was active before; V(null) if there was none.
+  returned: always, if the release was found
+  type: str
+  sample: adopted-20.0.1-py3.6-5e6f7a8b
+generation:
+  description: The arbiter that runs now. Its values are V(null) in check mode if something would
+    change.
+  returned: success
+  type: dict
+  contains:
+    pid: {description: Process id., type: int, returned: success, sample: 4711}
+    started: {description: Start time in seconds since 1970., type: float, returned: success}
+    start_ticks: {description: Field 22 of /proc/<pid>/stat., type: int, returned: success}
+adopted:
+  description: Release that the real directory has become; V(null) if there was nothing to adopt.
+  returned: success
+  type: str
+timings:
+  description: Seconds. V(null) for what did not happen.
+  returned: success
+  type: dict
+  contains:
+    stop_s:
+      description: From the order to stop to the end of the arbiter.
+      type: float
+      returned: success
+    free_s:
+      description: From there until no process was left and the addresses were free.
+      type: float
+      returned: success
+    switch_s: {description: Adopting and switching., type: float, returned: success}
+    start_s:
+      description: From the order to start to the first good answer.
+      type: float
+      returned: success
+    down_s:
+      description: From the order to stop to the first good answer.
+      type: float
+      returned: success
+    total_s: {description: All of it., type: float, returned: success}
+evidence:
+  description: What was found when the new generation failed its proof.
+  returned: failure after the switch
+  type: dict
+  contains:
+    state: {description: State in supervisord., type: str, returned: success, sample: BACKOFF}
+    pid: {description: Process that supervisord started., type: int, returned: success}
+    exitstatus: {description: How it last ended., type: int, returned: success}
+    spawnerr: {description: Why supervisord could not start it., type: str, returned: success}
+    orphans:
+      description: Workers left without an arbiter.
+      type: list
+      elements: int
+      returned: success
+    log:
+      description: Last lines of its log since the start, at most 30, redacted.
+      type: list
+      elements: str
+      returned: success
+"""
+
+import os
+import time
+from datetime import datetime, timezone
+from typing import List, Optional, Tuple
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation import (
+    Activation,
+    Evidence,
+    Files,
+    Wanted,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service import (
+    SITE_OPTIONS,
+    open_site,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._supervisor import (
+    Endpoint,
+    get_status,
+    parse_url,
+)
+
+OPTIONS = {
+    "release": {"type": "str"},
+    "gunicorn": {"type": "str"},
+    "python": {"type": "str"},
+    "url": {"type": "str"},
+    "adopt_as": {"type": "str"},
+    "restart": {"type": "bool", "default": False},
+    "kill_orphans": {"type": "bool", "default": False},
+    "stop_timeout": {"type": "float", "default": 60},
+    "start_timeout": {"type": "float", "default": 60},
+    "stable_for": {"type": "float", "default": 0.5},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=dict(SITE_OPTIONS, **OPTIONS), supports_check_mode=True)
+    params = module.params
+
+    def run(command: List[str]) -> Optional[str]:
+        code, output, _error = module.run_command(command, handle_exceptions=False)
+        return output if code == 0 else None
+
+    def probe(where: Endpoint, timeout: float) -> Tuple[int, str]:
+        return get_status(where, timeout, time.monotonic)
+
+    try:
+        wanted = Wanted(
+            release=params["release"] or None,
+            gunicorn=params["gunicorn"] or None,
+            python=params["python"] or None,
+            url=parse_url(params["url"], "/") if params["url"] else None,
+            adopt_as=params["adopt_as"] or None,
+            restart=params["restart"],
+            kill_orphans=params["kill_orphans"],
+            stop_timeout=params["stop_timeout"],
+            start_timeout=params["start_timeout"],
+            stable_for=params["stable_for"],
+        )
+        activation = Activation(
+            site=open_site(params, run),
+            wanted=wanted,
+            files=Files(),
+            clock=time.monotonic,
+            sleep=time.sleep,
+            probe=probe,
+            kill=os.kill,
+            stamp=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        )
+        result = activation.run(module.check_mode)
+    except Evidence as exc:
+        module.fail_json(msg=str(exc), **exc.details)
+    except FleetError as exc:
+        module.fail_json(msg=str(exc))
+    for text in activation.warnings:
+        module.warn(text)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

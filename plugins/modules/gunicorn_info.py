@@ -1,0 +1,292 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+module: gunicorn_info
+short_description: Tell what gunicorn really runs under a supervisord program
+version_added: 0.1.0
+description:
+  - Asks supervisord for the program, then the kernel for its processes and sockets, then the
+    virtualenv's files for the versions. Nothing is assumed from the configuration alone.
+  - The arbiter may be a child of the program's process (a wrapper), may have been started with
+    C(python -m gunicorn) and may have rewritten its command line.
+author:
+  - The fleetops.gunicorn authors (@fleetops)
+attributes:
+  check_mode:
+    description: Can run in C(check_mode) and return changed status prediction without modifying
+      target.
+    support: full
+    details: Only reads.
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in
+      C(check_mode)), when in diff mode.
+    support: none
+    details: Changes nothing.
+  platform:
+    description: Target OS/families that can be operated against.
+    platforms: linux
+    support: full
+options:
+  home:
+    description:
+      - Home directory of the application, which holds C(venv) and C(releases).
+    type: path
+    required: true
+  program:
+    description:
+      - Name of the program in supervisord, V(name) or V(group:name).
+    type: str
+    required: true
+  supervisor_url:
+    description:
+      - Where supervisord on this host answers XML-RPC, V(unix:///path/to.sock) or
+        V(http://127.0.0.1:9001).
+      - Every call ends within 10 seconds.
+    type: str
+    default: unix:///run/supervisor.sock
+  supervisor_username:
+    description:
+      - User name for supervisord, if it wants one.
+    type: str
+  supervisor_password:
+    description:
+      - Password for supervisord, if it wants one.
+    type: str
+notes:
+  - Run it as root or as the user of the program. What could not be read for want of rights is
+    listed in RV(unread), and what depends on it is V(null) or empty.
+  - supervisord's XML-RPC does not tell C(stopasgroup), and before version 4.0 no setting at all.
+    They are taken from its configuration file if that can be found and read, and are V(null)
+    otherwise.
+seealso:
+  - module: fleetops.gunicorn.active_release
+"""
+
+EXAMPLES = r"""
+- name: Look at what runs
+  fleetops.gunicorn.gunicorn_info:
+    home: /srv/app
+    program: app
+  register: app
+
+- name: Fail if a left-over of USR2 serves beside it
+  ansible.builtin.assert:
+    that: app.unmanaged | length == 0
+"""
+
+RETURN = r"""
+program:
+  description: The program as supervisord knows it. Settings that could not be found out are
+    V(null).
+  returned: success
+  type: dict
+  contains:
+    name: {description: Name of the process., type: str, returned: success, sample: app}
+    group: {description: Name of its group., type: str, returned: success, sample: app}
+    state: {description: State in supervisord., type: str, returned: success, sample: RUNNING}
+    pid:
+      description: Process that supervisord started, perhaps a wrapper; V(0) if none.
+      type: int
+      returned: success
+    exitstatus: {description: How it last ended., type: int, returned: success, sample: 0}
+    spawnerr: {description: Why the last start failed., type: str, returned: success, sample: ''}
+    command:
+      description: Command, without what looks like a secret.
+      type: str
+      returned: success
+    directory: {description: Working directory., type: str, returned: success, sample: /srv/app}
+    user: {description: User that it runs as., type: str, returned: success, sample: app}
+    stopsignal: {description: Signal that stops it., type: str, returned: success, sample: TERM}
+    stopwaitsecs:
+      description: Seconds before it is killed.
+      type: int
+      returned: success
+      sample: 40
+    stopasgroup:
+      description: Whether the whole process group gets the signal.
+      type: bool
+      returned: success
+    killasgroup:
+      description: Whether the whole process group is killed.
+      type: bool
+      returned: success
+    startsecs:
+      description: Seconds before it counts as RUNNING.
+      type: int
+      returned: success
+      sample: 7
+    stdout_logfile: {description: Log of its standard output., type: str, returned: success}
+    stderr_logfile: {description: Log of its standard error., type: str, returned: success}
+    redirect_stderr: {description: Whether both go to the former., type: bool, returned: success}
+arbiter:
+  description: gunicorn's master process under the program; V(null) if there is none.
+  returned: success
+  type: dict
+  contains:
+    pid: {description: Process id., type: int, returned: success, sample: 4711}
+    started:
+      description: Start time in seconds since 1970.
+      type: float
+      returned: success
+      sample: 1790000000.25
+    start_ticks:
+      description: Field 22 of /proc/<pid>/stat.
+      type: int
+      returned: success
+      sample: 812345
+    boot_id:
+      description: Boot of the machine that RV(arbiter.start_ticks) counts from.
+      type: str
+      returned: success
+    uid: {description: Effective user id., type: int, returned: success, sample: 1001}
+    user: {description: Effective user., type: str, returned: success, sample: app}
+    cwd: {description: Working directory., type: str, returned: success, sample: /srv/app}
+    python:
+      description: Full version of the interpreter that runs.
+      type: str
+      returned: success
+      sample: 3.6.15
+    python_executable:
+      description: That interpreter.
+      type: str
+      returned: success
+      sample: /usr/bin/python3.6
+    gunicorn:
+      description: Version in the virtualenv that it runs from.
+      type: str
+      returned: success
+      sample: 20.0.1
+    prefix:
+      description: Real path of the virtualenv that it runs from; V(null) if that cannot be told,
+        for example because it was started through a link that has been switched since.
+      type: str
+      returned: success
+      sample: /srv/app/releases/23.0.0-py3.11-1a2b3c4d
+    release:
+      description: Id of the release at that path.
+      type: str
+      returned: success
+      sample: 23.0.0-py3.11-1a2b3c4d
+    workers_wanted:
+      description: Number of workers asked for on the command line or in E(GUNICORN_CMD_ARGS);
+        V(null) if in neither.
+      type: int
+      returned: success
+      sample: 4
+    cmdline:
+      description: Command line, bounded, without what looks like a secret.
+      type: list
+      elements: str
+      returned: success
+workers:
+  description: Its live workers.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    pid: {description: Process id., type: int, returned: success}
+    started: {description: Start time in seconds since 1970., type: float, returned: success}
+listeners:
+  description: Addresses that the arbiter and its workers listen on, as gunicorn's bind writes them.
+  returned: success
+  type: list
+  elements: str
+  sample: ["127.0.0.1:8000", "unix:/run/app.sock"]
+orphans:
+  description: gunicorn processes of this home whose arbiter is gone. They may hold a port and
+    answer with old code.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    pid: {description: Process id., type: int, returned: success}
+    ppid: {description: Its parent now., type: int, returned: success, sample: 1}
+    listeners: {description: Addresses that it holds., type: list, elements: str, returned: success}
+unmanaged:
+  description: Arbiters of this home that are not the program's, for example left by USR2.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    pid: {description: Process id., type: int, returned: success}
+    ppid: {description: Its parent now., type: int, returned: success, sample: 1}
+    listeners:
+      description: Addresses that it or its workers hold.
+      type: list
+      elements: str
+      returned: success
+    program:
+      description: Other program of this supervisord that it belongs to.
+      type: str
+      returned: success
+venv:
+  description: What stands at C(<home>/venv), read from its files.
+  returned: success
+  type: dict
+  contains:
+    path: {description: The path., type: str, returned: success, sample: /srv/app/venv}
+    kind:
+      description: V(symlink), V(directory), V(absent) or something that should not be there.
+      type: str
+      returned: success
+    target: {description: Real path that the link leads to., type: str, returned: success}
+    release: {description: Id of the release that it leads to., type: str, returned: success}
+    adopt_as:
+      description: Id that a real directory gets when it is adopted as a release.
+      type: str
+      returned: success
+    python: {description: Version of Python., type: str, returned: success, sample: 3.6.15}
+    gunicorn: {description: Version of gunicorn., type: str, returned: success, sample: 20.0.1}
+deviations:
+  description: Settings that make a switch slower or less safe.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    setting: {description: Name of the setting., type: str, returned: success, sample: stopwaitsecs}
+    value: {description: What it is., type: str, returned: success, sample: "10"}
+    wanted: {description: What it should be., type: str, returned: success, sample: "35"}
+    why: {description: What happens otherwise., type: str, returned: success}
+logs:
+  description: Log files of the program, supervisord's and gunicorn's own error log.
+  returned: success
+  type: list
+  elements: str
+  sample: [/var/log/app.err.log]
+unread:
+  description: Paths that this user may not read. At most 20.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+"""
+
+from typing import List, Optional
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service import (
+    SITE_OPTIONS,
+    open_site,
+)
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=dict(SITE_OPTIONS), supports_check_mode=True)
+
+    def run(command: List[str]) -> Optional[str]:
+        code, output, _error = module.run_command(command, handle_exceptions=False)
+        return output if code == 0 else None
+
+    try:
+        site = open_site(module.params, run)
+        module.exit_json(changed=False, **site.report(site.observe()))
+    except FleetError as exc:
+        module.fail_json(msg=str(exc))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,14 +1,13 @@
 # Included by the Makefile: the embedded fleet of demo/ and inventories/demo.
-PYTHON ?= $(VENV)/bin/python
 DRAIN ?= true
 
 .PHONY: demo demo-up demo-down
 
-demo: | venv ## Upgrade an embedded fleet under traffic, on this machine (DRAIN=false: lose requests)
-	@$(PYTHON) -m demo run --drain "$(DRAIN)"
+demo: | venv ## Upgrade a fleet on this machine, under traffic (DRAIN=false: see what draining saves)
+	@$(VENV)/bin/python -m demo run --drain '$(DRAIN)'
 
-demo-up: | venv ## Start that fleet on gunicorn 20.0.1 with traffic, and leave it running
-	@$(PYTHON) -m demo up
+demo-up: | venv ## Start that fleet on gunicorn 20.0.1 with traffic on it, and leave it running
+	@$(VENV)/bin/python -m demo up
 
-demo-down: | venv ## End the demo fleet and its traffic
-	@$(PYTHON) -m demo down
+demo-down: | venv ## End that fleet and its traffic
+	@$(VENV)/bin/python -m demo down

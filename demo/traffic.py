@@ -12,7 +12,7 @@ Writes ``OUT.jsonl``, one line for each request, and ``OUT.json``, a summary rep
 Ends at SIGTERM or SIGINT (requests in flight are finished and counted) and after ``--seconds``.
 Exit code: 0 nothing was lost, 1 something was lost or nothing was sent, 2 bad usage.
 
-Ways of asking, in turn: on a new connection each time (``new``), on connections kept open
+Ways of asking, by lot: on a new connection each time (``new``), on connections kept open
 (``keepalive``), and one request in ten a slow one (``slow``), on either sort of connection.
 A kept connection that the server has closed while it was idle is seen *before* anything is sent, as
 every good client does, and replaced. Whatever goes wrong after that is a lost request.
@@ -26,6 +26,7 @@ import contextlib
 import http.client
 import json
 import os
+import random
 import select
 import signal
 import sys
@@ -65,13 +66,16 @@ class Outcome(NamedTuple):
         return self.error or str(self.status)
 
 
-def request(slot: int, quick: str = "/", slow: str = "/slow", every: int = 10) -> Request:
-    """What the given slot asks for: a fixed pattern, so that two runs ask the same."""
-    kept = slot % 2 == 1
-    turn = slot // 2
-    # On either sort of connection, one request of ``every`` is slow: 2.0, 2.5, 3.0 s and again.
-    if every and turn % every == every // 2:
-        return Request("slow", kept, f"{slow}?s={2 + turn // every % 3 * 0.5}")
+def request(slot: int, quick: str = "/", slow: str = "/slow", share: float = 0.1) -> Request:
+    """What the given slot asks for: two runs ask the same.
+
+    Drawn by lot, not in turn: a balancer takes turns as well, and then every request on a new
+    connection would meet one server, and every other one the next.
+    """
+    lot = random.Random(slot)
+    kept = lot.random() < 0.5
+    if lot.random() < share:
+        return Request("slow", kept, f"{slow}?s={lot.choice((2.0, 2.5, 3.0))}")
     return Request("keepalive" if kept else "new", kept, quick)
 
 
@@ -316,11 +320,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--timeout", type=positive, default=30.0, help="seconds for one answer")
     parser.add_argument("--quick", default="/", help="path of the quick requests")
     parser.add_argument("--slow", default="/slow", help="path of the slow ones; gets ?s=2.5")
-    parser.add_argument("--slow-every", type=int, default=10, help="one of so many; 0: none")
+    parser.add_argument("--slow-share", type=float, default=0.1, help="of all requests, 0 to 1")
     wanted = parser.parse_args(arguments)
     traffic = Traffic(
         wanted.url, wanted.out, wanted.rate, wanted.seconds, wanted.threads, wanted.timeout,
-        lambda slot: request(slot, wanted.quick, wanted.slow, wanted.slow_every),
+        lambda slot: request(slot, wanted.quick, wanted.slow, wanted.slow_share),
     )  # fmt: skip
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: traffic.stop())

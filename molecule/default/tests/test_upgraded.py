@@ -1,0 +1,37 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Both stages, on both servers; the second run of the command has not touched them again."""
+
+testinfra_hosts = ["ansible://web"]
+
+
+def test_the_last_stage_is_what_answers(server):
+    assert server.version["gunicorn"] == "23.0.0"
+    assert server.version["python"].startswith("3.11.")
+
+
+def test_the_last_stage_is_what_runs(server):
+    for pid in server.processes:
+        assert server.sh("readlink /proc/%d/exe" % pid) == "/usr/bin/python3.11"
+
+
+def test_the_releases_are_beside_each_other(server):
+    assert server.host.file("/srv/app/venv").is_symlink
+    adopted, first, last = sorted(server.releases, key=lambda name: (name[:1] != "a", name))
+    assert adopted.startswith("adopted-20.0.1-py3.6")
+    assert first.startswith("21.2.0-py3.6-")
+    assert last.startswith("23.0.0-py3.11-")
+    assert server.live_release.name == last
+
+
+def test_the_release_before_is_usable_as_it_was(server):
+    for release in server.releases:
+        shown = server.sh("/srv/app/releases/%s/bin/gunicorn --version" % release)
+        assert shown == f"gunicorn (version {server.record(release)['gunicorn']})"
+
+
+def test_each_server_was_drained_once_for_each_stage_and_never_by_the_second_run(balancer):
+    # Stage by stage across the fleet, one host at a time.
+    assert balancer.drains() == ["web1", "web2", "web1", "web2"]

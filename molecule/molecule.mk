@@ -1,0 +1,32 @@
+# The fleet in containers; part of ../Makefile. FLEET_ENGINE=docker uses docker instead of podman.
+MOLECULE_SCENARIOS := default canary failing_gate legacy_python
+# The oldest supported ansible-core and the newest, each with what runs its scenarios.
+CORE_OLD := .venv-core2.16
+CORE_NEW := .venv-core-newest
+
+# $(call molecule,VENV,ARGUMENTS): molecule calls its tools by name and reads what the scenarios share only with -c.
+# ANSIBLE_HOME keeps its state in the checkout; state in $$HOME would be shared by checkouts of the same name.
+molecule = PATH="$(CURDIR)/$(1)/bin:$$PATH" ANSIBLE_HOME="$(CURDIR)/.cache/ansible" molecule -c molecule/config.yml $(2)
+
+.PHONY: molecule molecule-cores $(MOLECULE_SCENARIOS:%=molecule-%)
+molecule: $(MOLECULE_SCENARIOS:%=molecule-%) ## A fleet in containers: every scenario
+
+molecule-default molecule-canary molecule-failing_gate: molecule-%: venv-dev
+	@$(call molecule,$(VENV),test -s $*)
+
+# Its hosts have only Python 3.6, which no later ansible-core manages.
+molecule-legacy_python: molecule-%: $(CORE_OLD)/.ready
+	@$(call molecule,$(CORE_OLD),test -s $*)
+
+molecule-cores: $(CORE_OLD)/.ready $(CORE_NEW)/.ready ## default and canary on the oldest and the newest ansible-core
+	@for venv in $(CORE_OLD) $(CORE_NEW); do for scenario in default canary; do \
+		echo "--- $$($$venv/bin/ansible --version | head -1): $$scenario"; \
+		$(call molecule,$$venv,test -s $$scenario); done; done
+
+$(CORE_OLD)/.ready: requirements-core-2.16.txt
+	@tests/core_venv.sh $(CORE_OLD) $< 3.11 3.12
+	@touch $@
+
+$(CORE_NEW)/.ready: requirements-core-newest.txt
+	@tests/core_venv.sh $(CORE_NEW) $< 3.13 3.12 3.14
+	@touch $@

@@ -440,7 +440,7 @@ class Activation:
             mark = clock()
             self._flip(plan)
         except (FleetError, OSError) as exc:
-            again = self._start_again(was_running)
+            again = self._start_again(was_running, down, seen.program["stopwaitsecs"] or 0)
             raise FleetError(f"{exc} {again}") from exc
         offset = site.supervisor.log_size(site.name, channel)
         start = clock()
@@ -556,14 +556,20 @@ class Activation:
                 return f"process {name} on {address}"
         return f"an unknown process on {address}"
 
-    def _start_again(self, was_running: bool) -> str:
+    def _start_again(self, was_running: bool, stop_begin: float, stopwaitsecs: int) -> str:
         """Nothing was switched: back to how it was found."""
         if not was_running:
             return "The program was not running before and is left so."
         site = self.site
-        deadline = self._clock() + AFTERMATH
+        # It cannot be started before it has ended; supervisord kills it after stopwaitsecs.
+        deadline = max(self._clock(), stop_begin + stopwaitsecs) + AFTERMATH
         try:
-            while site.info()["statename"] == "STOPPING" and self._clock() < deadline:
+            while site.info()["statename"] == "STOPPING":
+                if self._clock() >= deadline:
+                    return (
+                        "THE OLD PROGRAM COULD NOT BE STARTED AGAIN, because it is still stopping;"
+                        " start it when it has ended."
+                    )
                 self._sleep(POLL)
             self._start()
             return "The old program was started again."
@@ -703,7 +709,7 @@ class Activation:
         return {
             "changed": changed,
             "release": plan.release,
-            "previous": plan.before,
+            "previous": plan.before if changed and plan.before != plan.release else None,
             "adopted": plan.adopt,
             "generation": {
                 "pid": arbiter.pid if arbiter else None,

@@ -150,7 +150,7 @@ release:
   type: str
   sample: 23.0.0-py3.11-1a2b3c4d
 previous:
-  description: Release that was active before; V(null) if there was none.
+  description: Release that was replaced; V(null) if none was.
   returned: always, if the release was found
   type: str
   sample: adopted-20.0.1-py3.6-5e6f7a8b

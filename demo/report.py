@@ -103,28 +103,40 @@ def requests(traffic: Mapping[str, Any]) -> list[str]:
 
 
 def rotation(seen: Measured) -> list[str]:
-    if not any(seen.outages.values()):
-        lines = ["  No server was taken out of rotation."]
-    else:
-        lines = ["  out of rotation, s    draining  switching  checked    total"]
+    lines = outage_table(seen) if seen.drain else down_table(seen)
+    bare = seen.restart
+    if bare is not None:
+        lines += [
+            f"    a bare `supervisorctl restart` of {bare.server} without traffic, for comparison:",
+            f"    no answer for {bare.gone:.2f} s; {bare.until_200:.2f} s until it had returned"
+            f" and a 200 came (startsecs={bare.startsecs})",
+        ]
+    return lines
+
+
+def outage_table(seen: Measured) -> list[str]:
+    lines = ["  out of rotation, s      draining  switching  checked    total"]
     for name, outages in seen.outages.items():
         for outage in outages:
-            now = reached(seen.changes[name], outage)
             still = "" if outage.over else "  still out"
             lines.append(
-                f"    {name} {now:<12}{outage.draining:>10.2f}{outage.switching:>11.2f}"
-                f"{outage.checked:>9.2f}{outage.total:>9.2f}{still}"
+                f"    {name} {reached(seen.changes[name], outage):<12}{outage.draining:>11.2f}"
+                f"{outage.switching:>11.2f}{outage.checked:>9.2f}{outage.total:>9.2f}{still}"
             )
-    if seen.restart is not None:
-        bare = seen.restart
-        lines.append(
-            f"    against it, a bare `supervisorctl restart` of {bare.server} without traffic: "
-            f"gone for {bare.gone:.2f} s,"
+        if not outages:
+            lines.append(f"    {name} was never taken out")
+    return lines
+
+
+def down_table(seen: Measured) -> list[str]:
+    """Without draining nothing was taken out: what is left is what the checks noticed, late."""
+    lines = ["  called down by HAProxy's own checks, s"]
+    for name, outages in seen.outages.items():
+        listed = ", ".join(
+            f"{outage.total:.2f} {reached(seen.changes[name], outage)}".strip()
+            for outage in outages
         )
-        lines.append(
-            f"    {bare.until_200:.2f} s until the command was back and a 200 came "
-            f"(startsecs={bare.startsecs})"
-        )
+        lines.append(f"    {name} {listed or 'never'}")
     return lines
 
 

@@ -60,7 +60,9 @@ def build(wheels: Path, environment: Mapping[str, str]) -> Path:
             env,
         )
         with tarfile.open(work / f"gunicorn-{PUBLISHED}.tar.gz") as archive:
-            archive.extractall(work, filter="data")
+            # Python 3.11.0 to 3.11.3 know no filters yet.
+            archive.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
+            archive.extractall(work)
         source = work / f"gunicorn-{PUBLISHED}"
         init = source / "gunicorn" / "__init__.py"
         init.write_text(change_version(init.read_text()))

@@ -1,0 +1,344 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Prove that a release serves: start its gunicorn beside the live one and ask it.
+
+Nothing of the live service is touched: own loopback port, own log, own pid file; and
+nothing is left behind, whatever the program did (every descendant carries a token in its
+environment and is found by it).
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import (
+    User,
+    kill_group,
+    read_bounded,
+    run,
+    start,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._http import ask, parse_url
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import (
+    Launch,
+    boot_launch,
+    check_launch,
+    gunicorn_arguments,
+    log_tail,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import (
+    Reader,
+    read_environ,
+    read_inodes,
+    read_listeners,
+    read_process,
+    read_table,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import (
+    gunicorn_arguments as running_arguments,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._requirements import same_version
+
+ATTEMPTS = 3
+POLL = 0.1
+# An application may answer 5xx while it warms up; it is given this much to get over it.
+GRACE_FOR_5XX = 5.0
+STOP_TIMEOUT = 10.0
+TOKEN = "FLEETOPS_BOOT_TEST"
+
+# Reads the configuration just as gunicorn does, and loads the worker class, which
+# --check-config does not.
+_IMPORT = """
+import sys
+sys.argv[0] = "gunicorn"
+import gunicorn
+from gunicorn.app.wsgiapp import WSGIApplication
+worker = WSGIApplication("%(prog)s [OPTIONS] [APP_MODULE]").cfg.worker_class
+print("fleetops", gunicorn.__version__, worker.__module__, gunicorn.__file__)
+"""
+_IMPORT_ALONE = """
+import gunicorn, gunicorn.app.wsgiapp
+print("fleetops", gunicorn.__version__, "-", gunicorn.__file__)
+"""
+
+
+class Wanted(NamedTuple):
+    """What must answer."""
+
+    prefix: str
+    gunicorn: str
+    python: str
+
+
+def user_of(launch: Launch) -> Optional[User]:
+    """Whom to become, or None if we are that user; an error if we may not."""
+    if os.geteuid() == 0:
+        return User(launch.uid, launch.gid, launch.groups)
+    if launch.uid != os.geteuid():
+        raise FleetError(
+            f"the application runs as uid {launch.uid} and this as uid {os.geteuid()}: only root "
+            "may try a release as another user (become: true)."
+        )
+    return None
+
+
+def live_launch(pid: int, environment: Dict[str, str], fallback: Optional[Launch]) -> Launch:
+    """How the live arbiter was started, from the kernel."""
+    reader = Reader()
+    process = read_process(reader, pid)
+    if process is None:
+        raise FleetError(
+            f"like_pid: there is no process {pid}. It was to be read for how the application is "
+            "started; look again with gunicorn_info, or give command."
+        )
+    if running_arguments(process.cmdline) is None:
+        raise FleetError(
+            "like_pid: process {} is no gunicorn: {}".format(pid, " ".join(process.cmdline)[:200])
+        )
+    base = f"/proc/{pid}/"
+    cwd = reader.link(base + "cwd")
+    status = reader.text(base + "status")
+    env = read_environ(reader, pid)
+    if cwd is None or (base + "environ") in reader.denied:
+        raise FleetError(
+            f"like_pid: process {pid} belongs to another user and may not be read; become root or "
+            "its user."
+        )
+
+    def numbers(name: str) -> List[int]:
+        match = re.search(rf"^{name}:[ \t]*(.*)$", status, re.M)
+        return [int(word) for word in match.group(1).split()] if match else []
+
+    argv = process.cmdline
+    if argv[0].startswith("gunicorn: "):
+        # setproctitle has written its title over the arguments and the environment.
+        if fallback is None:
+            raise FleetError(
+                f"like_pid: process {pid} hides its command line (setproctitle); give command too."
+            )
+        argv = fallback.argv
+        env = dict(read_environ(reader, process.ppid), **environment)
+        env.update({k: v for k, v in fallback.environment.items() if k not in env})
+    uids, gids = numbers("Uid"), numbers("Gid")
+    return Launch(
+        argv=tuple(argv),
+        environment={k: v for k, v in env.items() if re.match(r"^[A-Za-z_]\w*$", k)},
+        directory=cwd,
+        uid=uids[1],
+        gid=gids[1],
+        groups=tuple(numbers("Groups")),
+        origin=f"the live arbiter (pid {pid})",
+    )
+
+
+def check_import(launch: Optional[Launch], wanted: Wanted) -> Dict[str, Any]:
+    """Import gunicorn and the worker class that the configuration names."""
+    python = wanted.prefix + "/bin/python"
+    if launch is None:
+        result = run([python, "-c", _IMPORT_ALONE], dict(os.environ), "/", 120)
+    else:
+        argv = [python, "-c", _IMPORT] + gunicorn_arguments(launch)
+        result = run(argv, launch.environment, launch.directory, 120, user_of(launch))
+    match = re.search(r"^fleetops (\S+) (\S+) (.*)$", result.output, re.M)
+    environment = launch.environment if launch else {}
+    if result.status != 0 or not match:
+        raise FleetError(
+            "import test: gunicorn, its configuration or its worker class cannot be imported in "
+            "the new release:\n{}".format(
+                result.error or log_tail(result.output, environment) or "(no output)"
+            )
+        )
+    if not same_version(match.group(1), wanted.gunicorn) or not match.group(3).startswith(
+        wanted.prefix + "/"
+    ):
+        raise FleetError(
+            f"import test: gunicorn {match.group(1)} from {match.group(3)} was imported, "
+            f"{wanted.gunicorn} from the release was wanted; the application's PYTHONPATH puts "
+            "another one first."
+        )
+    return {"gunicorn": match.group(1), "worker": match.group(2)}
+
+
+def check_config(launch: Launch) -> str:
+    """Why ``gunicorn --check-config`` refuses; empty if it does not."""
+    checked = check_launch(launch)
+    result = run(checked.argv, checked.environment, checked.directory, 120, user_of(launch))
+    if result.status == 0:
+        return ""
+    return result.error or log_tail(result.output, launch.environment) or "(no output)"
+
+
+def _free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _carriers(token: str) -> List[int]:
+    """Every process that has the token in its environment."""
+    needle = f"{TOKEN}={token}".encode()
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit() and int(name) != os.getpid():
+            try:
+                with open(f"/proc/{name}/environ", "rb") as file:
+                    if needle in file.read().split(b"\0"):
+                        found.append(int(name))
+            except OSError:
+                continue
+    return found
+
+
+def _stop(process: "subprocess.Popen[bytes]", token: str) -> None:
+    """TERM, a while, then KILL; and again whoever slipped out of the group."""
+    if process.poll() is None:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_TIMEOUT)
+    kill_group(process)
+    for _ in range(50):
+        left = _carriers(token)
+        if not left:
+            return
+        for pid in left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except OSError:
+                continue
+        time.sleep(POLL)
+    raise FleetError(f"boot test: processes {left} cannot be ended")
+
+
+def _owner(port: int, pid: int, token: str) -> Optional[int]:
+    """The process of ours that listens on the port: the arbiter, not a worker that inherited it."""
+    reader = Reader()
+    address = f"127.0.0.1:{port}"
+    inodes = {s.inode for s in read_listeners(reader, os.getpid()) if s.address == address}
+    mine = {pid} | set(_carriers(token))
+    owners = [p for p in sorted(mine) if inodes & read_inodes(reader, p)]
+    table = read_table(reader)
+    for owner in owners:
+        if owner in table and table[owner].ppid not in owners:
+            return owner
+    return owners[0] if owners else None
+
+
+def _prove(port: int, pid: int, token: str, wanted: Wanted, log: str) -> int:
+    """The one that answers is ours, from the release, with the wanted version."""
+    owner = _owner(port, pid, token)
+    if owner is None:
+        raise FleetError(
+            f"boot test: something answers on 127.0.0.1:{port}, but it is not the gunicorn that "
+            "was started"
+        )
+    process = read_process(Reader(), owner)
+    words = process.cmdline if process else ()
+    title = bool(words) and words[0].startswith("gunicorn: ")
+    if not title and not any(w.startswith(wanted.prefix + "/") for w in words[:3]):
+        raise FleetError(
+            "boot test: the program's command does not start gunicorn from the release {}, but "
+            "{}. It must name the gunicorn of <app_home>/venv.".format(
+                wanted.prefix, " ".join(words[:3])[:200]
+            )
+        )
+    match = re.search(r"Starting gunicorn (\S+)", log)
+    if match and not same_version(match.group(1), wanted.gunicorn):
+        raise FleetError(
+            f"boot test: gunicorn {match.group(1)} came up, {wanted.gunicorn} was wanted"
+        )
+    return owner
+
+
+def boot(launch: Launch, wanted: Wanted, path: str, timeout: float) -> Dict[str, Any]:
+    """Start, ask, prove, stop. Returns what was seen; an error carries the end of the log."""
+    user = user_of(launch)
+    why, log = "", ""
+    for _ in range(ATTEMPTS):
+        token = "{:x}".format(int.from_bytes(os.urandom(8), "big"))
+        scratch = tempfile.mkdtemp(prefix="gunicorn-boot-")
+        try:
+            os.chown(scratch, launch.uid, launch.gid) if user else None
+            why, log, seen = _once(launch, wanted, path, timeout, scratch, token)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+        if seen is not None:
+            return seen
+        if "Address already in use" not in log and "Connection in use" not in log:
+            break
+    raise FleetError(
+        "boot test: gunicorn {} on Python {} {} (started as {} starts it, as uid {}, in {}). Its "
+        "log ends:\n{}".format(
+            wanted.gunicorn,
+            wanted.python,
+            why,
+            launch.origin,
+            launch.uid,
+            launch.directory,
+            log_tail(log, launch.environment) or "(empty)",
+        )
+    )
+
+
+def _once(
+    launch: Launch, wanted: Wanted, path: str, timeout: float, scratch: str, token: str
+) -> Tuple[str, str, Optional[Dict[str, Any]]]:
+    """One attempt: (why it failed, log, what was seen or None)."""
+    port = _free_port()
+    user = user_of(launch)
+    this = boot_launch(launch, f"127.0.0.1:{port}", scratch, wanted.gunicorn, token)
+    targets = [parse_url(f"{s}://127.0.0.1:{port}{path}") for s in ("http", "https")]
+    with tempfile.TemporaryFile(dir=scratch) as output:
+        if user:
+            # So that a program which opens /dev/stderr by name may do so.
+            os.fchown(output.fileno(), launch.uid, launch.gid)
+        began = time.monotonic()
+        try:
+            process = start(
+                this.argv, this.environment, this.directory, output, user, signal.SIGTERM
+            )
+        except (OSError, subprocess.SubprocessError) as exc:
+            reason = getattr(exc, "strerror", None) or exc
+            return f"cannot be started ({this.argv[0]}: {reason})", "", None
+        try:
+            why = f"did not answer within {timeout:g} s"
+            bad_since: Optional[float] = None
+            while time.monotonic() - began < timeout:
+                if process.poll() is not None:
+                    why = f"ended at once with status {process.returncode}"
+                    break
+                answer = ask(targets[0], min(timeout, 10.0), time.monotonic)
+                if answer.status is None and "refused" not in answer.error:
+                    answer = ask(targets[1], min(timeout, 10.0), time.monotonic)
+                if answer.status is not None and answer.status < 500:
+                    seconds = time.monotonic() - began
+                    log = read_bounded(output)
+                    _prove(port, process.pid, token, wanted, log)
+                    return (
+                        "",
+                        log,
+                        {
+                            "status": answer.status,
+                            "seconds": round(seconds, 3),
+                            "path": path,
+                            "uid": launch.uid,
+                        },
+                    )
+                if answer.status is not None:
+                    why = f"answers {answer.status} on {path}"
+                    bad_since = bad_since or time.monotonic()
+                    if time.monotonic() - bad_since > GRACE_FOR_5XX:
+                        break
+                time.sleep(POLL)
+        finally:
+            _stop(process, token)
+        return why, read_bounded(output), None

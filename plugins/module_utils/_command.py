@@ -1,0 +1,118 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Run commands that end with us: in time, as the wanted user, output bounded."""
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import tempfile
+from typing import IO, Any, Callable, Mapping, NamedTuple, Optional, Sequence, Tuple
+
+_PR_SET_PDEATHSIG = 1
+OUTPUT_LIMIT = 256 * 1024
+
+
+class User(NamedTuple):
+    """Whom to run as."""
+
+    uid: int
+    gid: int
+    groups: Tuple[int, ...]
+
+
+class Result(NamedTuple):
+    """How a command ended; ``status`` is None if it had to be killed or could not start."""
+
+    status: Optional[int]
+    output: str
+    error: str = ""
+
+
+def _prctl() -> Any:
+    try:
+        return ctypes.CDLL(None, use_errno=True).prctl
+    except (OSError, AttributeError):
+        return None
+
+
+def in_child(user: Optional[User], death_signal: int) -> Callable[[], None]:
+    """What a child does to itself between fork and exec."""
+    prctl = _prctl()
+
+    def prepare() -> None:
+        os.umask(0o022)
+        if user is not None and os.geteuid() == 0:
+            os.setgroups(list(user.groups))
+            os.setgid(user.gid)
+            os.setuid(user.uid)
+        # After setuid, which clears it: a killed builder takes its children with it.
+        if prctl is not None:
+            prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
+
+    return prepare
+
+
+def start(
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    directory: str,
+    output: IO[bytes],
+    user: Optional[User] = None,
+    death_signal: int = signal.SIGKILL,
+) -> "subprocess.Popen[bytes]":
+    """Start a command in a process group of its own; OSError if that cannot be."""
+    return subprocess.Popen(
+        list(argv),
+        env=dict(environment),
+        cwd=directory,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        preexec_fn=in_child(user, death_signal),
+        start_new_session=True,
+    )
+
+
+def kill_group(process: "subprocess.Popen[bytes]") -> None:
+    """End a command and what it started, and take note that it ended."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def read_bounded(file: IO[bytes], limit: int = OUTPUT_LIMIT) -> str:
+    """The head and the tail of what was written."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    if size <= limit:
+        return file.read().decode("utf-8", "replace")
+    head = file.read(limit // 2)
+    file.seek(size - limit // 2)
+    return (head + b"\n[...]\n" + file.read()).decode("utf-8", "replace")
+
+
+def run(
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    directory: str = "/",
+    timeout: float = 1800,
+    user: Optional[User] = None,
+) -> Result:
+    """Run a command to its end; never raises for what the command does."""
+    with tempfile.TemporaryFile() as output:
+        try:
+            process = start(argv, environment, directory, output, user)
+        except (OSError, subprocess.SubprocessError) as exc:
+            return Result(None, "", "{}: {}".format(argv[0], getattr(exc, "strerror", None) or exc))
+        error = ""
+        try:
+            process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            error = f"{os.path.basename(argv[0])} was ended after {timeout:g} s"
+        finally:
+            kill_group(process)
+        return Result(None if error else process.returncode, read_bounded(output), error)

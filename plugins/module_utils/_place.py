@@ -1,0 +1,261 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The directory of the releases: its lock, its trees, what in it is to be believed."""
+
+import ctypes
+import errno
+import fcntl
+import mmap
+import os
+import shutil
+import signal
+import stat
+import tempfile
+import time
+from contextlib import contextmanager
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
+
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import run
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release import (
+    LOCK,
+    RECORD,
+    Space,
+    changed_since,
+    dumps,
+    is_build_name,
+    parse_record,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._venv import freeze, read_dists
+
+LOCK_TIMEOUT = 1800.0
+
+
+def read_record(path: str) -> Optional[Dict[str, Any]]:
+    """The record of a release; None if the directory has none. FleetError if it is no good."""
+    try:
+        with open(os.path.join(path, RECORD), encoding="utf-8") as file:
+            return parse_record(file.read(), os.path.basename(path))
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError as exc:
+        raise FleetError(f"its {RECORD} is not text ({exc})") from exc
+
+
+def why_not_believed(path: str) -> str:
+    """Why a directory with a release's name is not one; empty if it is."""
+    try:
+        record = read_record(path)
+        if record is None:
+            return f"it has no {RECORD}"
+        changed = changed_since(record["freeze"], freeze(read_dists(path)))
+        if changed:
+            return "it was changed after it was built: {}".format(", ".join(changed[:8]))
+        if run([path + "/bin/python", "-c", ""], {}, "/", 60).status != 0:
+            return "its Python does not run any more"
+    except FleetError as exc:
+        return str(exc)
+    return ""
+
+
+@contextmanager
+def locked(releases: str, sleep: Callable[[float], None] = time.sleep) -> Iterator[None]:
+    """One builder at a time in one home. The kernel lets go of the lock of a dead one."""
+    path = os.path.join(releases, LOCK)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        deadline = time.monotonic() + LOCK_TIMEOUT
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as exc:
+                if exc.errno not in (errno.EAGAIN, errno.EACCES):
+                    raise FleetError(f"{path} cannot be locked: {exc.strerror}") from exc
+            if time.monotonic() > deadline:
+                owner = os.pread(handle, 32, 0).decode("ascii", "replace").strip()
+                raise FleetError(
+                    "another build in {} (pid {}) has not ended within {:g} s".format(
+                        releases, owner or "unknown", LOCK_TIMEOUT
+                    )
+                )
+            sleep(0.2)
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _processes_of(path: str) -> List[int]:
+    """Processes that run from, or were started with, a path."""
+    needle = path.encode()
+    found = []
+    for name in os.listdir("/proc"):
+        if not name.isdigit() or int(name) == os.getpid():
+            continue
+        for part in ("cmdline", "environ"):
+            try:
+                with open(f"/proc/{name}/{part}", "rb") as file:
+                    if needle in file.read():
+                        found.append(int(name))
+                        break
+            except OSError:
+                continue
+    return found
+
+
+def remove_tree(path: str) -> None:
+    """Remove a directory of ours, with whatever a dead builder's children still do in it."""
+    for attempt in range(5):
+        for pid in (
+            _processes_of(path + "/") if attempt or is_build_name(os.path.basename(path)) else []
+        ):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except OSError:
+                continue
+        shutil.rmtree(path, ignore_errors=True)
+        if not os.path.lexists(path):
+            return
+        time.sleep(0.2)
+    raise FleetError(f"{path} cannot be removed")
+
+
+def clear_stale(releases: str) -> List[str]:
+    """Remove what dead builders left. Only for the holder of the lock: nobody else builds."""
+    stale = [n for n in sorted(os.listdir(releases)) if is_build_name(n)]
+    for name in stale:
+        remove_tree(os.path.join(releases, name))
+    return stale
+
+
+def free_space(path: str) -> Space:
+    """What is free for the user who builds."""
+    info = os.statvfs(path)
+    # Some file systems (btrfs) make inodes as they go and say 0 of 0.
+    inodes = info.f_favail if info.f_files else None
+    return Space(info.f_bavail * info.f_frsize // (1 << 20), inodes)
+
+
+def sync_tree(path: str) -> None:
+    """Bring a file system to its disk, so that a release survives a power cut whole."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        try:
+            ctypes.CDLL(None).syncfs(handle)
+        except (OSError, AttributeError):
+            os.sync()
+    finally:
+        os.close(handle)
+
+
+def sync_directory(path: str) -> None:
+    """Bring a directory's entries to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_record(path: str, record: Mapping[str, Any]) -> None:
+    """Write release.json, to the disk."""
+    target = os.path.join(path, RECORD)
+    handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(dumps(record))
+        file.flush()
+        os.fsync(file.fileno())
+    os.chmod(target, 0o644)
+    sync_directory(path)
+
+
+def set_modes(path: str) -> None:
+    """Readable for all, writable for the owner, whatever wheels and umask wanted."""
+    for top, directories, files in os.walk(path):
+        os.chmod(top, 0o755)
+        for name in directories:
+            if os.path.islink(os.path.join(top, name)):
+                continue
+        for name in files:
+            full = os.path.join(top, name)
+            mode = os.lstat(full).st_mode
+            if stat.S_ISREG(mode):
+                os.chmod(full, 0o755 if mode & 0o111 else 0o644)
+
+
+def _content_with(path: str, needle: bytes) -> Optional[bytes]:
+    """The content of a regular file that holds the needle, else None."""
+    info = os.lstat(path)
+    if not stat.S_ISREG(info.st_mode) or info.st_size < len(needle):
+        return None
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+        return view[:] if view.find(needle) >= 0 else None
+
+
+def rename_inside(path: str, old: str, new: str) -> int:
+    """Replace one name by another of the same length in all files and links of a tree."""
+    if len(old) != len(new):
+        raise ValueError("names of different length")
+    before, after = old.encode(), new.encode()
+    count = 0
+    for top, directories, files in os.walk(path):
+        for name in directories + files:
+            full = os.path.join(top, name)
+            if os.path.islink(full):
+                target = os.readlink(full)
+                if old in target:
+                    os.unlink(full)
+                    os.symlink(target.replace(old, new), full)
+                    count += 1
+                continue
+            if name in directories:
+                continue
+            info = os.lstat(full)
+            content = _content_with(full, before)
+            if content is None:
+                continue
+            content = content.replace(before, after)
+            # A new file, never a write into one: it may be a hard link to somebody's cache.
+            handle, temporary = tempfile.mkstemp(dir=top)
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            os.chmod(temporary, stat.S_IMODE(info.st_mode))
+            # Byte-code is checked against the time and size of its source.
+            os.utime(temporary, ns=(info.st_atime_ns, info.st_mtime_ns))
+            os.rename(temporary, full)
+            count += 1
+    return count
+
+
+def names_inside(path: str, name: str) -> List[str]:
+    """The files, links and names of a tree that hold a name."""
+    needle = name.encode()
+    found = []
+    for top, directories, files in os.walk(path):
+        for entry in directories + files:
+            full = os.path.join(top, entry)
+            if name in entry:
+                found.append(full)
+            elif os.path.islink(full):
+                if name in os.readlink(full):
+                    found.append(full)
+            elif entry in files and _content_with(full, needle) is not None:
+                found.append(full)
+    return found
+
+
+def put_aside(path: str, why: str) -> str:
+    """Move away what has a release's name and is none; never the live one."""
+    live = os.path.join(os.path.dirname(os.path.dirname(path)), "venv")
+    if os.path.realpath(live) == os.path.realpath(path):
+        raise FleetError(
+            f"{path} is the live release and cannot be trusted: {why}. Roll back or switch to "
+            "another release first, then remove it."
+        )
+    aside = f"{path}.untrusted-{os.urandom(4).hex()}"
+    os.rename(path, aside)
+    return f"{path} was not trusted ({why}) and was moved to {os.path.basename(aside)}."

@@ -1,0 +1,94 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Find the Pythons, the installer and the users of this host by looking and asking."""
+
+import glob
+import json
+import os
+import pwd
+import shutil
+import sys
+from typing import List, Optional
+
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import User, run
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._interpreters import (
+    PROBE,
+    Found,
+    Probed,
+    find,
+    parse_probe,
+    patterns,
+)
+
+
+def homes() -> List[str]:
+    """Homes under which version managers keep Pythons; an unreadable one is passed over."""
+    places = [os.path.expanduser("~"), "/root"]
+    return [p for p in dict.fromkeys(places) if os.access(p, os.R_OK | os.X_OK)]
+
+
+def find_uv() -> str:
+    """uv on this host, or nothing."""
+    places = [os.path.dirname(sys.executable), "/usr/local/bin", "/opt/uv/bin"]
+    places += [os.path.join(home, d) for home in homes() for d in (".local/bin", ".cargo/bin")]
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath)] + places)
+    return shutil.which("uv", path=path) or ""
+
+
+def user_named(name: str) -> User:
+    """A user of this host, with all his groups."""
+    try:
+        entry = pwd.getpwnam(name)
+    except KeyError:
+        raise FleetError(f"user {name!r} does not exist on this host") from None
+    return User(entry.pw_uid, entry.pw_gid, tuple(os.getgrouplist(name, entry.pw_gid)))
+
+
+def probe_python(path: str, user: Optional[User] = None) -> Probed:
+    """Ask a Python what it is; as ``user``, because what root can run others may not."""
+    if not os.path.isfile(path) or not os.access(path, os.X_OK):
+        return Probed(None, "")
+    env = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", "HOME": "/"}
+    result = run([path, "-I", "-c", PROBE], env, "/", 60)
+    if result.status != 0:
+        # Python 2 knows no -I; it gets its chance to say which it is.
+        result = run([path, "-E", "-s", "-c", PROBE], env, "/", 60)
+    try:
+        answer = json.loads(result.output.strip().splitlines()[-1])
+        it = parse_probe(answer)
+    except (ValueError, IndexError, KeyError, TypeError):
+        why = result.error or " ".join(result.output.split())[-160:] or "it says nothing"
+        return Probed(None, f"does not run ({why})")
+    real = os.path.realpath(it.executable)
+    it = it._replace(executable=real)
+    if not os.access(real, os.X_OK):
+        return Probed(None, f"its base installation {it.executable} is gone")
+    if user is not None and os.geteuid() == 0 and user.uid != 0:
+        tried = run([real, "-I", "-c", "import encodings, ssl"], env, "/", 60, user)
+        if tried.status != 0:
+            return Probed(
+                None,
+                "cannot be run by uid {} ({})".format(
+                    user.uid, tried.error or " ".join(tried.output.split())[-120:]
+                ),
+            )
+    return Probed(it)
+
+
+def find_python(wanted: str, extra: List[str], user: Optional[User], uv: str) -> Found:
+    """The Python to build with."""
+    places = patterns(
+        wanted,
+        os.environ.get("PATH", os.defpath),
+        homes(),
+        os.environ.get("PYENV_ROOT", ""),
+        extra,
+    )
+
+    def look(path: str) -> Probed:
+        return probe_python(path, user)
+
+    return find(wanted, places, lambda p: sorted(glob.glob(p)), look, bool(uv))

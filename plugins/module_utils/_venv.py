@@ -1,0 +1,152 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Read what a virtualenv holds from its files.
+
+Not from ``pip freeze``: a venv made by uv has no pip, and a broken one can run nothing.
+"""
+
+import glob
+import json
+import os
+import re
+from email.parser import HeaderParser
+from typing import Dict, List, Tuple
+
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._carry import Dist
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._requirements import (
+    canonical,
+    redact,
+)
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def config(venv: str) -> Dict[str, str]:
+    """pyvenv.cfg."""
+    pairs = (line.partition("=") for line in _read(os.path.join(venv, "pyvenv.cfg")).splitlines())
+    return {key.strip().lower(): value.strip() for key, _, value in pairs}
+
+
+def site_packages(venv: str) -> List[str]:
+    """The directories that hold packages, each once (lib64 is often a link to lib)."""
+    found = glob.glob(os.path.join(glob.escape(venv), "lib*", "python*", "site-packages"))
+    return sorted({os.path.realpath(path) for path in found})
+
+
+def minor(venv: str) -> str:
+    """ "3.11", from the directory that holds the packages; empty if there is none."""
+    for path in site_packages(venv):
+        match = re.search(r"/python([0-9]+\.[0-9]+)/site-packages$", path)
+        if match:
+            return match.group(1)
+    return ""
+
+
+def _origin(info: str) -> str:
+    """Where a distribution came from, if not from an index."""
+    text = _read(os.path.join(info, "direct_url.json"))
+    if not text:
+        return ""
+    try:
+        record = json.loads(text)
+        url = redact(str(record["url"]))
+    except (ValueError, KeyError, TypeError):
+        return "an unreadable direct_url.json"
+    if record.get("dir_info", {}).get("editable"):
+        return "editable " + url
+    vcs = record.get("vcs_info", {})
+    return "{}+{}@{}".format(vcs.get("vcs"), url, vcs.get("commit_id")) if vcs else url
+
+
+def _egg_requires(text: str) -> List[str]:
+    """requires.txt of an egg-info: sections are extras or markers."""
+    section, found = "", []
+    for line in (raw.strip() for raw in text.splitlines()):
+        if line.startswith("["):
+            section = line[1:-1]
+        elif line:
+            extra, _, marker = section.partition(":")
+            conditions = [f"extra == '{extra}'"] if extra else []
+            conditions += [f"({marker})"] if marker else []
+            found.append(line + (" ; " + " and ".join(conditions) if conditions else ""))
+    return found
+
+
+def _from_metadata(info: str, metadata: str) -> Tuple[str, str, List[str]]:
+    headers = HeaderParser().parsestr(_read(metadata))
+    requires = [str(value) for value in headers.get_all("Requires-Dist") or []]
+    if not requires:
+        requires = _egg_requires(_read(os.path.join(info, "requires.txt")))
+    return str(headers["Name"] or ""), str(headers["Version"] or ""), requires
+
+
+def read_dists(venv: str) -> List[Dist]:
+    """Everything that is installed in a virtualenv."""
+    found: Dict[str, Dist] = {}
+    for site in site_packages(venv):
+        for entry in sorted(os.listdir(site)):
+            path = os.path.join(site, entry)
+            origin = ""
+            if entry.endswith(".dist-info"):
+                metadata, origin = os.path.join(path, "METADATA"), _origin(path)
+            elif entry.endswith(".egg-info"):
+                metadata = os.path.join(path, "PKG-INFO") if os.path.isdir(path) else path
+            elif entry.endswith(".egg-link"):
+                name = entry[: -len(".egg-link")]
+                place = (_read(path).splitlines() or [""])[0]
+                found[canonical(name)] = Dist(canonical(name), "0", (), "editable " + place)
+                continue
+            else:
+                continue
+            name, version, requires = _from_metadata(path, metadata)
+            if name and version:
+                # An extra is never known to have been asked for: such a need is no edge.
+                edges = tuple(r for r in requires if not re.search(r"\bextra\s*==", r))
+                found.setdefault(canonical(name), Dist(canonical(name), version, edges, origin))
+    return [found[name] for name in sorted(found)]
+
+
+def freeze(dists: List[Dist]) -> List[str]:
+    """Like ``pip freeze``, with canonical names and everything in it."""
+    return [f"{d.name}=={d.version}" for d in dists]
+
+
+def strangers(venv: str) -> List[str]:
+    """Directories outside of the venv that .pth files put on its path."""
+    found = []
+    for site in site_packages(venv):
+        for path in sorted(glob.glob(os.path.join(glob.escape(site), "*.pth"))):
+            for line in _read(path).splitlines():
+                place = line.strip()
+                if place.startswith("/") and os.path.isdir(place) and not place.startswith(site):
+                    found.append(f"{place} ({os.path.basename(path)})")
+    return found
+
+
+def check_carryable(venv: str) -> None:
+    """Refuse a venv whose files do not say what its application runs on."""
+    if not os.path.isdir(venv):
+        raise FleetError(
+            f"{venv} does not exist, so there is nothing to carry over. Give a requirements file "
+            "(app_requirements), or the right app_home."
+        )
+    if not site_packages(venv):
+        raise FleetError(
+            f"{venv} is no virtualenv: it has no lib/pythonX.Y/site-packages. Give a requirements "
+            "file (app_requirements), or the right app_home."
+        )
+    if config(venv).get("include-system-site-packages", "false").lower() == "true":
+        raise FleetError(
+            f"{venv} was made with --system-site-packages: part of what the application runs on is "
+            "outside of it and cannot be carried over. Give a requirements file "
+            "(app_requirements)."
+        )

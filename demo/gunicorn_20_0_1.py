@@ -66,7 +66,7 @@ def build(wheels: Path, environment: Mapping[str, str]) -> Path:
         source = work / f"gunicorn-{PUBLISHED}"
         init = source / "gunicorn" / "__init__.py"
         init.write_text(change_version(init.read_text()))
-        pip(["wheel", "--no-deps", "--wheel-dir", str(work), str(source)], env)
+        pip(["wheel", "--use-pep517", "--no-deps", "--wheel-dir", str(work), str(source)], env)
         built = sorted(work.glob(f"gunicorn-{WANTED}-*.whl"))
         if not built:
             raise DemoError(f"Building gunicorn {WANTED} gave no wheel of that version.")

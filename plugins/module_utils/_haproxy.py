@@ -165,6 +165,7 @@ class Available(NamedTuple):
     up: List[str]
     total: int
     wanted: int
+    possible: bool
     reason: str
 
     @property
@@ -323,21 +324,21 @@ def available(backend: Backend, server: str, need: Need) -> Available:
     up = [row.server for row in others if row.up and row.admin == "ready" and backend.serves(row)]
     total = len([row for row in backend.servers if not row.backup])
     wanted = need.of(total)
+    possible = wanted <= len([row for row in others if not row.backup])
+    asked = f"min_available asks for {wanted} of {total}"
     reason = ""
-    if len(up) < wanted:
-        asked = f"min_available asks for {wanted} of {total}"
-        if wanted > len([row for row in others if not row.backup]):
-            reason = (
-                f"{asked} in backend {backend.name}, which can never hold while {server} is out of"
-                " it. Add a server to the backend or lower min_available."
-            )
-        else:
-            rest = some((row.describe() for row in others if row.server not in up), 5)
-            reason = (
-                f"backend {backend.name} would be left with {len(up)} server(s) UP ({some(up)}),"
-                f" and {asked}: {rest}. Bring them UP, or lower min_available."
-            )
-    return Available(up, total, wanted, reason)
+    if not possible:
+        reason = (
+            f"{asked} in backend {backend.name}, which can never hold while {server} is out of it."
+            " Add a server to the backend or lower min_available."
+        )
+    elif len(up) < wanted:
+        rest = some((row.describe() for row in others if row.server not in up), 5)
+        reason = (
+            f"backend {backend.name} would be left with {len(up)} server(s) UP ({some(up)}), and"
+            f" {asked}: {rest}. Bring them UP, or lower min_available."
+        )
+    return Available(up, total, wanted, possible, reason)
 
 
 def shortage(picture: Picture, server: str, need: Need, backends: Sequence[str]) -> str:
@@ -376,6 +377,7 @@ def describe(picture: Picture, server: str, need: Need) -> Dict[str, object]:
                 "up": found.up,
                 "total": found.total,
                 "wanted": found.wanted,
+                "possible": found.possible,
                 "enough": found.enough,
             }
             for backend in picture.backends

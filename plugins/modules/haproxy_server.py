@@ -221,6 +221,7 @@ available:
       up: [web2]
       total: 2
       wanted: 1
+      possible: true
       enough: true
 waited:
   description: How long the module waited, in seconds.

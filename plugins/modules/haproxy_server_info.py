@@ -122,6 +122,7 @@ available:
       up: [web2]
       total: 2
       wanted: 1
+      possible: true
       enough: true
 backends:
   description: The backends with all their servers.

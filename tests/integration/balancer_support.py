@@ -16,8 +16,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.client import HTTPConnection
+from contextlib import contextmanager, suppress
+from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -110,7 +110,9 @@ class App:
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                # A health check reads the status and hangs up.
+                with suppress(ConnectionError):
+                    self.wfile.write(body)
 
             do_OPTIONS = do_GET  # HAProxy's default check
 
@@ -248,7 +250,7 @@ class Request(threading.Thread):
         port, path, cookie = self._target_of
         try:
             self.answer = get(port, path, cookie)
-        except OSError as exc:
+        except (OSError, HTTPException) as exc:
             self.answer = repr(exc)
 
     def result(self) -> str:

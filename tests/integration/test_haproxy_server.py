@@ -129,6 +129,7 @@ def test_a_drain_waits_for_the_request_in_flight_and_ready_for_a_true_up(
         "up": ["web2"],
         "total": 2,
         "wanted": 1,
+        "possible": True,
         "enough": True,
     }
     assert result["node"]["pid"] == balancer.pid()
@@ -579,7 +580,13 @@ def test_info_shows_everything_and_judges_nothing(
     )
     assert not result["changed"]
     assert result["level"] == "admin"
-    assert result["available"]["app"] == {"up": [], "total": 2, "wanted": 1, "enough": False}
+    assert result["available"]["app"] == {
+        "up": [],
+        "total": 2,
+        "wanted": 1,
+        "possible": True,
+        "enough": False,
+    }
     (backend,) = result["backends"]
     assert (backend["name"], backend["mode"], backend["sticky"]) == ("app", "http", "SRV")
     assert [row["server"] for row in backend["servers"]] == ["web1", "web2"]

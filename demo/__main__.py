@@ -257,7 +257,8 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGHUP, terminated)
     root = Path(os.environ.get("DEMO_ROOT") or REPOSITORY / ".demo").resolve()
     cache = os.environ.get("DEMO_CACHE")
-    network = os.environ.get("DEMO_NETWORK") or "127.0.0"
+    known = fleets.read_json(root / "fleet.json") or {}
+    network = os.environ.get("DEMO_NETWORK") or known.get("network", "127.0.0")
     try:
         return verb(Fleet(root, network, Path(cache) if cache else None), wanted)
     except DemoError as exc:

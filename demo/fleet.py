@@ -333,6 +333,8 @@ def down(fleet: Fleet, say: Say) -> bool:
         raise DemoError("These processes of the demo could not be ended: " + "; ".join(left))
     for path in fleet.sockets.glob("*.sock*"):
         path.unlink()
+    with contextlib.suppress(OSError):
+        fleet.sockets.rmdir()
     return bool(ended)
 
 

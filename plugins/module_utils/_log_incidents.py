@@ -1,0 +1,682 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From literals in a stream to incidents: what happened, once each, and to which generation.
+
+Lines are no measure: Python 3.6 to 3.8 prints one failed log line again from every forked worker,
+3.9 and later print the phrase twice or more per block and may leave the block unfinished, an exit
+code is logged twice, and other processes' lines are spliced in anywhere.
+"""
+
+import hashlib
+import re
+import signal
+from collections import OrderedDict, deque
+from functools import partial
+from typing import Any, Callable, Deque, Dict, List, NamedTuple, Optional, Set, Tuple
+
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_catalogue import (
+    ARBITER,
+    START,
+    START_PATTERN,
+    WORKER,
+    Custom,
+    Rule,
+    rules,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_records import (
+    GUNICORN,
+    NOTHING,
+    Clock,
+    Stamp,
+    printable,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_scan import Scanner
+
+# A nested failure prints its blocks into each other; farther apart they are two.
+EPISODE_BYTES = 32 * 1024
+EPISODE_SECONDS = 2.0
+# An inherited block is printed when the new worker writes its first line.
+REPRINT_SECONDS = 60.0
+# After this long a pid may belong to somebody else.
+PID_SECONDS = 600.0
+LOOP_SECONDS = 60.0
+# The start of a process by /proc and by its first log line differ by the rounding of two clocks.
+START_SLACK = 2.0
+REMEMBERED = 1024
+KEPT_PER_EVENT = 20
+EXCERPT_LINES = 6
+EXCERPT_BYTES = 2048
+# Counting lines takes time, and beyond this nobody reads the number.
+COUNTED_LINES = 1000 * 1000
+
+ARGUMENTS = b"Arguments: "
+MESSAGE = b"Message: "
+ARGUMENT_NUMBERS = re.compile(rb"\((\d+), (\d+)\)")
+
+
+class Window(NamedTuple):
+    """What the verdict is about; None for no bound."""
+
+    since: Optional[float] = None
+    until: Optional[float] = None
+    arbiter_pid: Optional[int] = None
+
+
+class Generation(NamedTuple):
+    """The arbiter that wrote ``Starting gunicorn`` last."""
+
+    pid: Optional[int]
+    version: str
+    time: Optional[float]
+    ours: bool
+
+
+class Incident:
+    """One thing that happened."""
+
+    def __init__(self, event: str, position: int) -> None:
+        self.event = event
+        self.position = position
+        self.lines = 0
+        self.first: Optional[float] = None
+        self.last: Optional[float] = None
+        self.arbiter_pid: Optional[int] = None
+        self.worker_pid: Optional[int] = None
+        self.signal: Optional[str] = None
+        self.excerpt: List[str] = []
+
+    def add(self, lines: int, when: Optional[float], text: str = "") -> None:
+        self.lines += lines
+        if when is not None:
+            self.first = when if self.first is None else min(self.first, when)
+            self.last = when if self.last is None else max(self.last, when)
+        if text and len(self.excerpt) < EXCERPT_LINES:
+            self.excerpt.append(text)
+
+
+class Block:
+    """A ``Logging error`` block that is being read, or the phrase outside of one."""
+
+    def __init__(self, position: int, when: Optional[float], ours: bool) -> None:
+        self.incident = Incident("logging_error", position)
+        self.incident.first = self.incident.last = when
+        self.last = position
+        self.ours = ours
+        self.reentrant = False
+        # Counted by an earlier look already; what follows belongs to it.
+        self.reported = False
+
+
+class Memory:
+    """What has been seen lately, bounded: a key leads to when it was and to its incident."""
+
+    def __init__(self) -> None:
+        self.items: OrderedDict[str, Tuple[Optional[float], Optional[Incident]]] = OrderedDict()
+
+    def get(
+        self, key: str, when: Optional[float], horizon: float
+    ) -> Optional[Tuple[Optional[float], Optional[Incident]]]:
+        found = self.items.get(key)
+        if found is None:
+            return None
+        if when is not None and found[0] is not None and abs(when - found[0]) > horizon:
+            return None
+        return found
+
+    def put(self, key: str, when: Optional[float], incident: Optional[Incident]) -> None:
+        self.items[key] = (when, incident)
+        self.items.move_to_end(key)
+        if len(self.items) > REMEMBERED:
+            self.items.popitem(last=False)
+
+
+class Judge:
+    """Reads a stream through ``scanner`` and keeps its incidents in constant memory."""
+
+    def __init__(
+        self,
+        window: Window,
+        clock: Clock,
+        customs: Tuple[Custom, ...] = (),
+        use_ctypes: bool = True,
+        guard: Optional[Callable[[str, Callable[[], Any]], Any]] = None,
+        limits: Optional[Dict[str, int]] = None,
+    ) -> None:
+        self.window = window
+        self.clock = clock
+        self.customs = customs
+        self.guard = guard or (lambda _name, work: work())
+        self.generation: Optional[Generation] = None
+        # The last that wrote as an arbiter: all that is known while the start is out of sight.
+        self.writer: Optional[int] = None
+        self.block: Optional[Block] = None
+        self.memory = Memory()
+        self.counts: Dict[str, int] = {}
+        self.kept: Dict[str, List[Incident]] = {}
+        # Times of the last incidents of events with a tolerance "N/h": enough to tell the rate.
+        self.times: Dict[str, Deque[Optional[float]]] = {}
+        for event, limit in (limits or {}).items():
+            self.times[event] = deque(maxlen=limit + 1)
+        self.peak: Dict[str, float] = {}
+        # Has anything been written within the window? None: nothing told its time.
+        self.heard: Optional[bool] = None
+        self.latched = False
+        self.text = False
+        self.lines = 0
+        self.started = False
+        # Does the log hold gunicorn's own INFO lines? Then a missing start is a lost one.
+        self.informative: Optional[bool] = None
+        # Places of incidents that an earlier look found in the unfinished last line.
+        self.reported: Set[int] = set()
+        self.oldest: Optional[float] = None
+        self.newest: Optional[float] = None
+        self._context = (-1, NOTHING)
+        self._collect(use_ctypes)
+
+    # -- what is searched ---------------------------------------------------------------------
+
+    def _collect(self, use_ctypes: bool) -> None:
+        table: OrderedDict[bytes, List[Rule]] = OrderedDict()
+        for rule in rules():
+            table.setdefault(rule.literal, []).append(rule)
+        literals = list(table)
+        self.rules = list(table.values())
+        self.handlers: List[Callable[[int, int], None]] = []
+        for group in self.rules:
+            self.handlers.append(
+                {"reentrant": self._on_phrase, "logging_error": self._on_header}.get(
+                    group[0].event, self._on_rule
+                )
+            )
+        literals.append(START)
+        self.handlers.append(self._on_start)
+        self.arguments = len(literals)
+        literals.append(ARGUMENTS)
+        self.handlers.append(self._on_arguments)
+        self.searched: Dict[int, Custom] = {}
+        for custom in self.customs:
+            if custom.literal:
+                self.searched[len(literals)] = custom
+                literals.append(custom.literal)
+                self.handlers.append(self._on_custom)
+        self.slow = [custom for custom in self.customs if not custom.literal]
+        self.scanner = Scanner(literals, self._on_hit, self._on_chunk, use_ctypes)
+        self.scanner.armed[self.arguments] = False
+
+    def _on_hit(self, kind: int, at: int) -> None:
+        self.handlers[kind](kind, at)
+
+    # -- time and generation ------------------------------------------------------------------
+
+    def _stamp(self, line: bytes, event: int, at: int) -> Tuple[Stamp, Optional[float]]:
+        """What the line says of itself, and when it was written as far as that can be told."""
+        own = self.clock.stamp(line, event)
+        return own, own.time if own.time is not None else self._context_stamp(at).time
+
+    def _context_stamp(self, at: int) -> Stamp:
+        """The last line before ``at`` that tells its time."""
+        scanner = self.scanner
+        position = scanner.base + at
+        known, stamp = self._context
+        low = max(scanner.low, known - scanner.base)
+        found = scanner.buffer.rfind(b"\n[", low, at)
+        while found >= 0:
+            match = GUNICORN.match(scanner.buffer, found + 1, at)
+            if match is not None:
+                stamp = Stamp(
+                    self.clock.gunicorn(match.group(1), match.group(2)),
+                    int(match.group(3)),
+                    match.group(4).decode("ascii"),
+                    "gunicorn",
+                )
+                self._context = (position, stamp)
+                return stamp
+            found = scanner.buffer.rfind(b"\n[", low, found)
+        complete = known >= scanner.base + scanner.low
+        found_here = self._walk_back(low, at)
+        if found_here is not None:
+            stamp = found_here
+        elif not complete:
+            stamp = NOTHING
+        self._context = (position, stamp)
+        return stamp
+
+    def _walk_back(self, low: int, at: int) -> Optional[Stamp]:
+        """Any layout; line by line, so bounded."""
+        finish = at
+        for _ in range(200):
+            begin = self.scanner.buffer.rfind(b"\n", low, finish)
+            line = bytes(self.scanner.buffer[max(begin + 1, low) : min(finish, begin + 1025)])
+            stamp = self.clock.stamp(line, len(line))
+            if stamp.time is not None:
+                return stamp
+            if begin < 0:
+                return None
+            finish = begin
+        return None
+
+    def _after_since(self, when: Optional[float]) -> bool:
+        if self.window.since is None or self.latched or when is None:
+            return True
+        # Log lines have whole seconds. What follows one in the file is later, whatever it says.
+        self.latched = when >= int(self.window.since)
+        return self.latched
+
+    def _ours(self, writer: str, own: Stamp, when: Optional[float]) -> bool:
+        window = self.window
+        if window.until is not None and when is not None and when > window.until:
+            return False
+        if window.arbiter_pid is None:
+            return self._after_since(when)
+        if writer == ARBITER and own.pid is not None:
+            if own.pid != window.arbiter_pid:
+                return False
+            if self.generation is not None and self.generation.ours:
+                return True
+            return self._after_since(when)
+        if self.generation is not None:
+            return self.generation.ours
+        return self._after_since(when)
+
+    def _arbiter(self) -> Optional[int]:
+        """Whose line it is, if it does not say so itself."""
+        return self.generation.pid if self.generation else self.writer
+
+    def _on_start(self, _kind: int, at: int) -> None:
+        begin, finish = self.scanner.line(at)
+        line = bytes(self.scanner.buffer[begin:finish])
+        match = START_PATTERN.match(line, at - begin)
+        if match is None:
+            return
+        own, when = self._stamp(line, at - begin, at)
+        self._close()
+        window = self.window
+        ours = window.arbiter_pid is None or own.pid is None or own.pid == window.arbiter_pid
+        if ours and window.since is not None and when is not None:
+            ours = when >= window.since - START_SLACK
+        version = match.group("version").decode("ascii")
+        self.generation = Generation(own.pid, version, when, ours)
+        if ours and window.arbiter_pid is not None:
+            # All that came before was written by somebody else, whatever second it carries.
+            self._forget()
+        self.started = self.started or ours
+        if ours and (window.until is None or when is None or when <= window.until):
+            self.heard = True
+
+    def _forget(self) -> None:
+        self.counts.clear()
+        self.kept.clear()
+        self.peak.clear()
+        for times in self.times.values():
+            times.clear()
+        self.memory = Memory()
+
+    # -- events -------------------------------------------------------------------------------
+
+    def _count(self, incident: Incident) -> None:
+        if incident.position in self.reported:
+            return
+        event = incident.event
+        self.counts[event] = self.counts.get(event, 0) + 1
+        times = self.times.get(event)
+        if times is not None:
+            times.append(incident.first)
+            if len(times) == times.maxlen:
+                oldest, latest = times[0], incident.first
+                # Times unknown: take them to have come at once.
+                span = 0.0 if oldest is None or latest is None else max(0.0, latest - oldest)
+                self.peak[event] = min(span, self.peak.get(event, span))
+        kept = self.kept.setdefault(event, [])
+        if len(kept) < KEPT_PER_EVENT:
+            kept.append(incident)
+        self.heard = True
+
+    def _once(
+        self,
+        event: str,
+        key: str,
+        horizon: float,
+        at: int,
+        when: Optional[float],
+        line: bytes,
+        ours: bool,
+    ) -> Optional[Incident]:
+        """Count an incident, or add the line to the one that it belongs to (then None)."""
+        text = printable(line)
+        known = self.memory.get(key, when, horizon) if key else None
+        if known is not None:
+            if known[1] is not None:
+                known[1].add(1, when, text)
+            # The horizon of a pid runs from the event; a repeating line keeps its own alive.
+            if horizon != PID_SECONDS:
+                self.memory.put(key, when, known[1])
+            return None
+        incident = Incident(event, self.scanner.base + at)
+        incident.add(1, when, text)
+        if key:
+            self.memory.put(key, when, incident if ours else None)
+        if ours:
+            self._count(incident)
+        return incident
+
+    def _on_rule(self, kind: int, at: int) -> None:
+        begin, finish = self.scanner.line(at)
+        line = bytes(self.scanner.buffer[begin:finish])
+        for rule in self.rules[kind]:
+            match = None
+            if rule.pattern is not None:
+                match = rule.pattern.search(line, max(0, at - begin - 40))
+                if match is None:
+                    continue
+            if line.find(MESSAGE, max(0, at - begin - 80), at - begin) >= 0:
+                # The text of a log line that failed: _on_arguments reads it.
+                return
+            own, when = self._stamp(line, at - begin, at)
+            ours = self._ours(rule.writer, own, when)
+            self._event(rule, match.groupdict() if match else {}, at, line, own, when, ours)
+            return
+
+    def _event(
+        self,
+        rule: Rule,
+        found: Dict[str, Any],
+        at: int,
+        line: bytes,
+        own: Stamp,
+        when: Optional[float],
+        ours: bool,
+    ) -> None:
+        event = rule.event
+        if rule.writer == ARBITER and own.pid is not None:
+            self.writer = own.pid
+        arbiter = own.pid if rule.writer == ARBITER and own.pid is not None else self._arbiter()
+        worker = int(found["worker"]) if found.get("worker") else None
+        number = signal_name(found.get("signal"))
+        horizon = PID_SECONDS
+        if event == "worker_killed" and number == "SIGTERM":
+            event = "worker_terminated"
+        if rule.writer == WORKER:
+            worker = own.pid
+        if worker is not None:
+            # A worker dies once, however many lines tell of it.
+            key = f"worker {worker}"
+        elif event == "memory_error":
+            key, horizon = event, EPISODE_SECONDS
+        elif event == "connection_in_use":
+            key, horizon = f"taken by {own.pid}", LOOP_SECONDS
+        else:
+            key = f"{event} {arbiter} {number}"
+        incident = self._once(event, key, horizon, at, when, line, ours)
+        if incident is not None:
+            incident.arbiter_pid = arbiter
+            incident.worker_pid = worker
+            incident.signal = number
+            if event == "connection_in_use":
+                self._restart_loop(incident, at, when, line, ours)
+
+    def _restart_loop(
+        self, incident: Incident, at: int, when: Optional[float], line: bytes, ours: bool
+    ) -> None:
+        """A second arbiter that finds the address taken soon after a first one."""
+        before = self.memory.get("taken", when, LOOP_SECONDS)
+        self.memory.put("taken", when, incident)
+        if before is not None:
+            loop = self._once("restart_loop", "loop", LOOP_SECONDS, at, when, line, ours)
+            if loop is not None:
+                loop.arbiter_pid = incident.arbiter_pid
+
+    def _on_custom(self, kind: int, at: int) -> None:
+        custom = self.searched[kind]
+        begin, finish = self.scanner.line(at)
+        line = bytes(self.scanner.buffer[begin:finish])
+        if line.find(custom.literal) < at - begin:
+            return  # the line was looked at for the first literal in it
+        if self.guard(custom.name, lambda: custom.pattern.search(line)):
+            self._custom(custom, begin, line, at)
+
+    def _custom(self, custom: Custom, begin: int, line: bytes, at: int) -> None:
+        own, when = self._stamp(line, at - begin, at)
+        self._once(custom.name, "", 0.0, at, when, line, self._ours("", own, when))
+
+    # -- blocks -------------------------------------------------------------------------------
+
+    def _open_block(self, at: int) -> Block:
+        begin, finish = self.scanner.line(at)
+        line = bytes(self.scanner.buffer[begin : min(finish, begin + 1024)])
+        own, when = self._stamp(line, at - begin, at)
+        position = self.scanner.base + at
+        block = self.block
+        if block is not None:
+            last = block.incident.last
+            near = position - block.last < EPISODE_BYTES
+            if near and (when is None or last is None or abs(when - last) <= EPISODE_SECONDS):
+                block.last = position
+                block.incident.add(1, when, printable(line))
+                return block
+            self._close()
+        block = self.block = Block(position, when, self._ours("", own, when))
+        block.incident.add(1, when, printable(line))
+        self.scanner.arm(self.arguments, True, at)
+        return block
+
+    def _on_header(self, _kind: int, at: int) -> None:
+        # Tracebacks since 3.9 quote the source line that writes the header.
+        if self.scanner.buffer[at - 1] not in b"'\"":
+            self._open_block(at)
+
+    def _on_phrase(self, _kind: int, at: int) -> None:
+        self._open_block(at).reentrant = True
+
+    def _on_arguments(self, _kind: int, at: int) -> None:
+        block = self.block
+        if block is None:
+            self.scanner.arm(self.arguments, False, at)
+            return
+        scanner = self.scanner
+        _begin, finish = scanner.line(at)
+        start = scanner.buffer.rfind(MESSAGE, max(scanner.low, at - EXCERPT_BYTES), at)
+        if start < 0:
+            start = at
+        text = bytes(scanner.buffer[start : min(finish, at + EXCERPT_BYTES)])
+        block.last = scanner.base + at
+        lines = text.split(b"\n")
+        block.incident.lines += min(len(lines), 2)
+        block.incident.excerpt.extend(
+            printable(line) for line in (lines[0], lines[-1])[: len(lines)]
+        )
+        self._close(text, at)
+
+    def _close(self, text: bytes = b"", at: int = 0) -> None:
+        """The block is complete, or nothing more of it will come."""
+        block, self.block = self.block, None
+        if block is None:
+            return
+        self.scanner.arm(self.arguments, False, at)
+        incident = block.incident
+        when = incident.last
+        incident.event = "reentrant" if block.reentrant else "logging_error"
+        incident.arbiter_pid = self._arbiter()
+        death = failed_message(text)
+        if death is not None:
+            incident.worker_pid, incident.signal = death
+        if text:
+            # A worker's death is logged once: the same text is the same block, printed again.
+            key = hashlib.sha1(incident.event.encode() + text).hexdigest()
+            known = self.memory.get(key, when, PID_SECONDS if death else REPRINT_SECONDS)
+            self.memory.put(key, when, known[1] if known else incident if block.ours else None)
+            if known is not None:
+                if known[1] is not None:
+                    known[1].add(incident.lines, when)
+                return
+        if block.ours and not block.reported:
+            self._count(incident)
+        if death is not None:
+            self._death(death, block, text, when)
+
+    def _death(
+        self, death: Tuple[int, str], block: Block, text: bytes, when: Optional[float]
+    ) -> None:
+        """The log line that was lost told of a dead worker."""
+        worker, number = death
+        arbiter = block.incident.arbiter_pid
+        event = "worker_terminated" if number == "SIGTERM" else "worker_killed"
+        at = block.incident.position - self.scanner.base
+        key = f"worker {worker}"
+        line = text.replace(b"\n", b" ")
+        incident = self._once(event, key, PID_SECONDS, at, when, line, block.ours)
+        if incident is not None:
+            incident.arbiter_pid = arbiter
+            incident.worker_pid = worker
+            incident.signal = number
+
+    # -- the stream ---------------------------------------------------------------------------
+
+    def _on_chunk(self, start: int, cut: int) -> None:
+        scanner = self.scanner
+        if self.lines < COUNTED_LINES:
+            self.lines += scanner.buffer.count(b"\n", start, cut)
+        if not self.text:
+            self.text = looks_like_text(bytes(scanner.buffer[start : min(cut, start + 4096)]))
+        for custom in self.slow:
+            self._search_slowly(custom, start, cut)
+        if self.oldest is None:
+            self.oldest = self._first_time(start, min(cut, start + 16384))
+            match = GUNICORN.search(scanner.buffer, start, min(cut, start + 16384))
+            if match is not None and self.informative is None:
+                self.informative = match.group(4) in (b"INFO", b"DEBUG")
+        window = self.window
+        if window.since is None and window.until is None:
+            return
+        if self.heard and (window.since is None or self.latched):
+            return
+        first = self._first_time(start, min(cut, start + 8192))
+        last_stamp = self._walk_back(max(start, cut - 8192), cut)
+        last = last_stamp.time if last_stamp else first
+        if first is None or last is None:
+            return
+        since = -1.0 if window.since is None else float(int(window.since))
+        until = float("inf") if window.until is None else window.until
+        inside = since <= first <= until or since <= last <= until
+        if not inside and first < since and last > until:
+            inside = any(
+                since <= (self.clock.gunicorn(m.group(1), m.group(2)) or 0.0) <= until
+                for m in GUNICORN.finditer(scanner.buffer, start, cut)
+            )
+        self.heard = bool(self.heard) or inside
+        if last >= since and window.since is not None:
+            self.latched = True
+
+    def _first_time(self, start: int, stop: int) -> Optional[float]:
+        for line in bytes(self.scanner.buffer[start:stop]).split(b"\n")[:50]:
+            when = self.clock.stamp(line, len(line)).time
+            if when is not None:
+                return when
+        return None
+
+    def _search_slowly(self, custom: Custom, start: int, cut: int) -> None:
+        """A regex without a literal: every byte goes through it, one incident per line."""
+        scanner = self.scanner
+        at = start
+        while at < cut:
+            match = self.guard(custom.name, partial(custom.pattern.search, scanner.buffer, at, cut))
+            if match is None:
+                return
+            found = max(match.start(), at)
+            begin, finish = scanner.line(found)
+            line = bytes(scanner.buffer[begin:finish])
+            self._custom(custom, begin, line, found)
+            at = max(finish, match.end()) + 1
+
+    def finish(self) -> None:
+        """All has been read: what is still open counts as it is."""
+        stamp = self._walk_back(max(self.scanner.low, self.scanner.end - 16384), self.scanner.end)
+        self.newest = stamp.time if stamp else None
+        block = self.block
+        if block is None:
+            return
+        block.incident.event = "reentrant" if block.reentrant else "logging_error"
+        block.incident.arbiter_pid = self._arbiter()
+        if block.ours and not block.reported:
+            self._count(block.incident)
+            block.reported = True
+
+    # -- between two looks --------------------------------------------------------------------
+
+    def state(self) -> Dict[str, Any]:
+        """What the next look must know, for JSON."""
+        block = self.block
+        generation = self.generation
+        return {
+            "generation": list(generation[:3]) if generation else None,
+            "latched": self.latched,
+            "context": self._context[1].time,
+            "block": None
+            if block is None
+            else [block.incident.last, block.reentrant, block.reported],
+            "memory": [[key, when] for key, (when, _) in list(self.memory.items.items())[-256:]],
+        }
+
+    def restore(self, state: Dict[str, Any]) -> None:
+        window = self.window
+        if state["generation"]:
+            pid, version, when = state["generation"]
+            ours = window.arbiter_pid is None or pid is None or pid == window.arbiter_pid
+            if ours and window.since is not None and when is not None:
+                ours = when >= window.since - START_SLACK
+            self.generation = Generation(pid, str(version), when, ours)
+        self.latched = bool(state["latched"])
+        self._context = (0, Stamp(state["context"], None, "", ""))
+        for key, when in state["memory"]:
+            self.memory.put(key, when, None)
+        if state["block"]:
+            last, reentrant, reported = state["block"]
+            ours = self.generation.ours if self.generation else self._after_since(last)
+            self.block = Block(0, last, ours)
+            self.block.reentrant = bool(reentrant)
+            self.block.reported = bool(reported)
+            self.scanner.armed[self.arguments] = True
+
+
+DEATHS = (
+    (re.compile(rb"Worker with pid %s was terminated due to signal %s"), ARGUMENT_NUMBERS),
+    (None, re.compile(rb"Worker with pid (\d+) was terminated due to signal (\d+)")),
+    (None, re.compile(rb"Worker \(pid:(\d+)\) was sent (SIG[A-Z0-9+]+|(?:code|signal) \d+)!")),
+)
+
+
+def failed_message(text: bytes) -> Optional[Tuple[int, str]]:
+    """The worker and the signal that a lost log line told of."""
+    for needed, pattern in DEATHS:
+        if needed is None or needed.search(text):
+            match = pattern.search(text)
+            if match is not None:
+                return int(match.group(1)), signal_name(match.group(2)) or ""
+    return None
+
+
+def signal_name(value: Any) -> Optional[str]:
+    """``9``, ``signal 9`` and ``SIGKILL`` are one thing."""
+    if value is None:
+        return None
+    text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
+    digits = text[7:] if text.startswith("signal ") else text
+    if digits.isdigit():
+        try:
+            return signal.Signals(int(digits)).name
+        except ValueError:
+            return "signal " + digits
+    return text
+
+
+CONTROL = bytes(set(range(32)) - {9, 10, 13, 27})
+
+
+def looks_like_text(sample: bytes) -> bool:
+    """Is this part of a log? Leading NULs are: a truncated file may begin with a hole."""
+    sample = sample.lstrip(b"\0")
+    if not sample:
+        return False
+    odd = len(sample) - len(sample.translate(None, CONTROL))
+    return odd * 20 <= len(sample)

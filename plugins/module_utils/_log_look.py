@@ -1,0 +1,436 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One look at the logs of one host: open, find out what is new, read it, judge it."""
+
+import os
+import re
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set, Tuple
+
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_catalogue import (
+    SEVERITIES,
+    Custom,
+    default_tolerances,
+    severity_of,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_cursor import (
+    Entry,
+    Piece,
+    Place,
+    Plan,
+    load,
+    make_known,
+    make_place,
+    plan,
+    save,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_incidents import (
+    Incident,
+    Judge,
+    Window,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_reader import (
+    LogFile,
+    Reader,
+    family,
+    fingerprint,
+    open_log,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_records import (
+    ISO,
+    Clock,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_verdict import (
+    Seen,
+    Tolerance,
+    decide,
+    moment,
+    tolerances,
+)
+
+MAX_INCIDENTS = 100
+# The head of the log may be this much younger than the window without anything being lost.
+HEAD_SLACK = 5.0
+Guard = Callable[[str, Callable[[], Any]], Any]
+
+
+class Request(NamedTuple):
+    """What to look at and how to judge it."""
+
+    paths: List[str]
+    window: Window
+    cursor: str
+    tolerance: Dict[str, Any]
+    customs: Tuple[Custom, ...]
+    max_excerpts: int
+    gunicorn: str
+    advance: bool
+
+
+class Segment(NamedTuple):
+    """Where in the stream of bytes a file begins."""
+
+    position: int
+    file: LogFile
+    offset: int
+
+
+class Look(NamedTuple):
+    """What the look at one log found."""
+
+    path: str
+    judge: Judge
+    segments: List[Segment]
+    lost: List[str]
+    silent: str
+    size: int
+    entry: Optional[Entry]
+
+
+def parse_moment(name: str, value: Any, now: float) -> Optional[float]:
+    """Seconds since 1970, or an ISO time (local without a zone); None or "" for none."""
+    text = str(value if value is not None else "").strip()
+    if not text:
+        return None
+    if re.match(r"\d+(\.\d+)?$", text):
+        return float(text)
+    match = ISO.match(text.encode("utf-8"))
+    found = Clock(now).iso(match) if match and match.end() == len(text.encode("utf-8")) else None
+    if found is None:
+        raise FleetError(
+            f"{name}: {text!r} is no time. Give seconds since 1970 or ISO 8601,"
+            " such as 2026-11-23T03:02:13+00:00 (local time without a zone)."
+        )
+    return found
+
+
+def check_paths(paths: List[str]) -> List[str]:
+    """Each path once, absolute: what a relative one is relative to is anybody's guess."""
+    wrong = [path for path in paths if not os.path.isabs(path) or "\0" in path]
+    if wrong:
+        raise FleetError(f"paths: {wrong[0]!r} is not absolute. Give the whole path of the log.")
+    if not paths:
+        raise FleetError("paths: there is no log to look at. Give at least one path.")
+    return list(dict.fromkeys(os.path.normpath(path) for path in paths))
+
+
+def gather(path: str, entry: Optional[Entry]) -> Tuple[List[LogFile], List[str]]:
+    """Open the log and its rotated generations, newest first; a rotation in between is noticed.
+
+    The second list says which generations could not be opened.
+    """
+    for _attempt in range(10):
+        real = os.path.realpath(path)
+        files: List[LogFile] = []
+        closed: List[str] = []
+        names = family(real)
+        missing: Optional[FleetError] = None
+        try:
+            files.append(open_log(real))
+        except FleetError as exc:
+            # Between rename and create there is no live file, and that is no error of anybody's.
+            if os.path.lexists(real) or not (entry and names):
+                raise
+            missing = exc
+        if entry and entry.real != real and os.path.isfile(entry.real):
+            names.insert(0, (entry.real, None))
+        for name, number in names:
+            try:
+                files.append(open_log(name, number))
+            except FleetError as exc:
+                closed.append(str(exc))
+        if settled(files, real, names) or (missing and not files):
+            return unique(files), [text for text in closed if "no such file" not in text]
+        close(files)
+    raise FleetError(
+        f"Asked to read the log {path}, but its files change names all the time."
+        " Look at what rotates it."
+    )
+
+
+def settled(files: List[LogFile], real: str, names: List[Tuple[str, Optional[int]]]) -> bool:
+    """Do the names still lead to the files that were opened?"""
+    for file in files:
+        try:
+            status = os.stat(file.path)
+        except OSError:
+            return False
+        if (status.st_dev, status.st_ino) != file.identity:
+            return False
+    opened = {file.path for file in files}
+    return {name for name, _ in family(real)} <= opened | {name for name, _ in names}
+
+
+def unique(files: List[LogFile]) -> List[LogFile]:
+    """A hard link or a second name is the same file."""
+    seen: Set[Tuple[int, int]] = set()
+    result = []
+    for file in files:
+        if file.identity in seen:
+            file.handle.close()
+            continue
+        seen.add(file.identity)
+        result.append(file)
+    return result
+
+
+def close(files: List[LogFile]) -> None:
+    for file in files:
+        file.handle.close()
+
+
+def first_plan(files: List[LogFile], window: Window) -> Plan:
+    """Without a cursor: the live file, and the rotated ones that reach into the window."""
+    wanted = files[:1]
+    if window.since is not None:
+        for file in files[1:]:
+            if file.mtime < window.since - 1:
+                break
+            wanted.append(file)
+    return Plan([Piece(file, 0) for file in reversed(wanted)], [])
+
+
+def look_at(path: str, entry: Optional[Entry], request: Request, judge: Judge) -> Look:
+    """Read what is new of one log through ``judge``."""
+    files, closed = gather(path, entry)
+    try:
+        return read(path, files, closed, entry, request, judge)
+    finally:
+        close(files)
+
+
+def read(
+    path: str,
+    files: List[LogFile],
+    closed: List[str],
+    entry: Optional[Entry],
+    request: Request,
+    judge: Judge,
+) -> Look:
+    window = request.window
+    if entry and entry.places:
+        chosen = plan(entry.places, entry.known, files, fingerprint)
+        judge.restore(entry.state)
+        judge.reported = set(entry.reported)
+    else:
+        chosen = first_plan(files, window)
+    lost = list(chosen.lost)
+    if lost or len(chosen.pieces) > 1:
+        lost += closed
+    scanner = judge.scanner
+    segments: List[Segment] = []
+    seen: Dict[str, int] = {}
+    size = 0
+    for piece in chosen.pieces:
+        file = piece.file
+        segments.append(Segment(size, file, piece.start))
+        reader = Reader(file, piece.start, None if file.compression else file.size)
+        got = scanner.read(reader.readinto)
+        size += got
+        if not file.compression:
+            seen[file.path] = piece.start + got
+            if piece.start + got < file.size:
+                lost.append(f"{file.path} shrank while it was read")
+        if reader.damaged:
+            lost.append(f"{file.path} cannot be read to its end: {reader.damaged}")
+    end = scanner.position()
+    state = judge.state()
+    before = {id(i) for incidents in judge.kept.values() for i in incidents}
+    scanner.search_rest()
+    judge.finish()
+    if state["block"]:
+        state["block"][2] = True
+    reported = [
+        incident.position - end
+        for incidents in judge.kept.values()
+        for incident in incidents
+        if id(incident) not in before and incident.position >= end
+    ]
+    if entry is None or not entry.places:
+        lost += headless(judge, window, files, chosen)
+    new = None
+    if request.cursor:
+        new = remember(path, files, segments, end, reported, seen, state, entry)
+    return Look(path, judge, segments, lost, silence(judge, window, files, size, path), size, new)
+
+
+def remember(
+    path: str,
+    files: List[LogFile],
+    segments: List[Segment],
+    end: int,
+    reported: List[int],
+    seen: Dict[str, int],
+    state: Dict[str, Any],
+    entry: Optional[Entry],
+) -> Entry:
+    """Where the next look begins, and which files are older than that."""
+    places: List[Place] = []
+    older = files
+    for segment in reversed(segments):
+        if segment.position > end:
+            continue
+        offset = segment.offset + end - segment.position
+        places.insert(0, make_place(segment.file, offset, fingerprint))
+        older = files[files.index(segment.file) + 1 :]
+        # An empty file has no content to know it by: the end of the one before is as good.
+        if offset:
+            break
+        end = min(end, segment.position)
+    known = entry.known if entry else []
+    return Entry(
+        places[-2:],
+        make_known(older, seen, known, fingerprint),
+        reported,
+        state,
+        os.path.realpath(path),
+    )
+
+
+def headless(judge: Judge, window: Window, files: List[LogFile], chosen: Plan) -> List[str]:
+    """Did the log begin after the window did, because the beginning was rotated away?"""
+    if window.since is None or judge.oldest is None or judge.oldest <= window.since + HEAD_SLACK:
+        return []
+    exhausted = len(files) > 1 and len(chosen.pieces) == len(files)
+    if window.arbiter_pid is not None:
+        if judge.started or not (exhausted or judge.informative):
+            return []
+    elif not exhausted:
+        return []
+    return [
+        f"the oldest line found is of {moment(judge.oldest)}, the window begins at"
+        f" {moment(window.since)}"
+    ]
+
+
+def silence(judge: Judge, window: Window, files: List[LogFile], size: int, path: str) -> str:
+    """Why this log cannot be judged; empty if it can."""
+    if judge.counts:
+        return ""
+    if not size:
+        return f"nothing was written to {path}"
+    if not judge.text:
+        return f"{path}: the {size} bytes read are no text"
+    if window.arbiter_pid is not None and window.since is None:
+        known = judge.generation is not None and judge.generation.ours
+        return (
+            ""
+            if known or judge.started
+            else f"{path} does not tell of arbiter {window.arbiter_pid}"
+        )
+    if window.since is None and window.until is None:
+        return ""
+    if judge.heard:
+        return ""
+    if judge.heard is None:
+        # No line tells its time. Then the whole of it was judged, and the file says when it was
+        # written last.
+        newest = max((file.mtime for file in files), default=0.0)
+        if window.until is None and window.since is not None and newest >= int(window.since):
+            return ""
+        return f"{path}: no line tells its time in a way that is understood"
+    return f"{path} holds nothing from the window"
+
+
+def other_version(look: Look, request: Request) -> List[str]:
+    """Does another gunicorn write here than the one that is expected?"""
+    generation = look.judge.generation
+    if not request.gunicorn or generation is None or not generation.ours:
+        return []
+    if generation.version == request.gunicorn:
+        return []
+    return [
+        f"gunicorn {generation.version} was started (pid {generation.pid}),"
+        f" {request.gunicorn} was expected"
+    ]
+
+
+def excerpt_order(incident: Incident, customs: Tuple[Custom, ...]) -> Tuple[int, float, int]:
+    severity = severity_of(incident.event, customs)
+    return SEVERITIES.index(severity), incident.first or 0.0, incident.position
+
+
+def locate(segments: List[Segment], position: int) -> Tuple[str, int]:
+    """File and offset of a place in the stream; what began in an earlier look has offset -1."""
+    if position < 0 or not segments:
+        return "", -1
+    segment = next(s for s in reversed(segments) if s.position <= position)
+    return segment.file.path, segment.offset + position - segment.position
+
+
+def report(looks: List[Look], request: Request, limits: Dict[str, Tolerance]) -> Dict[str, Any]:
+    """What the module returns."""
+    counts: Dict[str, int] = {}
+    peaks: Dict[str, float] = {}
+    first: Dict[str, str] = {}
+    found: List[Tuple[Incident, Look]] = []
+    for look in looks:
+        for event, count in look.judge.counts.items():
+            counts[event] = counts.get(event, 0) + count
+        for event, span in look.judge.peak.items():
+            peaks[event] = min(span, peaks.get(event, span))
+        for event, kept in look.judge.kept.items():
+            path, offset = locate(look.segments, kept[0].position)
+            when = moment(kept[0].first)
+            first.setdefault(event, f"{'at ' + when + ' ' if when else ''}in {path}, byte {offset}")
+            found += [(incident, look) for incident in kept]
+    silent = [look.silent for look in looks if look.silent]
+    seen = Seen(
+        counts,
+        peaks,
+        first,
+        list(dict.fromkeys(text for look in looks for text in other_version(look, request))),
+        [reason for look in looks for reason in look.lost],
+        silent,
+        len(silent) < len(looks),
+    )
+    verdict = decide(seen, limits)
+    found.sort(key=lambda pair: excerpt_order(pair[0], request.customs))
+    incidents: List[Dict[str, Any]] = []
+    for index, (incident, look) in enumerate(found[:MAX_INCIDENTS]):
+        path, offset = locate(look.segments, incident.position)
+        incidents.append(
+            {
+                "event": incident.event,
+                "severity": severity_of(incident.event, request.customs),
+                "count_lines": incident.lines,
+                "first": moment(incident.first),
+                "last": moment(incident.last),
+                "arbiter_pid": incident.arbiter_pid,
+                "worker_pid": incident.worker_pid,
+                "signal": incident.signal,
+                "path": path,
+                "offset": offset,
+                "excerpt": "\n".join(incident.excerpt) if index < request.max_excerpts else "",
+            }
+        )
+    return {
+        "verdict": verdict.verdict,
+        "reasons": verdict.reasons,
+        "incidents": incidents,
+        "counts": counts,
+        "scanned": {
+            "bytes": sum(look.size for look in looks),
+            "lines": sum(look.judge.lines for look in looks),
+            "files": [s.file.path for look in looks for s in look.segments],
+        },
+    }
+
+
+def look(
+    request: Request, now: float, guard: Optional[Guard] = None, use_ctypes: bool = True
+) -> Dict[str, Any]:
+    """Look at all paths, judge, and move the cursor on; FleetError if a log cannot be read."""
+    limits = tolerances(default_tolerances(request.customs), request.tolerance)
+    rates = {name: limit.limit or 0 for name, limit in limits.items() if limit.seconds}
+    entries = load(request.cursor) if request.cursor else {}
+    looks = []
+    for path in request.paths:
+        judge = Judge(request.window, Clock(now), request.customs, use_ctypes, guard, rates)
+        looks.append(look_at(path, entries.get(path), request, judge))
+    if request.cursor and request.advance:
+        entries.update((item.path, item.entry) for item in looks if item.entry)
+        save(request.cursor, entries)
+    return report(looks, request, limits)

@@ -1,0 +1,171 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Find literals in any amount of bytes, in order, at the speed of libc and in constant memory.
+
+One pass of ``memmem`` per literal over a chunk that stays in the cache beats every engine of the
+standard library (docs/log-gate.md has the figures). It needs ctypes, which some Pythons lack;
+``bytes.find`` finds the same, slower. Nothing here knows about lines of any layout: speed never
+decides what is found.
+"""
+
+from typing import Any, Callable, List, Optional, Sequence, Tuple
+
+CHUNK = 256 * 1024
+# Bytes kept before what is searched, to look up who wrote a line and when.
+HISTORY = 16 * 1024
+# A line longer than a chunk is searched in pieces that overlap, so that no literal is cut.
+OVERLAP = 4096
+# More of one line than this is not looked at around an event.
+MAX_LINE = 8192
+NONE = 1 << 62
+
+Search = Callable[[bytes, int, int], int]
+
+
+def memmem_search(buffer: bytearray) -> Optional[Search]:
+    """A search through libc, or None where ctypes or memmem is missing."""
+    try:
+        # Any failure means "not here": some hardened systems raise MemoryError on the import.
+        import ctypes
+
+        memmem = ctypes.CDLL(None).memmem
+        memmem.restype = ctypes.c_void_p
+        memmem.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t]
+        address = ctypes.addressof((ctypes.c_char * len(buffer)).from_buffer(buffer))
+
+        def search(literal: bytes, start: int, stop: int) -> int:
+            found = memmem(address + start, stop - start, literal, len(literal))
+            return NONE if found is None else int(found) - address
+
+        buffer[:8] = b"--probe-"
+        return search if search(b"probe", 0, 8) == 2 else None
+    except Exception:
+        return None
+
+
+def find_search(buffer: bytearray) -> Search:
+    def search(literal: bytes, start: int, stop: int) -> int:
+        found = buffer.find(literal, start, stop)
+        return NONE if found < 0 else found
+
+    return search
+
+
+class Scanner:
+    """A window that slides over a stream of bytes.
+
+    ``buffer[low:end]`` is what can be looked at, ``base`` the place of ``buffer[0]`` in the stream.
+    ``on_hit(kind, at)`` is called for every literal found, in the order of the stream, and may
+    arm further literals through ``arm``.
+    """
+
+    def __init__(
+        self,
+        literals: Sequence[bytes],
+        on_hit: Callable[[int, int], None],
+        on_chunk: Optional[Callable[[int, int], None]] = None,
+        use_ctypes: bool = True,
+        chunk: int = CHUNK,
+    ) -> None:
+        self.literals = list(literals)
+        self.on_hit = on_hit
+        self.on_chunk = on_chunk
+        self.chunk = chunk
+        self.buffer = bytearray(HISTORY + 2 * chunk + OVERLAP)
+        self.view = memoryview(self.buffer)
+        self.search = (use_ctypes and memmem_search(self.buffer)) or find_search(self.buffer)
+        self.armed = [True] * len(self.literals)
+        self.reach = max(len(literal) for literal in self.literals)
+        self.low = HISTORY
+        self.start = HISTORY
+        self.end = HISTORY
+        self.base = -HISTORY
+        self._next: List[int] = []
+        self._stop = 0
+
+    def position(self) -> int:
+        """The place in the stream up to which everything has been searched."""
+        return self.base + self.start
+
+    def read(self, readinto: Callable[[Any], Optional[int]]) -> int:
+        """Search all that ``readinto`` yields; an unfinished last line waits for more."""
+        total = 0
+        while True:
+            self._slide()
+            got = readinto(self.view[self.end : self.end + self.chunk])
+            if not got:
+                return total
+            total += got
+            self.end += got
+            self._search_lines()
+
+    def rest(self) -> bytes:
+        """The unfinished line at the end."""
+        return bytes(self.view[self.start : self.end])
+
+    def search_rest(self) -> None:
+        """Search the unfinished line as it is."""
+        self._run(self.start, self.end, self.end)
+        self.start = self.end
+
+    def line(self, at: int) -> Tuple[int, int]:
+        """Begin and end of the line around ``at``, within bounds."""
+        begin = self.buffer.rfind(b"\n", max(self.low, at - MAX_LINE), at) + 1
+        if not begin:
+            begin = max(self.low, at - MAX_LINE)
+        finish = self.buffer.find(b"\n", at, min(self.end, at + MAX_LINE))
+        return begin, finish if finish >= 0 else min(self.end, at + MAX_LINE)
+
+    def arm(self, kind: int, wanted: bool, at: int) -> None:
+        """Begin or cease to search for a literal, from ``at`` on."""
+        if self.armed[kind] != wanted:
+            self.armed[kind] = wanted
+            if self._next:
+                self._next[kind] = self._find(kind, at) if wanted else NONE
+
+    def _slide(self) -> None:
+        """Make room for a chunk, keeping some history."""
+        shift = self.start - HISTORY
+        if shift > 0:
+            keep = max(self.low, shift)
+            size = self.end - keep
+            self.view[keep - shift : keep - shift + size] = self.view[keep : self.end]
+            self.low = keep - shift
+            self.start -= shift
+            self.end -= shift
+            self.base += shift
+
+    def _search_lines(self) -> None:
+        cut = self.buffer.rfind(b"\n", self.start, self.end) + 1
+        if not cut:
+            if self.end - self.start < self.chunk:
+                return
+            cut = self.end - OVERLAP
+        self._run(self.start, cut, min(self.end, cut + self.reach))
+        self.start = cut
+
+    def _find(self, kind: int, at: int) -> int:
+        return self.search(self.literals[kind], at, self._stop) if at < self._stop else NONE
+
+    def _run(self, start: int, cut: int, stop: int) -> None:
+        """Report what begins in [start, cut); matches may reach to ``stop``."""
+        self._stop = stop
+        search = self.search
+        armed = self.armed
+        hits = self._next = [
+            search(literal, start, stop) if armed[kind] else NONE
+            for kind, literal in enumerate(self.literals)
+        ]
+        while True:
+            at = min(hits)
+            if at >= cut:
+                break
+            kind = hits.index(at)
+            # First the next of its kind: the handler may change what comes then.
+            hits[kind] = self._find(kind, at + len(self.literals[kind]))
+            self.on_hit(kind, at)
+        self._next = []
+        if self.on_chunk is not None:
+            self.on_chunk(start, cut)

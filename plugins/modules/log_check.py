@@ -1,0 +1,377 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+module: log_check
+short_description: Judge what gunicorn has written to its logs
+version_added: 0.1.0
+description:
+  - Reads logs of gunicorn, counts what went wrong and says whether that is tolerated.
+  - Knows the wordings of gunicorn 20.0 to 27. Counts incidents, not lines. An error that was
+    printed ten times by ten forked workers is one incident.
+  - Lines belong to the generation of gunicorn that wrote them. With O(arbiter_pid), what an old
+    arbiter wrote, or the stop of it, does not count.
+  - Finds events wherever they stand in a line, so custom formats, JSON, syslog and journald text
+    are read alike. Where the time of a line cannot be told, it counts as inside of the window.
+  - Excerpts are bounded, and obvious secrets in them are replaced by V(***).
+author:
+  - The fleetops.gunicorn authors (@fleetops)
+attributes:
+  check_mode:
+    support: full
+    description: Reads and judges, but does not move O(cursor) on.
+  diff_mode:
+    support: none
+    description: There is nothing to compare.
+  platform:
+    platforms: posix
+    support: full
+    description: Where the module runs.
+options:
+  paths:
+    description:
+      - Absolute paths of the logs. Rotated generations beside them are found by their names,
+        C(app.log.1), C(app.log.2.gz), C(app.log-20261123) and the like, compressed or not.
+      - A log that supervisord merges with C(redirect_stderr) is fine.
+      - Exactly one of O(paths) and O(program) is needed.
+    type: list
+    elements: str
+  program:
+    description:
+      - Name of a program of supervisord, V(app) or V(group:app). Its logs are read.
+    type: str
+  home:
+    description:
+      - Directory of the application. With O(program), gunicorn's own C(errorlog) is read as well.
+    type: str
+  supervisor_url:
+    description:
+      - Where supervisord listens, V(unix:///run/supervisor.sock) or V(http://127.0.0.1:9001).
+    type: str
+    default: unix:///run/supervisor.sock
+  supervisor_username:
+    description:
+      - User for supervisord, if it asks for one.
+    type: str
+  supervisor_password:
+    description:
+      - Password for supervisord.
+    type: str
+  since:
+    description:
+      - Begin of the window, in seconds since 1970 or as ISO 8601, V(2026-11-23T03:00:00+00:00). A
+        time without a zone is local time of the host.
+      - Log lines have whole seconds, so the whole second of O(since) is inside.
+    type: str
+  until:
+    description:
+      - End of the window, like O(since).
+    type: str
+  arbiter_pid:
+    description:
+      - Judge only what this generation wrote, the one whose arbiter has this pid. With O(since),
+        the time at which it started, an older process with the same pid is not mistaken for it.
+    type: int
+  cursor:
+    description:
+      - Absolute path of a file on the host that remembers how far the logs were read. Then every
+        line is judged exactly once, across rotation, compression and C(copytruncate).
+      - When the place cannot be found again, RV(verdict) is V(gap).
+      - The first look reads the log as it is, limited by O(since).
+    type: str
+  tolerance:
+    description:
+      - How many incidents of an event are tolerated, by event. A count (V(3)), a rate (V(3/h), no
+        more than 3 within any hour; also V(s), V(min) and V(d)) or V(unlimited).
+      - The defaults are in docs/log-gate.md. V(reentrant) is 0.
+    type: dict
+    default: {}
+  patterns:
+    description:
+      - Further events to look for.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description:
+          - Name of the event, lower-case letters, digits and V(_).
+        type: str
+        required: true
+      regex:
+        description:
+          - Regular expression of Python, matched within a line. One that holds at least four plain
+            characters in a row outside of groups and alternatives is found much faster.
+        type: str
+        required: true
+      severity:
+        description:
+          - How bad it is. Only for the report.
+        type: str
+        choices: [critical, error, warning, notice]
+        default: error
+      tolerance:
+        description:
+          - As in O(tolerance).
+        type: str
+        default: "0"
+  max_excerpts:
+    description:
+      - How many incidents come with an excerpt, the worst first. At most 100 are returned.
+    type: int
+    default: 10
+  gunicorn:
+    description:
+      - Version that is expected to run. When the log tells of another one, that is a reason for
+        V(dirty).
+    type: str
+  pattern_timeout:
+    description:
+      - Seconds that all of O(patterns) may take together. Beyond that the module fails.
+    type: float
+    default: 30
+notes:
+  - Nothing is changed on the host but the file of O(cursor).
+"""
+
+EXAMPLES = r"""
+- name: Judge what the new generation has written
+  fleetops.gunicorn.log_check:
+    paths: [/var/log/app/app.err.log]
+    arbiter_pid: "{{ activation.generation.pid }}"
+    since: "{{ activation.generation.started }}"
+
+- name: Ask what last night would have said
+  fleetops.gunicorn.log_check:
+    paths: [/var/log/app/app.err.log]
+    since: 2026-11-22T22:00:00+00:00
+    until: 2026-11-23T06:00:00+00:00
+
+- name: Judge every line once
+  fleetops.gunicorn.log_check:
+    program: app
+    cursor: /var/lib/fleetops/app.cursor
+    tolerance:
+      worker_timeout: 10/h
+    patterns:
+      - name: database_gone
+        regex: "OperationalError.*server closed the connection"
+        tolerance: 2/h
+"""
+
+RETURN = r"""
+verdict:
+  description:
+    - V(clean), V(dirty) (more than is tolerated), V(gap) (part of the log was lost to us) or
+      V(no_data) (nothing was written in the window, or nothing that is understood).
+  returned: always
+  type: str
+  sample: dirty
+reasons:
+  description: Why. For V(clean), what was tolerated.
+  returned: always
+  type: list
+  elements: str
+  sample: ["1 reentrant (tolerated: 0), first at 2026-11-23T03:02:15Z in /var/log/app.log, byte 9"]
+incidents:
+  description: What happened, the worst first, at most 20 per event and 100 in all.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    event:
+      description: Which event of the catalogue, or the name of a pattern.
+      type: str
+    severity:
+      description: V(critical), V(error), V(warning) or V(notice).
+      type: str
+    count_lines:
+      description: How many lines tell of it.
+      type: int
+    first:
+      description: When it was first written, ISO 8601 in UTC, or null.
+      type: str
+    last:
+      description: When it was last written.
+      type: str
+    arbiter_pid:
+      description: The generation, or null.
+      type: int
+    worker_pid:
+      description: The worker, or null.
+      type: int
+    signal:
+      description: The signal, V(SIGKILL), or null.
+      type: str
+    path:
+      description: File that it begins in.
+      type: str
+    offset:
+      description: Byte in that file (of the uncompressed content); -1 if it began before this look.
+      type: int
+    excerpt:
+      description: The lines that matter, bounded, without obvious secrets.
+      type: str
+counts:
+  description: Incidents by event.
+  returned: always
+  type: dict
+  sample: {reentrant: 1, worker_killed: 8}
+scanned:
+  description: What was read.
+  returned: always
+  type: dict
+  contains:
+    bytes:
+      description: Bytes read.
+      type: int
+    lines:
+      description: Lines read; counted up to about one million.
+      type: int
+    files:
+      description: Files read, the oldest first.
+      type: list
+      elements: str
+"""
+
+import signal
+import time
+from typing import Any, Callable, List, Optional
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_catalogue import (
+    custom_patterns,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_incidents import Window
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_look import (
+    Request,
+    check_paths,
+    look,
+    parse_moment,
+)
+
+
+class Budget:
+    """Bounds the time spent in the operator's regular expressions: one may take for ever."""
+
+    def __init__(self, seconds: float) -> None:
+        self.left = seconds
+
+    def __call__(self, name: str, work: Callable[[], Any]) -> Any:
+        def expire(_number: int, _frame: Any) -> None:
+            raise FleetError(
+                f"patterns: {name!r} takes too long: all patterns together may take"
+                " pattern_timeout seconds. Nested repetitions such as (a+)+ are the usual cause;"
+                " simplify the regex."
+            )
+
+        # Python's regex engine looks for signals while it searches.
+        before = signal.signal(signal.SIGALRM, expire)
+        start = time.monotonic()
+        signal.setitimer(signal.ITIMER_REAL, max(self.left, 0.001))
+        try:
+            return work()
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+            self.left -= time.monotonic() - start
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "paths": {"type": "list", "elements": "str"},
+            "program": {"type": "str"},
+            "home": {"type": "str"},
+            "supervisor_url": {"type": "str", "default": "unix:///run/supervisor.sock"},
+            "supervisor_username": {"type": "str"},
+            "supervisor_password": {"type": "str", "no_log": True},
+            "since": {"type": "str"},
+            "until": {"type": "str"},
+            "arbiter_pid": {"type": "int"},
+            "cursor": {"type": "str"},
+            "tolerance": {"type": "dict", "default": {}},
+            "patterns": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "regex": {"type": "str", "required": True},
+                    "severity": {
+                        "type": "str",
+                        "choices": ["critical", "error", "warning", "notice"],
+                        "default": "error",
+                    },
+                    "tolerance": {"type": "str", "default": "0"},
+                },
+            },
+            "max_excerpts": {"type": "int", "default": 10},
+            "gunicorn": {"type": "str"},
+            "pattern_timeout": {"type": "float", "default": 30},
+        },
+        mutually_exclusive=[("paths", "program")],
+        required_one_of=[("paths", "program")],
+        supports_check_mode=True,
+    )
+    params = module.params
+    now = time.time()
+    try:
+        request = Request(
+            paths=check_paths(params["paths"] or program_logs(module)),
+            window=Window(
+                parse_moment("since", params["since"], now),
+                parse_moment("until", params["until"], now),
+                params["arbiter_pid"] or None,
+            ),
+            cursor=params["cursor"] or "",
+            tolerance=params["tolerance"],
+            customs=tuple(custom_patterns(params["patterns"])),
+            max_excerpts=params["max_excerpts"],
+            gunicorn=params["gunicorn"] or "",
+            advance=not module.check_mode,
+        )
+        result = look(request, now, Budget(params["pattern_timeout"]))
+    except FleetError as exc:
+        module.fail_json(msg=str(exc))
+    module.exit_json(changed=False, **result)
+
+
+def program_logs(module: AnsibleModule) -> List[str]:
+    """Ask supervisord where the program writes, and with O(home) gunicorn itself, too."""
+    # Only who asks for it pays for these imports.
+    from ansible_collections.fleetops.gunicorn.plugins.module_utils._service import (
+        choose_program,
+        open_site,
+    )
+    from ansible_collections.fleetops.gunicorn.plugins.module_utils._supervisor import Supervisor
+
+    def run(command: List[str]) -> Optional[str]:
+        code, output, _error = module.run_command(command, handle_exceptions=False)
+        return output if code == 0 else None
+
+    params = module.params
+    if params["home"]:
+        site = open_site(params, run)
+        paths = site.report(site.observe())["logs"]
+    else:
+        supervisor = Supervisor(
+            params["supervisor_url"], params["supervisor_username"], params["supervisor_password"]
+        )
+        info = choose_program(supervisor.processes(), params["program"])
+        paths = [info.get("stdout_logfile"), info.get("stderr_logfile")]
+    found = [str(path) for path in paths if path and str(path).startswith("/")]
+    found = [path for path in found if not path.startswith("/dev/")]
+    if not found:
+        raise FleetError(
+            f"Asked where program {params['program']!r} writes its log, and supervisord names no"
+            " file. Set stderr_logfile in its configuration, or give paths."
+        )
+    return found
+
+
+if __name__ == "__main__":
+    main()

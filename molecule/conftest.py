@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
@@ -17,7 +18,7 @@ import testinfra
 from testinfra.host import Host
 
 HOME = PurePosixPath("/srv/app")
-ASK = "import sys, urllib.request as u; sys.stdout.write(u.urlopen(sys.argv[1], timeout=10).read().decode())"
+ASK = "import sys; from urllib.request import urlopen as u; print(u(sys.argv[1]).read().decode())"
 
 
 class Server:
@@ -41,7 +42,8 @@ class Server:
     @cached_property
     def processes(self) -> dict[int, tuple[int, str]]:
         """pid → (parent, command line) of everything that runs from the app's home."""
-        rows = (line.split(None, 2) for line in self.sh("ps -ww -eo pid,ppid,args").splitlines()[1:])
+        listed = self.sh("ps -ww -eo pid=,ppid=,args=").splitlines()
+        rows = (line.split(None, 2) for line in listed)
         return {
             int(pid): (int(parent), args)
             for pid, parent, args in rows
@@ -82,8 +84,8 @@ class Balancer:
 
     def drains(self) -> list[str]:
         """The servers in the order in which they were taken out, ever since HAProxy started."""
-        log = self.host.check_output("grep '^Server app/.* enters drain state' /var/log/haproxy.log || true")
-        return [line.split("/")[1].split()[0] for line in log.splitlines()]
+        log = self.host.check_output("cat /var/log/haproxy.log")
+        return re.findall(r"^Server app/(\S+) enters drain state", log, re.MULTILINE)
 
 
 @pytest.fixture

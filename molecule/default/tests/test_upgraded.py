@@ -14,7 +14,7 @@ def test_the_last_stage_is_what_answers(server):
 
 def test_the_last_stage_is_what_runs(server):
     for pid in server.processes:
-        assert server.sh("readlink /proc/%d/exe" % pid) == "/usr/bin/python3.11"
+        assert server.sh(f"readlink /proc/{pid}/exe") == "/usr/bin/python3.11"
 
 
 def test_the_releases_are_beside_each_other(server):
@@ -28,7 +28,7 @@ def test_the_releases_are_beside_each_other(server):
 
 def test_the_release_before_is_usable_as_it_was(server):
     for release in server.releases:
-        shown = server.sh("/srv/app/releases/%s/bin/gunicorn --version" % release)
+        shown = server.sh(f"/srv/app/releases/{release}/bin/gunicorn --version")
         assert shown == f"gunicorn (version {server.record(release)['gunicorn']})"
 
 

@@ -45,7 +45,7 @@ def test_the_processes_run_from_the_release_that_venv_points_to(server):
     release = str(server.live_release)
     for pid in server.processes:
         # What a process has imported from shared objects: a venv's C extensions by their real path.
-        mapped = set(server.sh("cut -c74- /proc/%d/maps" % pid).split())
+        mapped = set(server.sh(f"cut -c74- /proc/{pid}/maps").split())
         extensions = {path for path in mapped if "/site-packages/" in path}
         assert {path for path in extensions if not path.startswith(release + "/")} == set()
         assert extensions or pid == server.supervised_pid, "workers have imported markupsafe"

@@ -37,7 +37,7 @@ def _row(host: Mapping[str, Any]) -> tuple[str, ...]:
         arbiter.get("gunicorn") or "-",
         arbiter.get("python") or "-",
         info["venv"].get("release") or f"({info['venv'].get('kind', '?')})",
-        _time(since) if since else "-",
+        _time(since) if since is not None else "-",
         str(len(info.get("workers") or [])),
         str(info["program"].get("state")),
     )

@@ -47,6 +47,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes impor
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import (
     gunicorn_arguments as running_arguments,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._pythons import user_of_pid
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._requirements import same_version
 
 ATTEMPTS = 3
@@ -107,17 +108,13 @@ def live_launch(pid: int, environment: Dict[str, str], fallback: Optional[Launch
         )
     base = f"/proc/{pid}/"
     cwd = reader.link(base + "cwd")
-    status = reader.text(base + "status")
     env = read_environ(reader, pid)
-    if cwd is None or (base + "environ") in reader.denied:
+    user = user_of_pid(pid)
+    if cwd is None or user is None or (base + "environ") in reader.denied:
         raise FleetError(
             f"like_pid: process {pid} belongs to another user and may not be read; become root or "
             "its user."
         )
-
-    def numbers(name: str) -> List[int]:
-        match = re.search(rf"^{name}:[ \t]*(.*)$", status, re.M)
-        return [int(word) for word in match.group(1).split()] if match else []
 
     argv = process.cmdline
     if argv[0].startswith("gunicorn: "):
@@ -129,14 +126,13 @@ def live_launch(pid: int, environment: Dict[str, str], fallback: Optional[Launch
         argv = fallback.argv
         env = dict(read_environ(reader, process.ppid), **environment)
         env.update({k: v for k, v in fallback.environment.items() if k not in env})
-    uids, gids = numbers("Uid"), numbers("Gid")
     return Launch(
         argv=tuple(argv),
         environment={k: v for k, v in env.items() if re.match(r"^[A-Za-z_]\w*$", k)},
         directory=cwd,
-        uid=uids[1],
-        gid=gids[1],
-        groups=tuple(numbers("Groups")),
+        uid=user.uid,
+        gid=user.gid,
+        groups=user.groups,
         origin=f"the live arbiter (pid {pid})",
     )
 

@@ -183,7 +183,9 @@ def plan(order: Order) -> Plan:
     """Decide what to build, by reading only."""
     real = check_home(order.home)
     uv = find_uv() if order.installer != "pip" else ""
-    found = find_python(order.python, [], order.user, uv)
+    # Of several that would do, the one in place: so it stays the same from run to run.
+    in_place = [os.path.join(order.carry_from, "bin", "python")] if order.carry_from else []
+    found = find_python(order.python, in_place, order.user, uv)
     it = found.interpreter
     if it is None:
         raise FleetError(not_found(order.python, found))

@@ -8,6 +8,7 @@ import glob
 import json
 import os
 import pwd
+import re
 import shutil
 import sys
 from typing import List, Optional
@@ -22,6 +23,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._interpreters im
     parse_probe,
     patterns,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import Reader
 
 
 def homes() -> List[str]:
@@ -45,6 +47,18 @@ def user_named(name: str) -> User:
     except KeyError:
         raise FleetError(f"user {name!r} does not exist on this host") from None
     return User(entry.pw_uid, entry.pw_gid, tuple(os.getgrouplist(name, entry.pw_gid)))
+
+
+def user_of_pid(pid: int) -> Optional[User]:
+    """The user as whom a process runs, if it is there."""
+    text = Reader().text(f"/proc/{pid}/status")
+
+    def numbers(name: str) -> List[int]:
+        match = re.search(rf"^{name}:[ \t]*(.*)$", text, re.M)
+        return [int(word) for word in match.group(1).split()] if match else []
+
+    uids, gids = numbers("Uid"), numbers("Gid")
+    return User(uids[1], gids[1], tuple(numbers("Groups"))) if uids and gids else None
 
 
 def probe_python(path: str, user: Optional[User] = None) -> Probed:

@@ -49,6 +49,10 @@ options:
       - Name of the user who will run the application.
       - Checked when the module runs as root; otherwise the module's own user is what counts.
     type: str
+  like_pid:
+    description: A live process of that user, in place of O(user); V(0) for none.
+    type: int
+    default: 0
 author:
   - The fleetops.gunicorn authors (@fleetops)
 """
@@ -85,8 +89,16 @@ ensurepip:
   description: Whether it brings pip; without it only uv can install into its virtualenvs.
   type: bool
   returned: always
+uv:
+  description: Path of uv on this host; empty if there is none.
+  type: str
+  returned: always
+uid:
+  description: Who looked.
+  type: int
+  returned: always
 searched:
-  description: The places that were looked at, as patterns.
+  description: The directories that were looked at, as patterns.
   type: list
   elements: str
   returned: always
@@ -102,6 +114,8 @@ message:
   returned: always
 """
 
+import os
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._interpreters import not_found
@@ -109,6 +123,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._pythons import 
     find_python,
     find_uv,
     user_named,
+    user_of_pid,
 )
 
 
@@ -118,13 +133,15 @@ def main() -> None:
             "version": {"type": "str", "required": True},
             "extra_paths": {"type": "list", "elements": "path", "default": []},
             "user": {"type": "str"},
+            "like_pid": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
     )
     wanted, name = module.params["version"], module.params["user"]
+    uv = find_uv()
     try:
-        user = user_named(name) if name else None
-        found = find_python(wanted, module.params["extra_paths"], user, find_uv())
+        user = user_named(name) if name else user_of_pid(module.params["like_pid"])
+        found = find_python(wanted, module.params["extra_paths"], user, uv)
     except FleetError as exc:
         module.fail_json(msg=str(exc))
     it = found.interpreter
@@ -134,6 +151,8 @@ def main() -> None:
         executable=it.executable if it else "",
         version=it.version if it else "",
         ensurepip=bool(it and it.pip_wheel),
+        uv=uv,
+        uid=os.geteuid(),
         searched=list(found.searched),
         refused=list(found.refused),
         message="" if it else not_found(wanted, found),

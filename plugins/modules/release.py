@@ -73,7 +73,8 @@ options:
     type: str
   requirements:
     description:
-      - Content of a requirements file. It may not include other files, nor name relative paths
+      - Content of a requirements file; empty is the same as none.
+      - It may not include other files, nor name relative paths
         or editables.
       - Where it has hashes, every requirement needs one; it may pin several versions of gunicorn
         with their
@@ -310,6 +311,8 @@ ARGUMENTS = {
 
 def run_module(module: AnsibleModule) -> None:
     p = module.params
+    if p["requirements"] and p["requirements_file"]:
+        raise FleetError("requirements and requirements_file exclude each other")
     launch = launch_of(
         p["like_pid"],
         p["command"],
@@ -332,7 +335,7 @@ def run_module(module: AnsibleModule) -> None:
         home=p["home"],
         gunicorn=p["gunicorn"],
         python=p["python"],
-        requirements=p["requirements"],
+        requirements=p["requirements"] or None,
         requirements_file=p["requirements_file"] or "",
         requirements_source=p["requirements_source"],
         carry_from=p["carry_from"] or "",
@@ -403,7 +406,6 @@ def main() -> None:
             ("state", "wheelhouse", ["gunicorn", "python", "path"]),
             ("state", "checked", ["path"]),
         ],
-        mutually_exclusive=[("requirements", "requirements_file")],
         supports_check_mode=True,
     )
     try:

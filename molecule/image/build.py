@@ -8,8 +8,8 @@
     molecule/image/build.py [modern|legacy]
 
 FLEET_ENGINE   podman (default) or docker
-FLEET_PYTHONS  directories (as in PATH) that each hold a whole Python installation; the oldest 3.6
-               to 3.10 in them is what the fleet runs before the upgrade. Default: looked for.
+FLEET_PYTHONS  directories (as in PATH) that each hold a whole Python installation, looked at before
+               the usual places. The oldest 3.6 to 3.10 is what the fleet runs before the upgrade.
 """
 
 from __future__ import annotations
@@ -29,9 +29,11 @@ from packaging.requirements import Requirement
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / ".collections")]
 
-from demo import gunicorn_20_0_1, pythons  # noqa: E402
+from ansible_collections.fleetops.gunicorn.plugins.module_utils import _pythons  # noqa: E402
+
+from demo import gunicorn_20_0_1  # noqa: E402
 from demo.errors import DemoError  # noqa: E402
 
 APP = ROOT / "demo" / "app"
@@ -42,15 +44,11 @@ NEW_PYTHON = "3.11.2"  # Debian 12's own
 
 class Python(NamedTuple):
     executable: Path
-    version: tuple[int, ...]
+    version: str
 
     @property
     def tree(self) -> Path:
         return self.executable.parent.parent
-
-    @property
-    def full(self) -> str:
-        return ".".join(map(str, self.version))
 
 
 def run(*argv: str | Path, cwd: Path | None = None) -> None:
@@ -63,23 +61,16 @@ def run(*argv: str | Path, cwd: Path | None = None) -> None:
 
 def old_python() -> Python:
     """The oldest Python that can be found and be mounted into a container as a whole."""
-    trees = [Path(tree, "bin") for tree in os.environ.get("FLEET_PYTHONS", "").split(":") if tree]
-    looked_in = trees or list(pythons.places(os.environ))
-    usable = [
-        Python(Path(executable).resolve(), python.version)
-        for executable in pythons.executables(looked_in)
+    trees = [tree for tree in os.environ.get("FLEET_PYTHONS", "").split(":") if tree]
+    for minor in range(6, 11):
+        found = _pythons.find_python(f"3.{minor}", trees, None, "").interpreter
         # A container has a /usr of its own.
-        if not executable.startswith("/usr/bin/")
-        and (python := pythons.probe(executable))
-        and pythons.OLDEST <= python.version < pythons.MODERN
-    ]
-    if not usable:
-        sys.exit(
-            "No Python 3.6 to 3.10 found for the fleet to start on. Looked in: "
-            f"{', '.join(map(str, looked_in))}. Install one (pyenv install 3.6.15, "
-            "uv python install 3.8) or name its directory in FLEET_PYTHONS."
-        )
-    return min(usable, key=lambda python: python.version)
+        if found and Path(found.executable).parent != Path("/usr/bin"):
+            return Python(Path(found.executable), found.version)
+    sys.exit(
+        "No Python 3.6 to 3.10 outside /usr was found for the fleet to start on. Install one "
+        "(pyenv install 3.6.15, uv python install 3.8) or name its directory in FLEET_PYTHONS."
+    )
 
 
 def requirements(version: str) -> Iterator[str]:
@@ -165,12 +156,12 @@ def main() -> None:
         )
     python = old_python()
     try:
-        wheels = wheelhouse(python.full, *([] if kind == "legacy" else [NEW_PYTHON]))
+        wheels = wheelhouse(python.version, *([] if kind == "legacy" else [NEW_PYTHON]))
     except DemoError as error:
         sys.exit(str(error))
     mounts = ["-v", f"{python.tree}:{python.tree}:ro", "-v", f"{wheels}:/srv/wheelhouse:ro"]
     images = {role: bake(engine, kind, role, mounts, python) for role in ("lb", "web")}
-    print(json.dumps({"images": images, "mounts": mounts, "old_python": python.full}))
+    print(json.dumps({"images": images, "mounts": mounts, "old_python": python.version}))
 
 
 if __name__ == "__main__":

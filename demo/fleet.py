@@ -113,7 +113,7 @@ def up(fleet: Fleet, say: Say) -> dict[str, Any]:
     down(fleet, lambda line: say(f"left over: {line}"))
     check_ports(fleet)
     environment = clean_environment()
-    choice = pythons.find(os.environ)
+    choice = pythons.find()
     say(f"Python {choice.start.full} to start with, {choice.newer.full} to end on")
     if choice.remark:
         say(choice.remark)
@@ -294,7 +294,7 @@ def describe(fleet: Fleet, choice: Choice) -> dict[str, Any]:
     """What inventories/demo and the reader need to know."""
     stages: list[dict[str, str]] = [{"gunicorn": "21.2.0"}, {"gunicorn": "23.0.0"}]
     if choice.newer.short != choice.start.short:
-        stages[1]["python"] = choice.newer.short
+        stages[1]["python"] = choice.newer.stage
     return {
         "schema": 1,
         "root": str(fleet.root),

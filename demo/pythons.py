@@ -2,36 +2,33 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Find the Pythons of this machine and choose the two that the demo upgrades between."""
+"""Choose the two Pythons of this machine that the demo upgrades between.
 
-import json
+They are looked for by the collection's own finder, so that the upgrade finds what the demo found.
+"""
+
 import os
-import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 from demo.errors import DemoError
 
-OLDEST = (3, 6)
+sys.path.append(str(Path(__file__).resolve().parent.parent / ".collections"))
+
+from ansible_collections.fleetops.gunicorn.plugins.module_utils import _pythons
+
+MINORS = range(6, 15)
 MODERN = (3, 11)
-# Modules that gunicorn and a virtualenv cannot do without and that a lean build may lack.
-PROBE = """
-import json, platform, ssl, sys, venv, zlib
-print(json.dumps({
-    "version": platform.python_version(),
-    "usable": platform.python_implementation() == "CPython"
-    and sys.version_info.releaselevel == "final"
-    and sys.prefix == sys.base_prefix,
-}))
-"""
 
 
 class Python(NamedTuple):
     version: tuple[int, ...]
     executable: str
+    # How a stage asks for it: by version, or by path when only this process knows the place.
+    stage: str
 
     @property
     def full(self) -> str:
@@ -58,78 +55,36 @@ class Choice(NamedTuple):
         )
 
 
-def places(environment: Mapping[str, str]) -> Iterator[Path]:
-    """Directories in which Pythons live: PATH, pyenv, uv's own, /usr/local, /opt."""
-    home = Path(environment.get("HOME") or "/nonexistent")
-    pyenvs = [Path(environment["PYENV_ROOT"])] if environment.get("PYENV_ROOT") else []
-    for name in environment.get("PATH", "").split(os.pathsep):
-        directory = Path(name)
-        if directory.name == "shims":
-            # pyenv's shims only answer for the versions switched on: look behind them.
-            pyenvs.append(directory.parent)
-        elif directory.is_absolute():
-            yield directory
-    for root in [*pyenvs, home / ".pyenv"]:
-        yield from sorted(root.glob("versions/*/bin"))
-    data = Path(environment.get("XDG_DATA_HOME") or home / ".local/share")
-    yield from sorted(
-        Path(environment.get("UV_PYTHON_INSTALL_DIR") or data / "uv/python").glob("*/bin")
-    )
-    yield Path("/usr/local/bin")
-    yield from sorted(Path("/opt").glob("*/bin"))
-    yield from sorted(Path("/opt/python").glob("*/bin"))
-
-
-def executables(directories: Iterable[Path]) -> list[str]:
-    """Each interpreter once, whatever it is called."""
-    found: dict[str, None] = {}
-    for directory in directories:
-        names = [directory / "python3", *sorted(directory.glob("python3.[0-9]*"))]
-        for path in names:
-            real = os.path.realpath(path)
-            if (
-                not path.name.endswith("-config")
-                and os.path.isfile(real)
-                and os.access(real, os.X_OK)
-            ):
-                found[real] = None
-    return list(found)
-
-
-def probe(executable: str) -> Python | None:
-    try:
-        done = subprocess.run(
-            [executable, "-I", "-c", PROBE], capture_output=True, text=True, timeout=30
-        )
-        answer = json.loads(done.stdout)
-    except (OSError, ValueError, subprocess.TimeoutExpired):
-        return None
-    if not answer["usable"]:
-        return None
-    return Python(tuple(int(part) for part in answer["version"].split(".")), executable)
-
-
-def best(pythons: Iterable[Python], like: Python) -> Python:
-    """The newest patch release of the same minor version."""
-    return max(python for python in pythons if python.short == like.short)
-
-
 def choose(found: Iterable[Python]) -> Choice:
-    """From the oldest usable one to the first modern one; without an old one, to the newest."""
-    usable = sorted(python for python in found if python.version >= OLDEST)
+    """From the oldest one to the first modern one; without an old one, to the newest."""
+    usable = sorted(found)
     modern = [python for python in usable if python.version >= MODERN]
     if not modern:
         listed = ", ".join(python.full for python in usable) or "none"
         raise DemoError(
-            "The demo needs a complete CPython (with venv, ssl and zlib) of version "
-            f"{MODERN[0]}.{MODERN[1]} or newer. Usable ones found: {listed}."
+            f"The demo needs a Python {MODERN[0]}.{MODERN[1]} or newer that can make a virtualenv. "
+            f"Found: {listed}."
         )
-    start = best(usable, usable[0])
-    return Choice(start, best(modern, modern[0]) if start.version < MODERN else modern[-1])
+    start = usable[0]
+    return Choice(start, modern[0] if start.version < MODERN else modern[-1])
 
 
-def find(environment: Mapping[str, str]) -> Choice:
-    own = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
+def find() -> Choice:
+    """Look for each minor version, and at the Python that this runs on."""
+    uv = str(Path(sys.executable).parent / "uv")
+
+    def look(wanted: str) -> Python | None:
+        it = _pythons.find_python(wanted, [], None, uv).interpreter
+        if (
+            it is None
+            or it.implementation != "CPython"
+            or not it.version.replace(".", "").isdigit()
+        ):
+            return None
+        named = wanted if os.path.isabs(wanted) else it.minor
+        return Python(tuple(map(int, it.version.split("."))), it.executable, named)
+
     with ThreadPoolExecutor(4) as pool:
-        found = pool.map(probe, {own: None, **dict.fromkeys(executables(places(environment)))})
-    return choose(python for python in found if python is not None)
+        found = [python for python in pool.map(look, [f"3.{n}" for n in MINORS]) if python]
+    own = None if sys.version_info[:2] in {p.version[:2] for p in found} else look(sys.executable)
+    return choose([*found, own] if own else found)

@@ -41,10 +41,10 @@ def arrived(changes: Sequence[Change], stages: Sequence[Mapping[str, str]]) -> b
     if not changes:
         return False
     now, wanted = changes[-1], stages[-1]
-    python = wanted.get("python", "")
-    return now.gunicorn == wanted["gunicorn"] and (
-        not python or now.python == python or now.python.startswith(python + ".")
-    )
+    python = wanted.get("python", "").split(".")
+    # A stage may name no Python, or one by its path: then there is no version to compare with.
+    same = not python[0].isdigit() or now.python.split(".")[: len(python)] == python
+    return now.gunicorn == wanted["gunicorn"] and same
 
 
 def verdict(seen: Measured) -> tuple[bool, str]:

@@ -49,7 +49,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     # What was fetched once serves every run; the fleet itself is this test's own.
     made = Fleet(root, free_network(), ROOT / ".demo" / "cache")
     try:
-        fleets.wheelhouse(made.cache, pythons.find(os.environ).start, print)
+        fleets.wheelhouse(made.cache, pythons.find().start, print)
     except DemoError as exc:
         leave_out(f"the demo's packages cannot be had: {exc}")
     fleets.up(made, print)
@@ -101,7 +101,7 @@ def drained_restart(fleet: Fleet, name: str) -> None:
 
 
 def test_fleet_starts_as_promised(fleet: Fleet) -> None:
-    start = pythons.find(os.environ).start
+    start = pythons.find().start
     for name in fleets.SERVERS:
         told = fleets.version(fleet, name)
         assert told is not None

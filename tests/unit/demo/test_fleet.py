@@ -58,7 +58,7 @@ def test_balancer_hides_no_loss(tmp_path: Path) -> None:
 
 def test_stages_keep_the_python_when_there_is_no_other() -> None:
     fleet = Fleet(Path("/x"))
-    old, new = Python((3, 6, 15), "/p/6"), Python((3, 11, 7), "/p/11")
+    old, new = Python((3, 6, 15), "/p/6", "3.6"), Python((3, 11, 7), "/p/11", "3.11")
     assert fleets.describe(fleet, Choice(old, new))["stages"] == [
         {"gunicorn": "21.2.0"},
         {"gunicorn": "23.0.0", "python": "3.11"},

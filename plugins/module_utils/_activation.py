@@ -26,11 +26,15 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._service import 
     STOPPED_STATES,
     Observation,
     Site,
+    add_history,
     clashes,
     freeze,
     gunicorn_version,
+    history_path,
     python_version,
+    read_history,
     read_venv,
+    release_path,
     version_matches,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._supervisor import (
@@ -46,7 +50,7 @@ URL_TIMEOUT = 5.0
 AFTERMATH = 10.0
 # Without a URL only time shows that the workers could import the application.
 STABLE_WITHOUT_URL = 2.0
-LOG_BYTES = 6000
+LOG_BYTES = 1 << 16
 LOG_LINES = 30
 
 Probe = Callable[[Endpoint, float], Tuple[int, str]]
@@ -63,6 +67,7 @@ class Wanted(NamedTuple):
     url: Optional[Endpoint]
     adopt_as: Optional[str]
     restart: bool
+    going_back: bool
     kill_orphans: bool
     stop_timeout: float
     start_timeout: float
@@ -152,7 +157,11 @@ def make_plan(reader: Reader, site: Site, seen: Observation, wanted: Wanted) -> 
     if venv.kind == "directory":
         adopted = adopted or site.adopted_id(venv)
         before = adopted
-    in_place = venv.kind == "directory" and wanted.release in (None, adopted)
+    # The way back after a failure before the adoption: what shall become that release runs still.
+    unadopted = adopted and reader.kind(release_path(home, adopted)) == "absent"
+    in_place = venv.kind == "directory" and (
+        wanted.release is None or (wanted.release == adopted and bool(unadopted))
+    )
     if in_place or wanted.release is None:
         if venv.kind == "absent":
             raise FleetError(
@@ -162,7 +171,7 @@ def make_plan(reader: Reader, site: Site, seen: Observation, wanted: Wanted) -> 
         flip_to = None
     else:
         named = wanted.release
-        path = named if named.startswith("/") else f"{home}/releases/{named}"
+        path = release_path(home, named)
         real = reader.real(path)
         inside = os.path.dirname(real) == reader.real(f"{home}/releases")
         release = os.path.basename(real) if inside else real
@@ -181,7 +190,7 @@ def make_plan(reader: Reader, site: Site, seen: Observation, wanted: Wanted) -> 
     if adopt:
         if "/" in adopt or adopt.startswith("."):
             raise FleetError(f"adopt_as is the name of a release, not a path: {adopt!r}.")
-        if reader.kind(f"{home}/releases/{adopt}") != "absent":
+        if not unadopted:
             raise FleetError(
                 f"{venv.path} is a directory that shall become the release {adopt}, but"
                 f" {home}/releases/{adopt} exists already. Name another with adopt_as, or remove"
@@ -250,6 +259,21 @@ def mismatches(seen: Observation, plan: Plan, wanted: Wanted) -> List[str]:
         if not version_matches(have, want):
             found.append(f"arbiter {arbiter.pid} is {what} {have or 'unknown'}, not {want}")
     return found
+
+
+def digest(log: str) -> List[str]:
+    """The end of a log, redacted; of a traceback only its end, so that the reasons are in it."""
+    kept: List[str] = []
+    frames: List[str] = []
+    for line in log.splitlines():
+        if not line.startswith("  "):
+            kept += frames[-2:]
+            frames = []
+            if line.strip() and (not kept or line != kept[-1]):
+                kept.append(line)
+        elif line.strip(" ^~"):
+            frames.append(line)
+    return [redact(line)[:300] for line in kept + frames[-2:]][-LOG_LINES:]
 
 
 def adoption_record(reader: Reader, path: str, release: str, built_at: str) -> Dict[str, Any]:
@@ -400,6 +424,7 @@ class Activation:
         try:
             if plan.flip_to:
                 files.symlink(plan.flip_to, self._next_link)
+                self._note(plan)
             if plan.adopt:
                 venv = f"{home}/venv"
                 files.make_dir(f"{home}/releases", home)
@@ -426,6 +451,16 @@ class Activation:
             files.remove(self._next_link)
             raise
 
+    def _note(self, plan: Plan) -> None:
+        """Remember the way back, before there is one to go: a crash must not lose it."""
+        home, reader = self.site.home, self.site.reader
+        history = read_history(reader, home)
+        longer = add_history(history, plan.before, plan.release)
+        if longer != history and not self.wanted.going_back:
+            self._files.make_dir(f"{home}/releases", home)
+            text = json.dumps(longer, indent=2, sort_keys=True) + "\n"
+            self._files.write(history_path(home), text, home)
+
     # -- the switch
 
     def _switch(self, seen: Observation, plan: Plan) -> Observation:
@@ -436,7 +471,8 @@ class Activation:
         channel = "Stdout" if seen.program["redirect_stderr"] else "Stderr"
         down = clock()
         try:
-            self._stop(seen, down, expected)
+            held = {address for stray in seen.orphans for address in stray.addresses}
+            self._stop(seen, down, sorted(held.union(expected)))
             mark = clock()
             self._flip(plan)
         except (FleetError, OSError) as exc:
@@ -671,8 +707,7 @@ class Activation:
         lines: List[str] = []
         seen: Optional[Observation] = None
         try:
-            log = site.supervisor.log_since(site.name, channel, offset, LOG_BYTES)
-            lines = [redact(line)[:300] for line in log.splitlines()][-LOG_LINES:]
+            lines = digest(site.supervisor.log_since(site.name, channel, offset, LOG_BYTES))
             seen = site.observe()
             program = seen.program
         except FleetError as trouble:

@@ -57,6 +57,8 @@ class Venv(NamedTuple):
     python: Optional[str]
     gunicorn: Optional[str]
     changed: Optional[float]
+    # The release that was active before this one first was; None if it is gone or was never noted.
+    previous: Optional[str] = None
 
 
 class Arbiter(NamedTuple):
@@ -450,15 +452,50 @@ def read_venv(reader: Reader, home: str) -> Venv:
         return Venv(path, "absent" if kind == "absent" else kind, None, None, None, None, None)
     target = reader.real(path) if kind == "symlink" else None
     prefix = target or path
+    release = release_id(reader, home, prefix) if kind == "symlink" else None
+    before = read_history(reader, home).get(release or "")
+    present = before and reader.kind(release_path(home, before)) == "directory"
     return Venv(
         path,
         kind,
         target,
-        release_id(reader, home, prefix) if kind == "symlink" else None,
+        release,
         python_version(reader, prefix),
         gunicorn_version(reader, prefix),
         reader.changed(path),
+        before if present else None,
     )
+
+
+def release_path(home: str, release: str) -> str:
+    return release if release.startswith("/") else f"{home}/releases/{release}"
+
+
+def history_path(home: str) -> str:
+    return f"{home}/releases/.history.json"
+
+
+def read_history(reader: Reader, home: str) -> Dict[str, str]:
+    """{release: the one that was active before it}; what is no such thing counts as empty."""
+    try:
+        found = json.loads(reader.text(history_path(home)))
+        return {str(after): str(before) for after, before in found.items()}
+    except (ValueError, AttributeError):
+        return {}
+
+
+def add_history(history: Dict[str, str], before: Optional[str], after: str) -> Dict[str, str]:
+    """Note that ``after`` followed ``before``. Going back is no step forward and adds nothing."""
+    if not before or before == after:
+        return history
+    earlier = before
+    passed = set()
+    while earlier in history and earlier not in passed:
+        passed.add(earlier)
+        earlier = history[earlier]
+        if earlier == after:
+            return history
+    return dict(history, **{after: before})
 
 
 def name_adopted(gunicorn: Optional[str], python: Optional[str], lines: Iterable[str]) -> str:

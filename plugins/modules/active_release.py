@@ -78,6 +78,14 @@ options:
       - Stop and start even if the wanted generation runs.
     type: bool
     default: false
+  reason:
+    description:
+      - What the switch is for. V(upgrade) notes which release it replaces, so that
+        C(venv.previous) of M(fleetops.gunicorn.gunicorn_info) tells the way back. V(rollback) does
+        not, and neither does a switch to a release that the active one came after.
+    type: str
+    choices: [upgrade, rollback]
+    default: upgrade
   kill_orphans:
     description:
       - What to do when O(stop_timeout) is over and workers are left whose arbiter is gone. V(false)
@@ -241,6 +249,7 @@ OPTIONS = {
     "url": {"type": "str"},
     "adopt_as": {"type": "str"},
     "restart": {"type": "bool", "default": False},
+    "reason": {"type": "str", "choices": ["upgrade", "rollback"], "default": "upgrade"},
     "kill_orphans": {"type": "bool", "default": False},
     "stop_timeout": {"type": "float", "default": 60},
     "start_timeout": {"type": "float", "default": 60},
@@ -267,6 +276,7 @@ def main() -> None:
             url=parse_url(params["url"], "/") if params["url"] else None,
             adopt_as=params["adopt_as"] or None,
             restart=params["restart"],
+            going_back=params["reason"] == "rollback",
             kill_orphans=params["kill_orphans"],
             stop_timeout=params["stop_timeout"],
             start_timeout=params["start_timeout"],

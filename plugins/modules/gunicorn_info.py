@@ -234,6 +234,11 @@ venv:
       returned: success
     target: {description: Real path that the link leads to., type: str, returned: success}
     release: {description: Id of the release that it leads to., type: str, returned: success}
+    previous:
+      description: Release that was active before this one first was; V(null) if none was noted
+        or it is gone.
+      type: str
+      returned: success
     adopt_as:
       description: Id that a real directory gets when it is adopted as a release.
       type: str

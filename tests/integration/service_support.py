@@ -32,7 +32,8 @@ APP = """
 import json, os, signal, sys, threading, time
 import gunicorn
 
-trouble = os.path.join(os.path.dirname(os.path.abspath(__file__)), "trouble-" + gunicorn.__version__)
+here = os.path.dirname(os.path.abspath(__file__))
+trouble = os.path.join(here, "trouble-" + gunicorn.__version__)
 if os.path.exists(trouble):
     kind, _, value = open(trouble).read().partition(":")
     if kind == "import":

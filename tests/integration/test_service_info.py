@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -115,7 +116,7 @@ def test_finds_the_arbiter_behind_a_rewritten_title(fleet):
     fleet.link(name)
     fleet.start()
     answer = fleet.up()
-    wait_for(lambda: "worker" in open(f"/proc/{answer['worker']}/cmdline").read())
+    wait_for(lambda: b"worker" in Path(f"/proc/{answer['worker']}/cmdline").read_bytes())
     found = fleet.info()
     assert found["arbiter"]["cmdline"][0].startswith("gunicorn: master")
     assert (found["arbiter"]["pid"], found["arbiter"]["release"]) == (answer["arbiter"], name)
@@ -320,9 +321,10 @@ def test_the_oldest_python_can_run_the_code(ready):
 
 def report_from(python, fleet, first=""):
     """What the code of gunicorn_info finds without Ansible around it."""
+    service = "ansible_collections.fleetops.gunicorn.plugins.module_utils._service"
     code = (
         "import json, sys\n"
-        "from ansible_collections.fleetops.gunicorn.plugins.module_utils._service import open_site\n"
+        f"from {service} import open_site\n"
         f"{first}\n"
         "site = open_site(json.loads(sys.argv[1]), lambda command: None)\n"
         "print(json.dumps(site.report(site.observe())))\n"

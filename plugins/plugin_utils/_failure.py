@@ -1,0 +1,67 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What failed, where the host is now, and the evidence, on one screen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+MESSAGE_LIMIT = 2000
+EVIDENCE = 3
+EXCERPT_LINES = 12
+
+
+def why(task: str, result: Mapping[str, Any]) -> str:
+    """Return ``task: message``; for a loop the messages of the items that failed."""
+    items = [
+        item
+        for item in result.get("results") or []
+        if item.get("failed") or item.get("unreachable")
+    ]
+    messages = [_message(item) for item in items] or [_message(result)]
+    return f"{task}: {'; '.join(messages)}"[:MESSAGE_LIMIT]
+
+
+def _message(result: Mapping[str, Any]) -> str:
+    where = f"{result['item']}: " if isinstance(result.get("item"), str) else ""
+    return where + str(result.get("msg") or "failed without a message").strip()
+
+
+def failure_text(story: Mapping[str, Any]) -> str:
+    """Return the last words of a run that failed on a host.
+
+    ``story`` has ``host``, ``title`` (what was being done), ``failed`` (from ``why``), ``release``
+    (that was to be activated), ``before`` (``release``, ``gunicorn``, ``python``), ``went_back``,
+    ``incidents`` (of log_check), and, when the repair failed too, ``repair`` (from ``why``).
+    """
+    host, before = story["host"], story["before"]
+    lines = []
+    if story.get("repair"):
+        lines += [
+            f"{host} IS OUT OF SERVICE: it could not be put back after {story['title']} failed.",
+            f"What failed while repairing: {story['repair']}",
+            f"What failed first: {story['failed']}",
+            f"The run stops. Repair {host} by hand, then run the same command again.",
+        ]
+    else:
+        lines += [f"{host}: {story['title']} failed.", f"Why: {story['failed']}"]
+        old = f"{before['release']} (gunicorn {before['gunicorn']} on Python {before['python']})"
+        if story["went_back"]:
+            lines.append(f"Now: {host} is on {old} as before, healthy and back in service.")
+        else:
+            lines.append(
+                f"Now: {host} is still on {story['release']}, healthy and in service: the gate could"
+                " not look, and nothing is known against it."
+            )
+        lines.append("The run stops; no further server was touched.")
+    for incident in list(story.get("incidents") or [])[:EVIDENCE]:
+        lines.append(
+            f"Evidence: {incident['event']} in {incident['path']} at byte {incident['offset']}"
+        )
+        excerpt = incident.get("excerpt") or []
+        text = excerpt if isinstance(excerpt, str) else "\n".join(excerpt)
+        lines += ["  | " + line for line in text.splitlines()[:EXCERPT_LINES]]
+    return "\n".join(lines)

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._failure import failure_text, why
+
+STORY = {
+    "host": "web1",
+    "title": "stage 2 of 2",
+    "failed": "Judge: status 500",
+    "release": "23.0.0-py3.11-1a2b3c4d",
+    "before": {"release": "21.2.0-py3.6-5e6f7a8b", "gunicorn": "21.2.0", "python": "3.6.15"},
+    "went_back": True,
+    "incidents": [],
+}
+
+
+def test_a_rollback_says_what_failed_and_where_the_host_is():
+    lines = failure_text(STORY).splitlines()
+    assert lines[0] == "web1: stage 2 of 2 failed."
+    assert lines[1] == "Why: Judge: status 500"
+    assert "21.2.0-py3.6-5e6f7a8b" in lines[2]
+    assert "back in service" in lines[2]
+
+
+def test_a_host_that_is_out_is_said_first():
+    lines = failure_text({**STORY, "repair": "Start: spawn error"}).splitlines()
+    assert lines[0].startswith("web1 IS OUT OF SERVICE")
+    assert "spawn error" in lines[1]
+    assert "status 500" in lines[2]
+    assert "back in service" not in "\n".join(lines)
+
+
+def test_a_gate_that_could_not_look_leaves_the_new_release():
+    text = failure_text({**STORY, "went_back": False})
+    assert "still on 23.0.0-py3.11-1a2b3c4d" in text
+
+
+def test_evidence_is_bounded():
+    incident = {
+        "event": "reentrant",
+        "path": "/var/log/app.log",
+        "offset": 7,
+        "excerpt": ["line"] * 50,
+    }
+    text = failure_text({**STORY, "incidents": [incident] * 9})
+    assert "reentrant in /var/log/app.log at byte 7" in text
+    assert len(text.splitlines()) <= 4 + 3 * 13
+
+
+def test_the_message_of_a_loop_is_that_of_the_items_that_failed():
+    result = {
+        "msg": "One or more items failed",
+        "results": [
+            {"item": "lb1", "msg": "fine"},
+            {"item": "lb2", "failed": True, "msg": "wedged"},
+        ],
+    }
+    assert why("Drain", result) == "Drain: lb2: wedged"
+    assert why("Drain", {"msg": "refused"}) == "Drain: refused"
+    assert "without a message" in why("Drain", {})

@@ -61,9 +61,12 @@ class Reader:
         self._root = root
         self.denied: Set[str] = set()
 
+    def _at(self, path: str) -> str:
+        return self._root + path
+
     def read(self, path: str, limit: int = 1 << 20) -> Optional[bytes]:
         try:
-            with open(self._root + path, "rb") as file:
+            with open(self._at(path), "rb") as file:
                 return file.read(limit)
         except PermissionError:
             self.denied.add(path)
@@ -76,7 +79,7 @@ class Reader:
 
     def link(self, path: str) -> Optional[str]:
         try:
-            return os.readlink(self._root + path)
+            return os.readlink(self._at(path))
         except PermissionError:
             self.denied.add(path)
         except OSError:
@@ -85,7 +88,7 @@ class Reader:
 
     def names(self, path: str) -> List[str]:
         try:
-            return sorted(os.listdir(self._root + path))
+            return sorted(os.listdir(self._at(path)))
         except PermissionError:
             self.denied.add(path)
         except OSError:
@@ -93,12 +96,12 @@ class Reader:
         return []
 
     def glob(self, pattern: str) -> List[str]:
-        return sorted(name[len(self._root) :] for name in glob.glob(self._root + pattern))
+        return sorted(name[len(self._root) :] for name in glob.glob(self._at(pattern)))
 
     def kind(self, path: str) -> str:
         """``symlink``, ``directory``, ``file``, ``socket``, ``absent`` or ``other``."""
         try:
-            mode = os.lstat(self._root + path).st_mode
+            mode = os.lstat(self._at(path)).st_mode
         except PermissionError:
             self.denied.add(path)
             return "absent"
@@ -117,12 +120,12 @@ class Reader:
     def changed(self, path: str) -> Optional[float]:
         """When the file or link itself (not its target) was last put in place."""
         try:
-            return os.lstat(self._root + path).st_ctime
+            return os.lstat(self._at(path)).st_ctime
         except OSError:
             return None
 
     def real(self, path: str) -> str:
-        found = os.path.realpath(self._root + path)
+        found = os.path.realpath(self._at(path))
         root = os.path.realpath(self._root) if self._root else ""
         return found[len(root) :] if root and found.startswith(root + "/") else found
 
@@ -269,7 +272,8 @@ def descendants(table: Dict[int, Process], pid: int) -> List[int]:
         return []
     below: Dict[int, List[int]] = {}
     for process in table.values():
-        below.setdefault(process.ppid, []).append(process.pid)
+        if process.pid != pid:
+            below.setdefault(process.ppid, []).append(process.pid)
     order = [pid]
     for parent in order:
         order += sorted(below.pop(parent, []))

@@ -201,18 +201,18 @@ def check_name(kind: str, name: str) -> None:
 
 def split_answers(text: str, commands: Sequence[str]) -> List[str]:
     """Cut what came back for several commands: HAProxy ends each answer with an empty line."""
+    *whole, rest = text.split("\n")
     answers: List[str] = []
     lines: List[str] = []
-    for line in text.split("\n"):
+    for line in whole:
         if line.strip():
             lines.append(line)
         else:
             answers.append("\n".join(lines))
             lines = []
-    # What follows the last answer: nothing, or an answer cut short.
     while len(answers) > len(commands) and not answers[-1]:
         answers.pop()
-    if lines or len(answers) != len(commands):
+    if rest or lines or len(answers) != len(commands):
         raise NotHaproxy(
             f"Asked {some(repr(command) for command in commands)}. What came back is not an answer"
             f" of HAProxy's runtime API: {repr(text[:120]) if text else 'nothing'}. Is this the"

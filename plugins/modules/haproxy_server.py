@@ -213,7 +213,10 @@ servers:
       returned: success
       type: dict
 available:
-  description: For each backend, who serves it apart from the server.
+  description:
+    - For each backend, who serves it apart from the server.
+    - C(enough) tells whether they are as many as O(min_available) asks for, C(possible) whether
+      they could ever be.
   returned: success
   type: dict
   sample:

@@ -113,8 +113,9 @@ servers:
   elements: dict
 available:
   description:
-    - For each backend, who serves it apart from O(server), and whether that is what
-      O(min_available) asks for.
+    - For each backend, who serves it apart from O(server).
+    - C(enough) tells whether they are as many as O(min_available) asks for, C(possible) whether
+      they could ever be.
   returned: success
   type: dict
   sample:

@@ -1,0 +1,302 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+import errno
+import socket
+
+import pytest
+from ansible_collections.fleetops.gunicorn.plugins.module_utils import _haproxy as haproxy
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_socket import (
+    Unreachable,
+    ask,
+    parse_address,
+)
+
+# Cut from what HAProxy 2.6.12 wrote.
+HEAD = (
+    "# pxname,svname,qcur,scur,stot,status,weight,act,bck,type,check_status,check_fall,addr,cookie,"
+    "mode,last_chk,hrsp_5xx,"
+)
+STATES = """1
+# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight
+4 app 1 web1 127.0.0.1 2 {0} 1
+4 app 2 web2 127.0.0.1 2 {1} 1
+4 app 3 web3 127.0.0.1 2 0 1
+4 app 4 spare 127.0.0.1 2 0 1"""
+
+
+def picture(
+    web1="UP", web2="UP", web3="UP", spare="UP", bits=(0, 0), weight=1, act=3, cookie="", tables=()
+):
+    stat = "\n".join(
+        [
+            HEAD,
+            "app,FRONTEND,,3,9,OPEN,,,,0,,,,,http,,0,",
+            f"app,web1,1,2,9,{web1},1,1,0,2,L7OK,2,127.0.0.1:1,w1,http,,7,",
+            f"app,web2,0,0,9,{web2},{weight},1,0,2,* L4CON,2,,,http,Connection refused,0,",
+            f"app,web3,0,0,9,{web3},1,1,0,2,L7OK,2,,,http,,0,",
+            f"app,spare,0,0,9,{spare},1,0,1,2,L7OK,2,,,http,,0,",
+            f"app,BACKEND,0,2,9,UP,3,{act},1,1,,,,{cookie},http,,0,",
+        ]
+    )
+    states = haproxy.parse_states(STATES.format(*bits))
+    backends = haproxy.parse_backends(stat, states, tables)
+    return haproxy.Picture(haproxy.Node("lb1", "2.6.12", 1, 2), "admin", tuple(backends))
+
+
+def enough(need, **more):
+    return haproxy.available(picture(**more).backends[0], "web1", haproxy.parse_need(need))
+
+
+def test_a_server_is_read_from_both_answers():
+    row = picture(web1="DOWN", bits=(8, 0)).mine("web1")[0]
+    assert (row.status, row.admin, row.sessions, row.queue, row.busy) == ("DOWN", "drain", 2, 1, 3)
+    assert row.counters == {"stot": 9, "hrsp_5xx": 7}
+    assert picture().mine("web2")[0].check == "L4CON Connection refused"
+
+
+@pytest.mark.parametrize(
+    ("bits", "admin", "own"),
+    [
+        (0, "ready", "ready"),
+        (1, "maint", "maint"),
+        (2, "maint", "ready"),  # inherited from the server it tracks
+        (4, "ready", "ready"),  # was disabled in the configuration, and set ready since
+        (5, "maint", "maint"),
+        (8, "drain", "drain"),
+        (9, "maint", "maint"),
+        (16, "drain", "ready"),
+        (32, "maint", "ready"),  # no address
+        (64, "ready", "ready"),  # name set by hand
+    ],
+)
+def test_admin_bits(bits, admin, own):
+    row = picture(bits=(bits, 0)).mine("web1")[0]
+    assert (row.admin, row.own) == (admin, own)
+
+
+@pytest.mark.parametrize(
+    "status", ["UP 1/3", "DOWN", "DOWN 1/2", "DRAIN", "MAINT", "NOLB", "MAINT (via app/web9)", ""]
+)
+def test_only_a_true_up_counts(status):
+    assert enough("2").up == ["web2", "web3"]
+    assert enough("2").enough
+    found = enough("2", web2=status)
+    assert found.up == ["web3"]
+    assert not found.enough
+    assert found.possible
+    assert f"web2 is {status} (L4CON Connection refused)" in found.reason
+
+
+def test_no_check_counts_and_weight_zero_does_not():
+    assert enough("2", web2="no check").enough
+    assert enough("2", weight=0).up == ["web3"]
+
+
+def test_the_server_itself_never_counts():
+    assert "web1" not in enough("1").up
+
+
+def test_a_backup_counts_when_it_is_in_use():
+    assert "spare" not in enough("1").up
+    assert enough("1", web1="DOWN", web2="DOWN", web3="DOWN", act=0).up == ["spare"]
+
+
+@pytest.mark.parametrize(
+    ("need", "wanted"),
+    [("0", 0), ("1", 1), ("0%", 0), ("1%", 1), ("33%", 1), ("34%", 2), ("50%", 2), (" 66 % ", 2)],
+)
+def test_how_many_are_needed_of_three(need, wanted):
+    found = enough(need)
+    assert (found.total, found.wanted) == (3, wanted)
+    assert found.enough
+
+
+@pytest.mark.parametrize("need", ["3", "67%", "100%"])
+def test_what_can_never_hold_is_said(need):
+    found = enough(need)
+    assert not found.possible
+    assert not found.enough
+    assert "can never hold" in found.reason
+
+
+@pytest.mark.parametrize("need", ["", "one", "-1", "101%", "1.5", "1;2"])
+def test_a_need_that_is_none(need):
+    with pytest.raises(FleetError, match="min_available"):
+        haproxy.parse_need(need)
+
+
+def test_sticky():
+    look = picture(cookie="SRV")
+    web1, web2 = look.mine("web1")[0], look.mine("web2")[0]
+    assert haproxy.sticky(look.backends[0], web1) == "cookie SRV"
+    assert haproxy.sticky(look.backends[0], web2) == "", "it has no cookie of its own"
+    assert haproxy.sticky(picture(tables=["app"]).backends[0], web2) == "stick table"
+    assert haproxy.sticky(picture(tables=["api"]).backends[0], web1) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "commands", "answers"),
+    [
+        ("a: b\n\n", 1, ["a: b"]),
+        ("a\nb\n\nadmin\n\n", 2, ["a\nb", "admin"]),
+        ("\n", 1, [""]),
+        ("a\n\n\nb\n\n", 3, ["a", "", "b"]),
+        ("a\n\n\n", 2, ["a", ""]),
+        ("a\n\n\n", 1, ["a"]),
+    ],
+)
+def test_answers_end_with_an_empty_line(text, commands, answers):
+    assert haproxy.split_answers(text, ["x"] * commands) == answers
+
+
+@pytest.mark.parametrize(
+    ("text", "commands"),
+    [
+        ("", 1),
+        ("a", 1),
+        ("a\n\nb", 2),
+        ("a\n\n", 2),
+        ("a\n\nb\n\n", 1),
+        ("HTTP/1.0 400 Bad\r\n", 2),
+    ],
+)
+def test_an_answer_cut_short_is_none(text, commands):
+    with pytest.raises(haproxy.NotHaproxy):
+        haproxy.split_answers(text, ["show info"] * commands)
+
+
+@pytest.mark.parametrize(
+    ("answer", "advice"),
+    [
+        ("Permission denied", "level admin"),
+        ("No such server.", "names"),
+        ("No such backend.", "names"),
+        ("Unknown command, but maybe one of the following", "not the runtime API"),
+        ("'set server <srv> state' expects 'ready', 'drain' and 'maint'.", "by hand"),
+    ],
+)
+def test_only_silence_is_success(answer, advice):
+    haproxy.check_written("set server app/web1 state drain", "")
+    with pytest.raises(FleetError) as caught:
+        haproxy.check_written("set server app/web1 state drain", answer)
+    assert answer[:20] in str(caught.value)
+    assert advice in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a;b", "a\n", "a/b", "ä", "x'"])
+def test_a_name_cannot_smuggle_a_command(name):
+    with pytest.raises(FleetError, match="cannot be the name"):
+        haproxy.check_name("server", name)
+
+
+def test_other_names_pass():
+    for name in ("web1", "10.0.0.1:80", "web_1-a"):
+        haproxy.check_name("server", name)
+
+
+def test_who_is_not_haproxy():
+    for text in ("", "HTTP/1.0 400 Bad request", "Name: x", "Version: 2\nPid: x\nUptime_sec: 1"):
+        with pytest.raises(haproxy.NotHaproxy):
+            haproxy.parse_node(text)
+    with pytest.raises(haproxy.NotHaproxy):
+        haproxy.parse_backends("Permission denied", {}, [])
+
+
+def test_an_unknown_server_is_answered_with_the_known_ones():
+    with pytest.raises(FleetError, match="web1, web2, web3, spare"):
+        picture().mine("web9")
+
+
+def test_a_list_of_500_names_stays_readable():
+    assert haproxy.some(range(500), 3) == "0, 1, 2, and 497 more"
+    assert haproxy.some([]) == "none"
+
+
+# -- the socket ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("/run/a.sock", "/run/a.sock"),
+        ("unix:///run/a.sock", "/run/a.sock"),
+        ("tcp://lb.example:9999", ("lb.example", 9999)),
+        ("tcp://[::1]:9999", ("::1", 9999)),
+    ],
+)
+def test_addresses(text, where):
+    assert parse_address(text).where == where
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a.sock", "unix://a.sock", "http://h:1", "tcp://h", "tcp://h:0", "tcp://h:99999"]
+)
+def test_what_is_no_address(text):
+    with pytest.raises(FleetError, match="socket is"):
+        parse_address(text)
+
+
+class Link:
+    """A socket that answers with these chunks, or raises them."""
+
+    def __init__(self, chunks):
+        self.chunks = list(chunks)
+        self.sent = b""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *args):
+        return None
+
+    def settimeout(self, timeout):
+        assert timeout > 0
+
+    def sendall(self, data):
+        self.sent += data
+
+    def recv(self, size):
+        chunk = self.chunks.pop(0)
+        if isinstance(chunk, Exception):
+            raise chunk
+        return chunk
+
+
+def talk(monkeypatch, chunks, clock=lambda: 0.0):
+    link = Link(chunks)
+    monkeypatch.setattr(socket, "create_connection", lambda where, timeout: link)
+    return link, ask(parse_address("tcp://lb:1"), ["show info", "show stat"], 5, clock)
+
+
+def test_commands_go_in_one_line_and_the_answer_is_whole(monkeypatch):
+    link, text = talk(monkeypatch, [b"a", b"b\n\n", b""])
+    assert link.sent == b"show info; show stat\n"
+    assert text == "ab\n\n"
+
+
+@pytest.mark.parametrize(
+    ("failure", "words"),
+    [
+        (socket.timeout("timed out"), "wedged"),  # noqa: UP041 (another class before 3.10)
+        (OSError(errno.ECONNRESET, "Connection reset by peer"), "reset by peer"),
+        (OSError(errno.EACCES, "x"), "operating system denied"),
+        (OSError(errno.ECONNREFUSED, "x"), "Nobody listens"),
+    ],
+)
+def test_every_failure_says_what_to_do(monkeypatch, failure, words):
+    with pytest.raises(Unreachable, match=words):
+        talk(monkeypatch, [failure])
+
+
+def test_silence_is_an_error(monkeypatch):
+    with pytest.raises(Unreachable, match="without an answer"):
+        talk(monkeypatch, [b""])
+
+
+def test_a_trickle_does_not_stretch_the_deadline(monkeypatch):
+    ticks = iter(range(100))
+    with pytest.raises(Unreachable, match="wedged"):
+        talk(monkeypatch, [b"a"] * 100, lambda: next(ticks))

@@ -1,0 +1,351 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The drain against a HAProxy of a few lines, in which time is what the test says."""
+
+import pytest
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy import Need
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_drain import (
+    Balancer,
+    Change,
+    Clock,
+    Wish,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_socket import Unreachable
+
+BITS = {"ready": 0, "maint": 1, "drain": 8}
+
+
+class Fake:
+    """One backend `app` with web1 and web2. `at` holds what happens at which second."""
+
+    def __init__(self):
+        self.time = 0.0
+        self.pid = 100
+        self.level = "admin"
+        self.id = 4
+        self.admin = {"web1": "ready", "web2": "ready"}
+        self.health = {"web1": "UP", "web2": "UP"}
+        self.sessions = 0
+        self.stot = 5
+        self.cookie = ""
+        self.writes = []
+        self.deaf = False  # takes commands and does nothing
+        self.at = {}
+        self.alive = {100}
+
+    def sleep(self, seconds):
+        self.time += seconds
+        for moment in sorted(self.at):
+            if moment <= self.time:
+                self.at.pop(moment)()
+
+    def reload(self):
+        self.pid += 1
+        self.id += 1
+        self.alive.add(self.pid)
+        self.admin = {"web1": "ready", "web2": "ready"}
+
+    def status(self, name):
+        if self.admin[name] == "maint":
+            return "MAINT"
+        if self.admin[name] == "drain" and self.health[name].startswith("UP"):
+            return self.health[name].replace("UP", "DRAIN")
+        return self.health[name]
+
+    def ask(self, commands):
+        return "".join(self.answer(command) + "\n" for command in commands)
+
+    def answer(self, command):
+        if command == "show info":
+            return f"node: lb1\nVersion: 2.6\nPid: {self.pid}\nUptime_sec: 9\n"
+        if command == "show cli level":
+            return self.level + "\n"
+        if command in ("show table", "show backend"):
+            return "# name\napp\n" if command == "show backend" else ""
+        if command.startswith("show servers state"):
+            head = "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state\n"
+            return head + "".join(
+                f"{self.id} app {name[-1]} {name} 127.0.0.1 2 {BITS[self.admin[name]]}\n"
+                for name in ("web1", "web2")
+            )
+        if command.startswith("show stat"):
+            if command.split()[2] != str(self.id):
+                return "# pxname,svname,\n"
+            head = "# pxname,svname,scur,qcur,stot,status,weight,act,bck,check_fall,mode,cookie\n"
+            for name in ("web1", "web2"):
+                busy = self.sessions if name == "web1" else 0
+                head += f"app,{name},{busy},0,{self.stot},{self.status(name)},1,1,0,2,http,c\n"
+            return head + f"app,BACKEND,0,0,9,UP,2,2,0,,http,{self.cookie}\n"
+        assert command.startswith("set server app/web1 state ")
+        self.writes.append(command.split()[-1])
+        if not self.deaf:
+            self.admin["web1"] = command.split()[-1]
+        return ""
+
+
+@pytest.fixture
+def fake():
+    return Fake()
+
+
+def change(fake, on_timeout="restore", need=1, watch=True):
+    wish = Wish("web1", Need(need, False), 10, on_timeout, 10, 1, 0.5)
+    clock = Clock(lambda: fake.time, lambda: 1000 + fake.time, fake.sleep)
+    alive = (lambda pid: pid in fake.alive) if watch else None
+    return Change(Balancer(fake.ask, ["app"]), wish, clock, alive)
+
+
+def run(fake, state="drained", **more):
+    made = change(fake, **more)
+    made.check(state)
+    made.carry_out(state)
+    return made
+
+
+def test_sessions_are_awaited_and_seen_to_be_gone_twice(fake):
+    fake.sessions = 2
+    fake.at[3] = lambda: setattr(fake, "sessions", 0)
+    done = run(fake)
+    assert fake.writes == ["drain"]
+    assert done.measured["drained_at"] == 1003.5
+    assert done.measured["sessions_cut"] == 0
+
+
+def test_one_look_at_zero_is_not_enough(fake):
+    fake.sessions = 1
+    fake.at[1] = lambda: setattr(fake, "sessions", 0)
+    fake.at[1.5] = lambda: setattr(fake, "sessions", 1)
+    fake.at[4] = lambda: setattr(fake, "sessions", 0)
+    assert run(fake).measured["drained_at"] == 1004.5
+
+
+def test_nothing_is_written_when_it_is_refused(fake):
+    fake.health["web2"] = "UP 1/3"
+    with pytest.raises(FleetError, match="web2 is UP 1/3"):
+        run(fake)
+    fake.health["web2"] = "UP"
+    fake.level = "operator"
+    with pytest.raises(FleetError, match="level 'operator'"):
+        run(fake)
+    assert fake.writes == []
+
+
+def test_a_command_without_effect_is_an_error(fake):
+    fake.deaf = True
+    with pytest.raises(FleetError, match="reads back as ready"):
+        run(fake)
+
+
+def test_others_that_fall_end_the_wait_at_once(fake):
+    fake.sessions = 1
+    fake.at[2] = lambda: fake.health.update(web2="DOWN 1/2")
+    with pytest.raises(FleetError, match="too few others were left.*put back") as caught:
+        run(fake)
+    assert fake.time == 2
+    assert "web2 is DOWN 1/2" in str(caught.value)
+    assert fake.writes == ["drain", "ready"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "writes"),
+    [("restore", ["drain", "ready"]), ("fail", ["drain"])],
+)
+def test_a_timeout_that_fails(fake, policy, writes):
+    fake.sessions = 1
+    with pytest.raises(FleetError, match="1 session"):
+        run(fake, on_timeout=policy)
+    assert fake.writes == writes
+    assert 10 <= fake.time < 12
+
+
+def test_force_waits_once_more_in_maint(fake):
+    fake.sessions = 3
+    fake.at[15] = lambda: setattr(fake, "sessions", 0)
+    done = run(fake, on_timeout="force")
+    assert fake.writes == ["drain", "maint"]
+    assert done.measured["sessions_cut"] == 0
+
+
+def test_force_counts_what_is_left(fake):
+    fake.sessions = 3
+    done = run(fake, on_timeout="force")
+    assert done.measured["sessions_cut"] == 3
+    assert 20 <= fake.time < 23
+
+
+def test_force_on_a_server_in_maint_counts_too(fake):
+    fake.admin["web1"] = "maint"
+    fake.sessions = 3
+    done = run(fake, on_timeout="force")
+    assert fake.writes == []
+    assert done.measured["sessions_cut"] == 3
+
+
+def test_a_timeout_of_what_was_drained_before_leaves_it(fake):
+    fake.admin["web1"] = "drain"
+    fake.sessions = 1
+    with pytest.raises(FleetError, match="left as it was"):
+        run(fake)
+    assert fake.writes == []
+
+
+def test_an_idle_sticky_server_goes_on_to_maint(fake):
+    fake.cookie = "SRV"
+    made = change(fake)
+    assert made.plan("drained") == {"app/web1": "maint"}
+    run(fake)
+    assert fake.writes == ["drain", "maint"]
+
+
+def test_arrivals_in_drain_show_what_no_setting_does(fake):
+    fake.sessions = 1
+    fake.at[2] = lambda: setattr(fake, "stot", 6)
+    fake.at[3] = lambda: setattr(fake, "sessions", 0)
+    run(fake)
+    assert fake.writes == ["drain", "maint"]
+
+
+def test_a_reload_is_drained_again_once_the_others_are_up(fake):
+    fake.sessions = 1
+
+    def reload():
+        fake.reload()
+        fake.alive.discard(100)
+        fake.health["web2"] = "UP 1/3"
+        fake.sessions = 0
+
+    fake.at[2] = reload
+    fake.at[5] = lambda: fake.health.update(web2="UP")
+    done = run(fake)
+    assert fake.writes == ["drain", "drain"]
+    assert fake.time >= 5, "until then web1 had to serve"
+    assert any("reloaded" in note for note in done.notes)
+
+
+def test_a_reload_after_which_the_others_never_come(fake):
+    fake.sessions = 1
+
+    def reload():
+        fake.reload()
+        fake.health["web2"] = "DOWN"
+
+    fake.at[2] = reload
+    with pytest.raises(FleetError, match="lost the drained state"):
+        run(fake, on_timeout="force")
+    assert "maint" not in fake.writes, "force never takes the last server"
+    assert fake.admin["web1"] == "ready"
+
+
+def test_the_process_before_the_reload_must_have_ended(fake):
+    fake.sessions = 1
+
+    def reload():
+        fake.reload()
+        fake.sessions = 0
+
+    fake.at[2] = reload
+    fake.at[6] = lambda: fake.alive.discard(100)
+    run(fake)
+    assert fake.time >= 6
+
+
+def test_where_processes_cannot_be_seen_a_reload_is_told(fake):
+    fake.sessions = 1
+
+    def reload():
+        fake.reload()
+        fake.sessions = 0
+
+    fake.at[2] = reload
+    done = run(fake, watch=False)
+    assert any("uncounted" in note for note in done.notes)
+
+
+def test_a_second_loss_is_an_error(fake):
+    fake.sessions = 1
+    fake.at[2] = lambda: fake.admin.update(web1="ready")
+    fake.at[4] = lambda: fake.admin.update(web1="ready")
+    with pytest.raises(FleetError, match="twice"):
+        run(fake)
+
+
+def test_a_moment_without_a_socket_is_a_reload(fake):
+    fake.sessions = 1
+    real = fake.ask
+
+    def gone(commands):
+        raise Unreachable("refused")
+
+    fake.at[2] = lambda: setattr(fake, "ask", gone)
+    fake.at[2.6] = lambda: setattr(fake, "ask", real)
+    fake.at[4] = lambda: setattr(fake, "sessions", 0)
+    made = Change(
+        Balancer(lambda commands: fake.ask(commands), ["app"]),
+        change(fake).wish,
+        Clock(lambda: fake.time, lambda: fake.time, fake.sleep),
+    )
+    made.carry_out("drained")
+    assert fake.writes == ["drain"]
+
+
+def test_a_balancer_that_stays_away_may_have_left_it_drained(fake):
+    fake.sessions = 1
+
+    def gone(commands):
+        raise Unreachable("refused")
+
+    fake.at[2] = lambda: setattr(fake, "ask", gone)
+    made = Change(
+        Balancer(lambda commands: fake.ask(commands), ["app"]),
+        change(fake).wish,
+        Clock(lambda: fake.time, lambda: fake.time, fake.sleep),
+    )
+    with pytest.raises(FleetError, match="MAY STILL BE OUT OF ROTATION"):
+        made.carry_out("drained")
+    assert made.changed
+    assert fake.time < 8
+
+
+def test_ready_waits_for_a_true_up(fake):
+    fake.admin["web1"] = "drain"
+    fake.health["web1"] = "DOWN"
+    fake.at[2] = lambda: fake.health.update(web1="UP 1/2")
+    fake.at[4] = lambda: fake.health.update(web1="UP")
+    done = run(fake, "ready")
+    assert fake.writes == ["ready"]
+    assert (done.measured["ready_at"], done.measured["up_at"]) == (1000, 1004)
+
+
+def test_ready_that_is_never_up_stays_ready_and_says_what_is_seen(fake):
+    fake.admin["web1"] = "drain"
+    fake.health["web1"] = "UP 1/2"
+    with pytest.raises(FleetError, match="web1 is UP 1/2"):
+        run(fake, "ready")
+    assert fake.admin["web1"] == "ready"
+
+
+def test_out_of_maint_checks_run_before_requests_come(fake):
+    fake.admin["web1"] = "maint"
+    fake.health["web1"] = "UP 1/2"
+    fake.at[2] = lambda: fake.health.update(web1="UP")
+    done = run(fake, "ready")
+    assert fake.writes == ["drain", "ready"]
+    assert done.measured["ready_at"] == 1002
+
+
+def test_out_of_maint_a_dead_server_is_set_ready_all_the_same(fake):
+    fake.admin["web1"] = "maint"
+    fake.health["web1"] = "UP 1/2"
+    fake.at[2] = lambda: fake.health.update(web1="DOWN")
+    with pytest.raises(FleetError, match="web1 is DOWN"):
+        run(fake, "ready")
+    assert fake.admin["web1"] == "ready"
+
+
+def test_ready_twice_writes_nothing(fake):
+    done = run(fake, "ready")
+    assert fake.writes == []
+    assert not done.changed

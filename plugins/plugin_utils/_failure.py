@@ -53,8 +53,8 @@ def failure_text(story: Mapping[str, Any]) -> str:
             lines.append(f"Now: {host} is on {old} as before, healthy and back in service.")
         else:
             lines.append(
-                f"Now: {host} is still on {story['release']}, healthy and in service: the gate could"
-                " not look, and nothing is known against it."
+                f"Now: {host} is still on {story['release']}, healthy and in service: the gate"
+                " could not look, and nothing is known against it."
             )
         lines.append("The run stops; no further server was touched.")
     for incident in list(story.get("incidents") or [])[:EVIDENCE]:

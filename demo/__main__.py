@@ -152,7 +152,7 @@ def bare_restart(fleet: Fleet, name: str) -> report.Restart:
 
 def gone(answers: list[tuple[float, bool]]) -> float:
     """From the last good answer before the first bad one to the first good one after the last."""
-    bad = [index for index, (_, good) in enumerate(answers) if not good]
+    bad = [index for index, answer in enumerate(answers) if not answer[1]]
     if not bad:
         return 0.0
     first, last = max(bad[0] - 1, 0), min(bad[-1] + 1, len(answers) - 1)

@@ -436,7 +436,7 @@ def make_socket_directory(path: Path) -> None:
 
 
 def run(command: list[str], environment: dict[str, str], hint: str = "") -> None:
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         said = gunicorn_20_0_1.tail(done.stderr or done.stdout)
         raise DemoError(f"`{shlex.join(command)}` ended with {done.returncode}:\n{said}\n{hint}")

@@ -76,7 +76,7 @@ def build(wheels: Path, environment: Mapping[str, str]) -> Path:
 def pip(arguments: list[str], environment: Mapping[str, str]) -> None:
     """Run the pip beside this interpreter; it honours the machine's pip.conf."""
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise DemoError(
             f"`pip {' '.join(arguments)}` ended with {done.returncode}:\n{tail(done.stderr)}\n"

@@ -105,7 +105,7 @@ def outages(samples: Sequence[tuple[float, Seen]]) -> list[Outage]:
     found: list[Outage] = []
     began = -1.0
     parts = {"draining": 0.0, "switching": 0.0, "checked": 0.0}
-    for (at, seen), (until, _) in zip(samples, samples[1:], strict=False):
+    for (at, seen), after in zip(samples, samples[1:], strict=False):
         if seen.in_rotation:
             if began >= 0:
                 found.append(Outage(began, **parts, over=True))
@@ -113,7 +113,7 @@ def outages(samples: Sequence[tuple[float, Seen]]) -> list[Outage]:
             continue
         began = at if began < 0 else began
         part = "checked" if not seen.admin else "draining" if seen.sessions else "switching"
-        parts[part] += until - at
+        parts[part] += after[0] - at
     if began >= 0:
         found.append(Outage(began, **parts, over=samples[-1][1].in_rotation))
     return found

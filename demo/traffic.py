@@ -33,7 +33,7 @@ import sys
 import threading
 import time
 import urllib.parse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple, TextIO
 
 KINDS = ("new", "keepalive", "slow")
@@ -268,24 +268,25 @@ class Traffic:
         deadline = time.monotonic() + self._seconds
         with open(f"{self._out}.jsonl", "w", encoding="utf-8") as lines:
             threads = [
-                threading.Thread(target=self._work, args=(lines, deadline), daemon=True)
-                for _ in range(self._threads)
+                threading.Thread(
+                    target=self._work, args=(lines, deadline), name=f"client-{number}", daemon=True
+                )
+                for number in range(self._threads)
             ]
             self._write(lines, False)
             for thread in threads:
                 thread.start()
             while any(thread.is_alive() for thread in threads):
                 self._write(lines, False)
-                for _ in ticks(1.0, threads):
-                    time.sleep(0.05)
+                pause(1.0, threads)
             return self._write(lines, True)
 
 
-def ticks(seconds: float, threads: list[threading.Thread]) -> Iterator[None]:
-    """Yields until the time is over or no thread lives any more."""
+def pause(seconds: float, threads: list[threading.Thread]) -> None:
+    """Until the time is over or no thread lives any more."""
     end = time.monotonic() + seconds
     while time.monotonic() < end and any(thread.is_alive() for thread in threads):
-        yield
+        time.sleep(0.05)
 
 
 def replace(path: str, data: dict[str, Any]) -> None:

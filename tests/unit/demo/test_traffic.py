@@ -184,7 +184,7 @@ def test_requests_are_a_mix_that_does_not_follow_the_balancers_turns() -> None:
 
 def test_pace_is_steady_and_skips_what_came_too_late() -> None:
     pace = Pace(rate=10, start=100.0)
-    assert [pace.take(100.0)[1] for _ in range(3)] == pytest.approx([100.0, 100.1, 100.2])
+    assert [pace.take(now)[1] for now in [100.0] * 3] == pytest.approx([100.0, 100.1, 100.2])
     # Everybody was busy for 10 s: those requests are not sent all at once now.
     slot, due = pace.take(110.3)
     assert due == pytest.approx(110.3 - traffic.LATE, abs=0.11)

@@ -61,7 +61,7 @@ class Server:
 
     @property
     def releases(self) -> list[str]:
-        return self.sh("ls -A %s", str(HOME / "releases")).split()
+        return self.sh("ls %s", str(HOME / "releases")).split()
 
     def record(self, release: str) -> dict[str, Any]:
         return json.loads(self.sh("cat %s", str(HOME / "releases" / release / "release.json")))

@@ -26,10 +26,14 @@ def test_the_releases_are_beside_each_other(server):
     assert server.live_release.name == last
 
 
-def test_the_release_before_is_usable_as_it_was(server):
+def test_every_release_is_whole(server):
+    code = "import app, gunicorn, sys; print(gunicorn.__version__, *sys.version_info[:2])"
     for release in server.releases:
-        shown = server.sh(f"/srv/app/releases/{release}/bin/gunicorn --version")
-        assert shown == f"gunicorn (version {server.record(release)['gunicorn']})"
+        python = f"/srv/app/releases/{release}/bin/python"
+        shown = server.sh("cd /srv/app && %s -Bc %s", python, code).split()
+        assert release.startswith(
+            (f"{shown[0]}-py3.{shown[2]}", f"adopted-{shown[0]}-py3.{shown[2]}")
+        )
 
 
 def test_each_server_was_drained_once_for_each_stage_and_never_by_the_second_run(balancer):

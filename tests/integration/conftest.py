@@ -1,0 +1,122 @@
+"""A real fleet on loopback for the tests that run our playbooks, and the means to run them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from demo import fleet as fleets
+from demo import processes, pythons
+from demo.errors import DemoError
+from demo.fleet import Fleet
+
+ROOT = Path(__file__).resolve().parents[2]
+INVENTORY = ROOT / "inventories" / "demo"
+
+
+class Run(NamedTuple):
+    """How an ansible command ended, and all that it printed."""
+
+    code: int
+    text: str
+
+    @property
+    def words(self) -> str:
+        """The output with line breaks folded, for messages that YAML or JSON wrapped."""
+        return " ".join(self.text.replace("\\n", " ").split())
+
+
+class Bed:
+    """The embedded fleet, and ansible on the controller's side of it."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet = fleet
+
+    def playbook(self, name: str, *arguments: str, **inputs: Any) -> Run:
+        """Run a playbook of the checkout; ``inputs`` are extra variables."""
+        command = [str(Path(sys.executable).parent / "ansible-playbook"), name, *arguments]
+        if inputs:
+            command += ["-e", json.dumps(inputs)]
+        environment = {**os.environ, "DEMO_ROOT": str(self.fleet.root), "ANSIBLE_NOCOLOR": "1"}
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=900,
+            check=False,
+        )
+        return Run(done.returncode, done.stdout)
+
+    def home(self, host: str) -> Path:
+        return Path(self.state["hosts"][host]["app_home"])
+
+    @property
+    def state(self) -> dict[str, Any]:
+        return json.loads((self.fleet.root / "fleet.json").read_text())
+
+    def version(self, host: str) -> dict[str, Any]:
+        """What the application itself says that it runs."""
+        return fleets.version(self.fleet, host)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """All that a refused run must leave as it was: processes, releases, links, files."""
+        return {
+            host: {
+                "arbiter": {
+                    key: value for key, value in self.version(host).items() if key != "worker_pid"
+                },
+                "venv": os.path.realpath(self.home(host) / "venv"),
+                "is_link": (self.home(host) / "venv").is_symlink(),
+                "files": _digest(self.home(host)),
+                "half_built": [str(path) for path in self.home(host).glob("releases/.build-*")],
+            }
+            for host in ("web1", "web2")
+        }
+
+
+def _digest(home: Path) -> str:
+    names = sorted(
+        str(path.relative_to(home))
+        for path in home.rglob("*")
+        if not {"__pycache__", "releases"} & set(path.parts)
+    )
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
+    """A fleet on the old gunicorn, for one module of tests."""
+    root = tmp_path_factory.mktemp("bed").resolve()
+    fleet = Fleet(root, _free_network(), ROOT / ".demo" / "cache")
+    try:
+        fleets.wheelhouse(fleet.cache, pythons.find().start, print)
+    except DemoError as exc:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"the demo's packages cannot be had: {exc}")
+        pytest.skip(f"the demo's packages cannot be had: {exc}")
+    fleets.up(fleet, print)
+    try:
+        yield Bed(fleet)
+    finally:
+        fleets.down(fleet, print)
+
+
+def _free_network() -> str:
+    for third in range(1, 250):
+        network = f"127.78.{(os.getpid() + third) % 250}"
+        wanted = [(f"{network}.10", 8080), (f"{network}.11", 8000), (f"{network}.12", 8000)]
+        if not any(processes.port_problem(*place) for place in wanted):
+            return network
+    return pytest.fail("no free loopback network")

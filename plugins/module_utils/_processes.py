@@ -124,6 +124,14 @@ class Reader:
         except OSError:
             return None
 
+    def trusted(self, path: str) -> bool:
+        """May this user execute it without running what another user could have put there?"""
+        try:
+            info = os.stat(self._at(path))
+        except OSError:
+            return False
+        return info.st_uid in (0, os.geteuid()) and not info.st_mode & 0o022
+
     def real(self, path: str) -> str:
         found = os.path.realpath(self._at(path))
         root = os.path.realpath(self._root) if self._root else ""

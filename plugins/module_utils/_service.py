@@ -774,8 +774,11 @@ class Site:
         )
 
     def python(self, executable: Optional[str]) -> Optional[str]:
-        """Ask the interpreter; once each, because it costs a process in the middle of a switch."""
-        if not executable:
+        """Ask the interpreter; once each, because it costs a process in the middle of a switch.
+
+        Root does not run what the application's user may have written; pyvenv.cfg serves then.
+        """
+        if not executable or not self.reader.trusted(executable):
             return None
         if executable not in self._pythons:
             code = "import sys; print('%d.%d.%d' % sys.version_info[:3])"

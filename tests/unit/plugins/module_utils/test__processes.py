@@ -9,6 +9,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes impor
     Listener,
     Process,
     Reader,
+    alive,
     descendants,
     gunicorn_arguments,
     parse_cmdline,
@@ -171,6 +172,17 @@ def test_a_zombie_is_gone_and_what_may_not_be_read_is_remembered(tmp_path):
     assert reader.denied == set()
 
 
+def test_a_later_process_with_the_same_number_is_another(tmp_path):
+    (tmp_path / "proc/7").mkdir(parents=True)
+    (tmp_path / "proc/7/stat").write_text(STAT.format("S"))
+    reader = Reader(str(tmp_path))
+    process = read_process(reader, 7)
+    assert alive(reader, process)
+    assert not alive(reader, process._replace(start_ticks=1))
+    (tmp_path / "proc/7/stat").write_text(STAT.format("Z"))
+    assert not alive(reader, process)
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_what_may_not_be_read_is_remembered(tmp_path):
     (tmp_path / "fd").mkdir(mode=0)
@@ -186,3 +198,19 @@ def test_kinds(tmp_path):
     reader = Reader(str(tmp_path))
     kinds = [reader.kind("/" + name) for name in ("d", "f", "l", "no")]
     assert kinds == ["directory", "file", "symlink", "absent"]
+
+
+def test_only_what_no_other_user_can_write_is_executed(tmp_path):
+    file = tmp_path / "python"
+    file.write_text("")
+    reader = Reader(str(tmp_path))
+    file.chmod(0o755)
+    assert reader.trusted("/python")
+    for mode in (0o775, 0o757):
+        file.chmod(mode)
+        assert not reader.trusted("/python")
+    assert not reader.trusted("/nothing")
+    if os.geteuid() == 0:
+        file.chmod(0o755)
+        os.chown(str(file), 65534, 65534)
+        assert not reader.trusted("/python")

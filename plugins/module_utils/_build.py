@@ -4,31 +4,25 @@
 
 """Build a release: in a temporary place, checked there, then named by one rename."""
 
-import glob
+import errno
 import os
 import pwd
 import shutil
 import tempfile
 import time
-import zipfile
 from contextlib import contextmanager, suppress
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils import _boot, _carry, _venv
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import Result, User, run
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import User, run
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._installer import (
-    PIP_FOR_36,
-    explain,
-    install_command,
-    install_environment,
-    read_pip_config,
-    wheel_command,
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._install import (
+    Installation,
+    make_venv,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import (
     Launch,
     Prefix,
-    log_tail,
     parse_command,
     retarget,
 )
@@ -54,53 +48,39 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._pythons import 
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._release import (
     SCHEMA,
+    SCRATCH,
     build_name,
     check_space,
     inputs_sha256,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._requirements import (
-    Prepared,
     same_version,
 )
 
 INSTALL_TIMEOUT = 1800.0
 
 
-def _pip_configuration() -> Dict[str, str]:
-    """pip's configuration of this host, for uv."""
-    places = [os.path.join(d, "pip/pip.conf") for d in ("/etc/xdg",)] + ["/etc/pip.conf"]
-    home = os.path.expanduser("~")
-    places += [os.path.join(home, ".pip/pip.conf"), os.path.join(home, ".config/pip/pip.conf")]
-    named = os.environ.get("PIP_CONFIG_FILE", "")
-    if named:
-        places = [] if named == os.devnull else places + [named]
-    texts = []
-    for place in places:
-        try:
-            with open(place, encoding="utf-8") as file:
-                texts.append(file.read())
-        except (OSError, UnicodeDecodeError):
-            continue
-    return read_pip_config(texts)
-
-
-def _unpack_pip(wheel: str, scratch: str, name: str) -> str:
-    """pip out of its wheel, beside the venv and not in it: a release holds no installer."""
-    target = os.path.join(scratch, name)
-    with zipfile.ZipFile(wheel) as archive:
-        members = [m for m in archive.namelist() if m.startswith("pip/")]
-        archive.extractall(target, members)
-    return target
+@contextmanager
+def os_errors(doing: str) -> Iterator[None]:
+    """What the operating system refuses is an operator's matter, not a traceback's."""
+    try:
+        yield
+    except OSError as exc:
+        if exc.errno == errno.ENOSPC:
+            raise FleetError(f"the disk filled up during {doing}") from exc
+        raise FleetError(
+            f"{doing} failed: {exc.strerror or exc}"
+            + (f" ({exc.filename})" if exc.filename else "")
+        ) from exc
 
 
 class Builder:
-    """The steps of one build. ``log`` collects how long each took."""
+    """The steps of one build, and how long each took."""
 
     def __init__(self, plan_: Plan) -> None:
         self.plan = plan_
         self.order = plan_.order
         self.timings: Dict[str, float] = {}
-        self.relaxed: Dict[str, str] = {}
         self.warnings: List[str] = []
 
     @contextmanager
@@ -110,137 +90,6 @@ class Builder:
             yield
         finally:
             self.timings[name + "_s"] = round(time.monotonic() - began, 3)
-
-    def make_venv(self, path: str) -> None:
-        """An empty venv: no pip in it, which uv does not need and a release must not have."""
-        command = [self.plan.interpreter.executable, "-m", "venv", "--without-pip", path]
-        env = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
-        result = run(command, env, "/", 120)
-        if result.status != 0:
-            raise FleetError(
-                f"{self.plan.interpreter.executable} cannot make a virtualenv: "
-                f"{result.error or log_tail(result.output, {}, 4)}"
-            )
-
-    def environment(self) -> Dict[str, str]:
-        return install_environment(os.environ, self.order.source, _pip_configuration())
-
-    def provide_pip(self, python: str, scratch: str, env: Dict[str, str]) -> Dict[str, str]:
-        """An environment in which ``python -m pip`` is a pip fit for this Python."""
-        own = _unpack_pip(self.plan.interpreter.pip_wheel, scratch, "pip-own")
-        if not self.plan.interpreter.version.startswith("3.6."):
-            return dict(env, PYTHONPATH=own)
-        house = self.order.source.wheelhouse
-        pattern = f"pip-{PIP_FOR_36}-*.whl"
-        wheels = glob.glob(os.path.join(glob.escape(house), pattern)) if house else []
-        if house and not wheels:
-            raise FleetError(
-                f"wheelhouse {house} has no pip-{PIP_FOR_36} wheel. Python 3.6 needs it (the pip "
-                "that it brings takes wheels it should not): `pip download --no-deps "
-                f"pip=={PIP_FOR_36}` into it."
-            )
-        if not wheels:
-            command = [python, "-m", "pip", "download", "-q", "--no-deps", "--dest", scratch]
-            command.append("pip==" + PIP_FOR_36)
-            result = run(command, dict(env, PYTHONPATH=own), scratch, INSTALL_TIMEOUT)
-            wheels = glob.glob(os.path.join(glob.escape(scratch), pattern))
-            if result.status != 0 or not wheels:
-                raise FleetError(
-                    f"pip {PIP_FOR_36}, which Python 3.6 needs, cannot be fetched: "
-                    f"{self.explain(result).text}"
-                )
-        return dict(env, PYTHONPATH=_unpack_pip(wheels[0], scratch, "pip-3.6"))
-
-    def explain(self, result: Result, existing: Optional[List[str]] = None) -> Any:
-        return explain(
-            result.error + "\n" + result.output,
-            self.order.gunicorn,
-            self.plan.interpreter.version,
-            self.order.source,
-            existing,
-        )
-
-    def _existing(self, python: str, env: Dict[str, str]) -> List[str]:
-        """The versions of gunicorn around the wanted one; uv's message does not list them."""
-        command = [self.plan.uv, "pip", "install", "--python", python, "--dry-run", "--no-deps"]
-        command += ["--color", "never"]
-        if self.order.source.wheelhouse:
-            command += ["--no-index", "--find-links", self.order.source.wheelhouse]
-        found = []
-        for spec, extra in (("<", []), (">", ["--resolution", "lowest-direct"])):
-            result = run(command + extra + ["gunicorn" + spec + self.order.gunicorn], env, "/", 60)
-            found += [
-                line.split("==")[1].strip()
-                for line in result.output.splitlines()
-                if line.strip().startswith("+ gunicorn==")
-            ]
-        return found
-
-    def install(self, path: str, scratch: str) -> None:
-        python = os.path.join(path, "bin", "python")
-        env = self.environment()
-        env["TMPDIR"] = scratch
-        if self.plan.installer == "pip":
-            env = self.provide_pip(python, scratch, env)
-        tries = [self.plan.first] + ([self.plan.second] if self.plan.second else [])
-        reasons = []
-        for number, prepared in enumerate(tries):
-            result = self._try(prepared, python, scratch, env, number)
-            if result.status == 0:
-                if number and self.plan.carried:
-                    installed = {d.name: d.version for d in _venv.read_dists(path)}
-                    self.relaxed = _carry.moved(self.plan.carried, installed)
-                    self.warnings.append(
-                        "Not every pin carried over suits Python {}; these moved: {}.".format(
-                            self.plan.interpreter.version,
-                            ", ".join("{} {}".format(*i) for i in sorted(self.relaxed.items())),
-                        )
-                    )
-                return
-            failure = self.explain(result)
-            if "has no gunicorn" in failure.text and self.plan.installer == "uv":
-                failure = self.explain(result, self._existing(python, env))
-            reasons.append(failure.text)
-            if not failure.pins:
-                break
-        text = "{} on Python {}, {}: {}".format(
-            "gunicorn " + self.order.gunicorn,
-            self.plan.interpreter.version,
-            "requirements " + (self.order.requirements_source or self.order.requirements_file)
-            if self.plan.carried is None
-            else "pins carried over from " + self.order.carry_from,
-            reasons[0],
-        )
-        if len(reasons) > 1:
-            text += "\nWith the pins of dependencies free to move within their major version: "
-            text += reasons[1]
-        if self.plan.carried is not None and failure.pins:
-            minor = self.plan.interpreter.minor
-            text += f"\nGive this stage a requirements file that suits Python {minor}."
-        raise FleetError(text)
-
-    def _try(
-        self, prepared: Prepared, python: str, scratch: str, env: Dict[str, str], number: int
-    ) -> Result:
-        files = []
-        for name, text in (("requirements", prepared.text), ("constraints", prepared.constraints)):
-            files.append("")
-            if text:
-                files[-1] = os.path.join(scratch, f"{name}-{number}.txt")
-                # It may hold the credentials of an index.
-                with open(os.open(files[-1], os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
-                    file.write(text)
-        command = install_command(
-            self.plan.installer,
-            python,
-            files[0],
-            files[1],
-            prepared.hashed,
-            self.order.source,
-            self.plan.uv,
-        )
-        # Not in the home: uv would take the [tool.uv] of the application's pyproject.toml.
-        return run(command, env, scratch, INSTALL_TIMEOUT)
 
     def compile(self, path: str) -> None:
         """Byte-compile now: later the first import would do it, inside the outage.
@@ -264,7 +113,11 @@ class Builder:
         return dists
 
     def record(
-        self, dists: List[_carry.Dist], checks: Dict[str, Any], now: float
+        self,
+        dists: List[_carry.Dist],
+        relaxed: Dict[str, str],
+        checks: Dict[str, Any],
+        now: float,
     ) -> Dict[str, Any]:
         plan_, order = self.plan, self.order
         source = order.requirements_source or order.requirements_file
@@ -284,7 +137,7 @@ class Builder:
             "built_by": order.built_by,
             "adopted": False,
             "checks": checks,
-            "relaxed": self.relaxed,
+            "relaxed": relaxed,
             "dropped": list(plan_.carried.dropped) if plan_.carried else [],
         }
         if plan_.base is not None:
@@ -354,13 +207,13 @@ def build(
         check_space(free_space(releases), plan_.order.min_free_mb, releases)
         name = build_name(plan_.identity, os.urandom(16).hex())
         place = os.path.join(releases, name)
-        scratch = tempfile.mkdtemp(prefix=".build-scratch-", dir=releases)
         done = False
         try:
-            record = _fill(
-                builder, place, scratch, launch, old, boot_path, boot_timeout, boot_wanted, now
-            )
-            with builder.timed("name"):
+            with os_errors("the build"):
+                record = _fill(
+                    builder, place, launch, old, boot_path, boot_timeout, boot_wanted, now
+                )
+            with builder.timed("name"), os_errors("naming the release"):
                 rename_inside(place, name, plan_.identity)
                 left = names_inside(place, name)
                 if left:
@@ -374,7 +227,6 @@ def build(
                 done = True
             _prove_named(plan_.path, plan_.order.gunicorn)
         finally:
-            remove_tree(scratch)
             if not done:
                 remove_tree(place)
     builder.timings["total_s"] = round(time.monotonic() - began, 3)
@@ -384,7 +236,6 @@ def build(
 def _fill(
     builder: Builder,
     place: str,
-    scratch: str,
     launch: Optional[Launch],
     old: Prefix,
     boot_path: str,
@@ -394,9 +245,23 @@ def _fill(
 ) -> Dict[str, Any]:
     plan_ = builder.plan
     with builder.timed("venv"):
-        builder.make_venv(place)
+        make_venv(plan_, place)
     with builder.timed("install"):
-        builder.install(place, scratch)
+        # Not inside of the place: what is compiled there keeps its path in debug information.
+        scratch = tempfile.mkdtemp(prefix=SCRATCH, dir=os.path.dirname(place))
+        try:
+            installation = Installation(plan_, place, scratch)
+            installation.install()
+        finally:
+            remove_tree(scratch)
+        relaxed = installation.relaxed
+        if relaxed:
+            builder.warnings.append(
+                "Not every pin carried over suits Python {}; these moved: {}.".format(
+                    plan_.interpreter.version,
+                    ", ".join("{} {}".format(*i) for i in sorted(relaxed.items())),
+                )
+            )
     with builder.timed("compile"):
         dists = builder.check_installed(place)
         builder.compile(place)
@@ -407,7 +272,7 @@ def _fill(
         checks = checks_of(
             launch, old, new, wanted, boot_path, boot_timeout, boot_wanted, builder.warnings.append
         )
-    return builder.record(dists, checks, now())
+    return builder.record(dists, relaxed, checks, now())
 
 
 def _prove_named(path: str, gunicorn: str) -> None:
@@ -519,8 +384,6 @@ def check(
 
 def build_wheelhouse(plan_: Plan, directory: str) -> bool:
     """Fill a directory with the wheels of a release; whether anything was done."""
-    if plan_.carried is None and not plan_.first.text:
-        return False
     if os.path.isdir(directory) and os.listdir(directory):
         return False
     if not plan_.interpreter.pip_wheel:
@@ -533,35 +396,16 @@ def build_wheelhouse(plan_: Plan, directory: str) -> bool:
     parent = os.path.dirname(directory.rstrip("/"))
     if not os.path.isdir(parent):
         raise FleetError(f"{parent} does not exist")
-    builder = Builder(plan_._replace(installer="pip"))
     scratch = tempfile.mkdtemp(prefix=".wheelhouse-", dir=parent)
     try:
-        venv, wheels = os.path.join(scratch, "venv"), os.path.join(scratch, "wheels")
-        os.mkdir(wheels, 0o755)
-        builder.make_venv(venv)
-        python = os.path.join(venv, "bin", "python")
-        env = dict(builder.environment(), TMPDIR=scratch)
-        env = builder.provide_pip(python, scratch, env)
-        for number, prepared in enumerate(p for p in (plan_.first, plan_.second) if p):
-            text = os.path.join(scratch, f"requirements-{number}.txt")
-            limits = ""
-            if prepared.constraints:
-                limits = os.path.join(scratch, f"constraints-{number}.txt")
-                with open(limits, "w") as file:
-                    file.write(prepared.constraints)
-            with open(text, "w") as file:
-                file.write(prepared.text)
-            command = wheel_command(python, text, limits, prepared.hashed, wheels)
-            result = run(command, env, scratch, INSTALL_TIMEOUT)
-            if result.status == 0:
-                break
-        else:
-            raise FleetError("the wheelhouse cannot be built: " + builder.explain(result).text)
-        for wheel in glob.glob(os.path.join(glob.escape(scratch), "pip-*.whl")):
-            shutil.copy(wheel, wheels)
-        if os.path.isdir(directory):
-            os.rmdir(directory)
-        os.rename(wheels, directory)
+        with os_errors("building the wheelhouse"):
+            venv, wheels = os.path.join(scratch, "venv"), os.path.join(scratch, "wheels")
+            os.mkdir(wheels, 0o755)
+            make_venv(plan_, venv)
+            Installation(plan_._replace(installer="pip"), venv, scratch).wheels(wheels)
+            if os.path.isdir(directory):
+                os.rmdir(directory)
+            os.rename(wheels, directory)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return True

@@ -10,13 +10,13 @@ The rule, in the order in which it is applied:
 2. for another Python, what only other packages asked for, and no longer ask for there,
    is left out (backports such as dataclasses or importlib-metadata), and so are the few
    backports that must not be installed beside the standard library that has them;
-3. if that set cannot be installed there, the pins of packages which others asked for may
-   move up within their major version; those that the application asked for never move.
-   What moved is recorded in the release.
+3. if that set cannot be installed there, the pins that stand in the way may move up within
+   their major version, if others asked for the package; what the application itself asked
+   for never moves. What moved is recorded in the release.
 """
 
 import re
-from typing import Dict, List, Mapping, NamedTuple, Sequence, Set, Tuple
+from typing import AbstractSet, Dict, List, Mapping, NamedTuple, Sequence, Set, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._requirements import (
@@ -253,16 +253,16 @@ def exact_text(carried: Carried) -> str:
     return "".join(f"{name}=={version}\n" for name, version in carried.pins)
 
 
-def relaxed_text(carried: Carried) -> str:
-    """The requirements of the second try: what others asked for may move within its major."""
+def relaxed_text(carried: Carried, free: AbstractSet[str]) -> str:
+    """The requirements of a further try: what is free may move up within its major version."""
     lines = []
     for name, version in carried.pins:
         major = re.match(r"[0-9]+", version)
-        if name in carried.direct or not major:
-            lines.append(f"{name}=={version}\n")
-        else:
+        if name in free and major:
             plain = version.split("+")[0]
             lines.append(f"{name}>={plain},<{int(major.group(0)) + 1}\n")
+        else:
+            lines.append(f"{name}=={version}\n")
     return "".join(lines)
 
 

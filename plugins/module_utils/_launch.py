@@ -178,6 +178,10 @@ def retarget(launch: Launch, old: Prefix, new: Prefix) -> Launch:
         argv.append(word if swapped == full else swapped)
     python = re.compile(rf"^{re.escape(new.paths[0])}/bin/python[0-9.]*$")
     argv = [new.paths[0] + "/bin/python" if python.match(word) else word for word in argv]
+    script = new.paths[0] + "/bin/gunicorn"
+    if script in argv and not argv[max(argv.index(script) - 1, 0)].endswith("/bin/python"):
+        # The first line of an adopted release's scripts names the live link, not the release.
+        argv.insert(argv.index(script), new.paths[0] + "/bin/python")
     environment = {
         name: _swap(value, old, new)
         for name, value in launch.environment.items()

@@ -14,7 +14,6 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._carry import (
     Dist,
     carry,
     exact_text,
-    relaxed_text,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import User
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
@@ -124,13 +123,16 @@ class Plan(NamedTuple):
     identity: str
     path: str
     inputs: Dict[str, Any]
-    first: Prepared
-    # A second try, if the pins carried over do not fit another Python.
-    second: Optional[Prepared]
+    prepared: Prepared
     carried: Optional[Carried]
     base: Optional[Base]
     uv: str
     installer: str
+
+    @property
+    def may_relax(self) -> bool:
+        """Whether pins carried over may move: not as long as the Python stays."""
+        return bool(self.base and self.base.markers["python_version"] != self.interpreter.minor)
 
 
 def _read_file(path: str) -> str:
@@ -169,13 +171,12 @@ def check_home(home: str) -> str:
     if os.path.lexists(place) and not os.path.isdir(place):
         raise FleetError(f"{place} is there and is not a directory")
     target = place if os.path.isdir(place) else real
+    if os.statvfs(target).f_flag & os.ST_RDONLY:
+        raise FleetError(f"{target} is on a file system that is mounted read-only")
     if not os.access(target, os.W_OK | os.X_OK):
         raise FleetError(
             f"{target} is not writable for uid {os.geteuid()}; become a user who may write there"
         )
-    # Root passes every access check, on a read-only file system too.
-    if os.statvfs(target).f_flag & os.ST_RDONLY:
-        raise FleetError(f"{target} is on a file system that is mounted read-only")
     return real
 
 
@@ -193,7 +194,6 @@ def plan(order: Order) -> Plan:
     listing = _wheelhouse_listing(order.source.wheelhouse)
     carried: Optional[Carried] = None
     base: Optional[Base] = None
-    second: Optional[Prepared] = None
     if order.requirements is not None or order.requirements_file:
         source = order.requirements_source or order.requirements_file or "requirements"
         if order.requirements_file:
@@ -213,10 +213,6 @@ def plan(order: Order) -> Plan:
         keep = carried.setuptools
         source = "carried over from " + order.carry_from
         first = prepare(flatten(exact_text(carried), source), order.gunicorn, source, False, keep)
-        if base.markers["python_version"] != it.minor:
-            second = prepare(
-                flatten(relaxed_text(carried), source), order.gunicorn, source, False, keep
-            )
     else:
         raise FleetError(
             "nothing says what the application needs: give requirements, or carry_from (the live "
@@ -239,8 +235,7 @@ def plan(order: Order) -> Plan:
         identity=identity,
         path=os.path.join(real, "releases", identity),
         inputs=inputs,
-        first=first,
-        second=second,
+        prepared=first,
         carried=carried,
         base=base,
         uv=uv,

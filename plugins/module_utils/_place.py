@@ -50,7 +50,11 @@ def why_not_believed(path: str) -> str:
         record = read_record(path)
         if record is None:
             return f"it has no {RECORD}"
-        changed = changed_since(record["freeze"], freeze(read_dists(path)))
+        changed = (
+            []
+            if record.get("adopted")
+            else changed_since(record["freeze"], freeze(read_dists(path)))
+        )
         if changed:
             return "it was changed after it was built: {}".format(", ".join(changed[:8]))
         if run([path + "/bin/python", "-c", ""], {}, "/", 60).status != 0:

@@ -20,6 +20,7 @@ SCHEMA = 1
 RECORD = "release.json"
 LOCK = ".build.lock"
 BUILD = ".build-"
+SCRATCH = ".tmp-"
 _ID = re.compile(r"^(adopted-)?[0-9][0-9A-Za-z.+]*-py[0-9]+\.[0-9]+-[0-9a-f]{8}$")
 
 # A build writes a few thousand small files; a full inode table says "No space left" too.
@@ -51,8 +52,8 @@ def build_name(identity: str, random_hex: str) -> str:
 
 
 def is_build_name(name: str) -> bool:
-    """Whether a directory is somebody's unfinished build."""
-    return name.startswith(BUILD) and name != LOCK
+    """Whether a directory is a build's, finished or not: the place or its scratch."""
+    return name.startswith((BUILD, SCRATCH))
 
 
 def dumps(record: Mapping[str, Any]) -> str:
@@ -72,6 +73,9 @@ def parse_record(text: str, identity: str) -> Dict[str, Any]:
         raise FleetError(
             "its {} is that of another release ({!r})".format(RECORD, record.get("id"))
         )
+    if record.get("adopted"):
+        # Somebody else built it: nothing is promised of it but its name.
+        return dict({"freeze": [], "gunicorn": "", "python_version": "", "checks": {}}, **record)
     for key, kind in (("gunicorn", str), ("python_version", str), ("freeze", list)):
         if not isinstance(record.get(key), kind):
             raise FleetError(f"its {RECORD} lacks {key!r}")

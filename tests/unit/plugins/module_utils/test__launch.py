@@ -64,6 +64,17 @@ def test_a_live_script_is_pointed_at_the_new_release():
     )
 
 
+def test_a_scripts_first_line_is_not_relied_on():
+    """An adopted release's scripts name the live link, which is another release by then."""
+    assert retarget(launch("env", "A=1", "/srv/app/venv/bin/gunicorn", "app"), OLD, NEW).argv == (
+        "env",
+        "A=1",
+        "/srv/app/releases/.build-x/bin/python",
+        "/srv/app/releases/.build-x/bin/gunicorn",
+        "app",
+    )
+
+
 def test_a_release_is_swapped_under_its_real_path_too_and_neighbours_are_not():
     live = launch(
         "/srv/app/releases/old/bin/python",
@@ -78,7 +89,7 @@ def test_a_release_is_swapped_under_its_real_path_too_and_neighbours_are_not():
 
 
 def test_relative_paths_of_the_start_are_understood():
-    assert retarget(launch("venv/bin/gunicorn", "app:app"), OLD, NEW).argv[0] == (
+    assert retarget(launch("venv/bin/gunicorn", "app:app"), OLD, NEW).argv[1] == (
         "/srv/app/releases/.build-x/bin/gunicorn"
     )
     # Not those of the arguments: they are the application's.

@@ -89,7 +89,7 @@ def until(check: Callable[[], Any], what: str, timeout: float = PATIENCE) -> Any
 
 
 class App:
-    """An HTTP server that names itself and holds `/slow` until told to let go."""
+    """An HTTP server that names itself. `/work` takes a moment, `/slow` until told to let go."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -106,6 +106,8 @@ class App:
             def do_GET(self) -> None:
                 if self.path == "/slow":
                     app.let_go.wait(PATIENCE)
+                if self.path == "/work":
+                    time.sleep(0.05)
                 body = app.name.encode()
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(body)))

@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
+from http.client import HTTPException
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -456,34 +458,66 @@ backend app
     ok(run.result())
 
 
-def sticky_traffic(balancer: Haproxy, stop: list[bool], served: list[str]) -> Request:
-    import threading
+class Traffic:
+    """Clients that never retry; every answer is kept."""
 
-    def go() -> None:
-        while not stop:
-            served.append(get(balancer.port, cookie="SRV=w1"))
-            time.sleep(0.02)
+    def __init__(self, balancer: Haproxy, clients: int = 1, path: str = "/", cookie: str = ""):
+        self.answers: list[str] = []
+        self._stop = threading.Event()
+        self._work = (balancer.port, path, cookie)
+        self._threads = [threading.Thread(target=self._go, daemon=True) for _ in range(clients)]
+        for thread in self._threads:
+            thread.start()
 
-    thread = threading.Thread(target=go, daemon=True)
-    thread.start()
-    return thread  # type: ignore[return-value]
+    def _go(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.answers.append(get(*self._work))
+            except (OSError, HTTPException) as exc:
+                self.answers.append(repr(exc))
+            time.sleep(0.01)
+
+    def go_on(self, more: int = 20) -> None:
+        since = len(self.answers)
+        until(lambda: len(self.answers) > since + more, "traffic goes on")
+
+    def stop(self) -> list[str]:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(30)
+        return self.answers
+
+
+def test_an_application_restarted_while_drained_loses_no_request(
+    start: Callable[..., Haproxy], apps: SimpleNamespace
+) -> None:
+    balancer = start()
+    traffic = Traffic(balancer, clients=4, path="/work")
+    until(lambda: "200 web1" in traffic.answers, "web1 serves")
+    ok(do(balancer))
+    apps.web1.stop()
+    since = len(traffic.answers)
+    traffic.go_on()
+    assert "200 web1" not in traffic.answers[since:]
+    apps.web1.start()
+    ok(do(balancer, "ready"))
+    since = len(traffic.answers)
+    until(lambda: "200 web1" in traffic.answers[since:], "web1 serves again")
+    assert set(traffic.stop()) == {"200 web1", "200 web2"}
 
 
 def test_a_sticky_server_ends_in_maint_so_that_no_cookie_reaches_it(
     start: Callable[..., Haproxy],
 ) -> None:
     balancer = start(STICKY)
-    stop: list[bool] = []
-    served: list[str] = []
-    thread = sticky_traffic(balancer, stop, served)
-    until(lambda: "200 web1" in served, "the cookie leads to web1")
+    traffic = Traffic(balancer, cookie="SRV=w1")
+    until(lambda: "200 web1" in traffic.answers, "the cookie leads to web1")
     result = ok(do(balancer))
-    since = len(served)
-    until(lambda: len(served) > since + 10, "traffic goes on")
-    stop.append(True)
-    thread.join(10)
+    since = len(traffic.answers) + 1
+    traffic.go_on()
+    served = traffic.stop()
     assert result["diff"]["after"] == {"app/web1": "maint"}
-    assert set(served[since + 1 :]) == {"200 web2"}
+    assert set(served[since:]) == {"200 web2"}
     assert any("cookie SRV" in note for note in result["notes"])
     assert ok(do(balancer, check_mode=True))["changed"] is False
     assert ok(do(balancer, "ready"))["servers"][0]["status"] == "UP"

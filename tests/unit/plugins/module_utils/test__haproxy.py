@@ -95,6 +95,10 @@ def test_no_check_counts_and_weight_zero_does_not():
     assert enough("2", weight=0).up == ["web3"]
 
 
+def test_a_server_that_is_taken_out_does_not_count_whatever_its_status_says():
+    assert enough("1", bits=(0, 8)).up == ["web3"]
+
+
 def test_the_server_itself_never_counts():
     assert "web1" not in enough("1").up
 

@@ -139,6 +139,28 @@ def test_a_command_without_effect_is_an_error(fake):
         run(fake)
 
 
+def test_a_command_whose_answer_is_lost_may_have_worked(fake):
+    made = change(fake)
+    real = fake.answer
+
+    def lost(command):
+        answer = real(command)
+        if command == "set server app/web1 state drain":
+            raise Unreachable("wedged")
+        return answer
+
+    fake.answer = lost
+    with pytest.raises(FleetError, match="wedged.*put back"):
+        made.carry_out("drained")
+    assert fake.writes == ["drain", "ready"]
+
+
+def test_a_server_that_is_down_is_drained_without_others(fake):
+    fake.health.update(web1="DOWN", web2="DOWN")
+    run(fake)
+    assert fake.writes == ["drain"]
+
+
 def test_others_that_fall_end_the_wait_at_once(fake):
     fake.sessions = 1
     fake.at[2] = lambda: fake.health.update(web2="DOWN 1/2")

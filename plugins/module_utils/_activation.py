@@ -507,6 +507,7 @@ class Activation:
         tracked.update({each.process.pid: each.process for each in seen.orphans})
         state = seen.program["state"]
         stopped_at: Optional[float] = None
+        headless_before = [each.process.pid for each in seen.orphans]
         killed = False
         if state in RUNNING_STATES:
             site.supervisor.stop(site.name)
@@ -537,7 +538,7 @@ class Activation:
                     left = list(tracked.values())
             if now >= deadline:
                 # While its arbiter lives, a worker is no orphan: that one still counts the time.
-                headless = left if stopped_at is not None else []
+                headless = [each for each in left if stopped_at or each.pid in headless_before]
                 if not headless or not self.wanted.kill_orphans or killed:
                     raise FleetError(self._overrun(left, state, expected))
                 killed, deadline = True, now + AFTERMATH

@@ -286,17 +286,6 @@ def test_refuses_to_adopt_over_an_existing_release(fleet):
     refused(fleet, new, "exists already", adopt_as=new)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_refuses_a_home_that_is_not_writable(pair):
-    pair.start()
-    pair.up()
-    pair.home.chmod(0o555)
-    try:
-        refused(pair, pair.new, "could not be prepared")
-    finally:
-        pair.home.chmod(0o755)
-
-
 # --- a stop that does not end ---------------------------------------------------------------------
 
 

@@ -284,6 +284,14 @@ def test_a_worker_whose_arbiter_lives_is_never_killed(world):
     assert "kill" not in world.done()
 
 
+def test_an_orphan_is_killed_even_while_a_new_arbiter_tries_for_its_port(world):
+    world.process(40, 1, f"{world.home}/venv/bin/python {world.home}/venv/bin/gunicorn a")
+    world.stop_takes = 9
+    with pytest.raises(FleetError):
+        world.activate(kill_orphans=True)
+    assert [each for each in world.log if each[0] == "kill"] == [("kill", 40, 15), ("kill", 40, 9)]
+
+
 def test_an_arbiter_behind_a_wrapper_gets_the_signal_itself(world):
     world.vanish(20, 21, 22)
     world.listening.clear()
@@ -518,6 +526,16 @@ def test_a_left_over_that_shares_the_address_is_refused_before_the_stop(world):
     world.process(41, 40, python, sockets=[77])
     world.write_net()
     with pytest.raises(FleetError, match="Nothing was stopped: gunicorn 40, .* kill -TERM 40"):
+        world.activate()
+    assert world.log == []
+
+
+def test_a_home_that_cannot_be_written_is_found_out_before_the_stop(world, monkeypatch):
+    def refuse(*_paths):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "symlink", refuse)
+    with pytest.raises(FleetError, match="Nothing was stopped: .*could not be prepared.*denied"):
         world.activate()
     assert world.log == []
 

@@ -183,12 +183,17 @@ def test_a_later_process_with_the_same_number_is_another(tmp_path):
     assert not alive(reader, process)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_what_may_not_be_read_is_remembered(tmp_path):
-    (tmp_path / "fd").mkdir(mode=0)
-    reader = Reader(str(tmp_path))
-    assert reader.names("/fd") == []
-    assert reader.denied == {"/fd"}
+def test_what_may_not_be_read_is_remembered(monkeypatch):
+    def refuse(path, *_more):
+        raise PermissionError(13, "no", path)
+
+    for name in ("listdir", "readlink", "lstat"):
+        monkeypatch.setattr(os, name, refuse)
+    monkeypatch.setattr("builtins.open", refuse)
+    reader = Reader()
+    assert (reader.names("/a"), reader.link("/b"), reader.kind("/c")) == ([], None, "absent")
+    assert reader.read("/d") is None
+    assert reader.denied == {"/a", "/b", "/c", "/d"}
 
 
 def test_kinds(tmp_path):

@@ -1,0 +1,105 @@
+"""The real playbooks on a real fleet: a canary, a failing gate, the way back, a lost host."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from demo.rotation import Observer
+
+
+@pytest.fixture
+def seen(bed):
+    """What HAProxy showed of the servers during a test."""
+    with Observer(bed.fleet.admin, ("web1", "web2"), lambda host: None) as observer:
+        yield observer
+
+
+def running(bed, host: str) -> tuple[str, str]:
+    version = bed.version(host)
+    return version["gunicorn"], ".".join(version["python"].split(".")[:2])
+
+
+def drains(run) -> int:
+    return len(re.findall(r"TASK \[.*Drain on every balancer", run.text))
+
+
+def test_a_host_that_cannot_be_reached_stops_the_run_before_any_drain(bed, seen, tmp_path):
+    extra = tmp_path / "lost.yml"
+    extra.write_text(
+        "web: {hosts: {web2: {ansible_connection: ssh, ansible_host: 127.0.0.1,"
+        " ansible_port: 1}}}\n"
+    )
+    before = bed.fingerprint()
+    run = bed.playbook("upgrade.yml", "-i", "inventories/demo", "-i", str(extra))
+    assert run.code != 0
+    assert "UNREACHABLE" in run.text
+    assert bed.fingerprint() == before
+    assert seen.outages("web1") == []
+
+
+def test_a_check_shows_the_plan_and_changes_nothing(bed, seen):
+    before = bed.fingerprint()
+    run = bed.playbook("upgrade.yml", "--check", "--diff")
+    assert run.code == 0, run.text[-3000:]
+    assert "Stage 1 of 2: gunicorn 21.2.0" in run.text
+    assert "hazard reentrant" in run.text
+    assert bed.fingerprint() == before
+    assert seen.outages("web1") == seen.outages("web2") == []
+
+
+def test_a_log_that_is_dirty_sends_the_host_back(bed, seen):
+    old = running(bed, "web1")
+    other = bed.version("web2")["arbiter_pid"]
+    run = bed.playbook(
+        "upgrade.yml",
+        gate_log_patterns=[
+            {"name": "ours", "regex": "Listening at", "severity": "critical", "tolerance": 0}
+        ],
+        rollout_to="21.2.0",
+    )
+    assert run.code != 0
+    assert "back in service" in run.words, run.text[-3000:]
+    assert "ours" in run.words
+    assert running(bed, "web1") == old
+    assert bed.version("web2")["arbiter_pid"] == other
+    assert len(seen.outages("web1")) == 1
+    assert seen.outages("web2") == []
+    assert "UP" in bed.playbook("status.yml", "-l", "web1").text
+
+
+def test_the_canary_then_the_second_run(bed, seen):
+    other = bed.fingerprint()["web2"]
+    run = bed.playbook("upgrade.yml", "-l", "web1")
+    assert run.code == 0, run.text[-4000:]
+    assert running(bed, "web1")[0] == "23.0.0"
+    assert bed.fingerprint()["web2"] == other
+    assert drains(run) == 2
+    again = bed.playbook("upgrade.yml", "-l", "web1")
+    assert again.code == 0
+    assert re.search(r"web1 .* changed=0 ", again.text)
+    assert drains(again) == 0
+    assert seen.outages("web2") == []
+
+
+def test_check_says_that_what_runs_is_stable(bed):
+    run = bed.playbook("check.yml", "-l", "web1")
+    assert run.code == 0, run.text[-3000:]
+    assert "web1: pass" in run.text
+
+
+def test_the_way_back_needs_no_network_and_goes_further_each_time(bed, seen):
+    """Every proxy and index leads nowhere, so a rollback that installs anything fails."""
+    nowhere = {"release_index_url": "http://127.0.0.1:1/simple"}
+    run = bed.playbook("rollback.yml", "-l", "web1", **nowhere)
+    assert run.code == 0, run.text[-4000:]
+    assert running(bed, "web1")[0] == "21.2.0"
+    run = bed.playbook("rollback.yml", "-l", "web1", **nowhere)
+    assert run.code == 0, run.text[-4000:]
+    assert running(bed, "web1")[0] == "20.0.1"
+    run = bed.playbook("rollback.yml", "-l", "web1", **nowhere)
+    assert run.code != 0
+    assert "rollout_release" in run.text
+    assert running(bed, "web1")[0] == "20.0.1"
+    assert seen.outages("web2") == []

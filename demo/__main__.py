@@ -22,7 +22,7 @@ from demo import fleet as fleets
 from demo import report
 from demo.errors import DemoError
 from demo.fleet import Fleet
-from demo.rotation import Observer
+from demo.rotation import Observer, gone
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 # Nothing of ours runs for ever: the traffic of a forgotten `make demo-up` ends by itself.
@@ -80,6 +80,10 @@ def story(fleet: Fleet, state: dict[str, Any], wanted: argparse.Namespace) -> in
         stages=state["stages"],
         changes={name: seen.changes(name) for name in fleets.SERVERS},
         outages={name: seen.outages(name) for name in fleets.SERVERS},
+        silences={
+            name: [seen.silence(name, outage) for outage in seen.outages(name)]
+            for name in fleets.SERVERS
+        },
         traffic=traffic,
         restart=restart,
         remark=state["remark"],
@@ -148,15 +152,6 @@ def bare_restart(fleet: Fleet, name: str) -> report.Restart:
     over.set()
     prober.join(10)
     return report.Restart(name, gone(answers), until_200, startsecs(host.home))
-
-
-def gone(answers: list[tuple[float, bool]]) -> float:
-    """From the last good answer before the first bad one to the first good one after the last."""
-    bad = [index for index, answer in enumerate(answers) if not answer[1]]
-    if not bad:
-        return 0.0
-    first, last = max(bad[0] - 1, 0), min(bad[-1] + 1, len(answers) - 1)
-    return answers[last][0] - answers[first][0]
 
 
 def answers_200(netloc: str) -> bool:

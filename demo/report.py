@@ -30,6 +30,8 @@ class Measured(NamedTuple):
     stages: Sequence[Mapping[str, str]]
     changes: Mapping[str, Sequence[Change]]
     outages: Mapping[str, Sequence[Outage]]
+    # For each outage, how long the server itself did not answer.
+    silences: Mapping[str, Sequence[float]]
     traffic: Mapping[str, Any]
     restart: Restart | None
     remark: str
@@ -105,23 +107,28 @@ def requests(traffic: Mapping[str, Any]) -> list[str]:
 def rotation(seen: Measured) -> list[str]:
     lines = outage_table(seen) if seen.drain else down_table(seen)
     bare = seen.restart
-    if bare is not None:
-        lines += [
-            f"    a bare `supervisorctl restart` of {bare.server} without traffic, for comparison:",
-            f"    no answer for {bare.gone:.2f} s; {bare.until_200:.2f} s until it had returned"
-            f" and a 200 came (startsecs={bare.startsecs})",
-        ]
+    if bare is None:
+        return lines
+    lines += [
+        f"    a bare `supervisorctl restart` of {bare.server} without traffic, for comparison:",
+        f"    no answer for {bare.gone:.2f} s; {bare.until_200:.2f} s until it had returned"
+        f" and a 200 came (startsecs={bare.startsecs})",
+    ]
+    switches = [outage.switching for outages in seen.outages.values() for outage in outages]
+    if seen.drain and switches:
+        times = max(switches) / bare.until_200
+        lines.append(f"    the longest switch above took {times:.2f} times as long as that")
     return lines
 
 
 def outage_table(seen: Measured) -> list[str]:
-    lines = ["  out of rotation, s      draining  switching  checked    total"]
+    lines = ["  out of rotation, s      draining  switching  checked    total  (no answer)"]
     for name, outages in seen.outages.items():
-        for outage in outages:
+        for outage, silence in zip(outages, seen.silences[name], strict=True):
             still = "" if outage.over else "  still out"
             lines.append(
                 f"    {name} {reached(seen.changes[name], outage):<12}{outage.draining:>11.2f}"
-                f"{outage.switching:>11.2f}{outage.checked:>9.2f}{outage.total:>9.2f}{still}"
+                f"{outage.switching:>11.2f}{outage.checked:>9.2f}{outage.total:>9.2f}{silence:>13.2f}{still}"
             )
         if not outages:
             lines.append(f"    {name} was never taken out")
@@ -142,7 +149,7 @@ def down_table(seen: Measured) -> list[str]:
 
 def reached(changes: Sequence[Change], outage: Outage) -> str:
     """What a server ran on when this outage was over, such as ``-> 21.2.0``."""
-    # The server is asked every half second, so it may have been seen a moment late.
+    # The server is asked now and then, so it may have been seen a moment late.
     until = outage.began + outage.total + 1.0
     within = [change for change in changes if outage.began <= change.time <= until]
     return f"-> {within[-1].gunicorn}" if within else ""

@@ -4,11 +4,10 @@
 
 """How long each server was out of rotation, seen by an observer that only HAProxy talks to.
 
-It takes no word of the rollout's: it looks at the admin socket every 50 ms and asks each server
-directly what it runs on.
+It takes no word of the rollout's: it looks at the admin socket every 50 ms, and asks each server
+directly what it runs on every 100 ms.
 """
 
-import contextlib
 import csv
 import socket
 import threading
@@ -16,7 +15,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-EVERY = 0.05
+LOOK_EVERY = 0.05
+ASK_EVERY = 0.1
 # srv_op_state of `show servers state`: 0 stopped, 1 starting, 2 running, 3 stopping
 SERVING = {"1", "2"}
 
@@ -140,8 +140,17 @@ def changes(answers: Iterable[tuple[float, Mapping[str, Any] | None]]) -> list[C
     return found
 
 
+def gone(answers: Sequence[tuple[float, bool]]) -> float:
+    """From the last good answer before the first bad one to the first good one after the last."""
+    bad = [index for index, answer in enumerate(answers) if not answer[1]]
+    if not bad:
+        return 0.0
+    first, last = max(bad[0] - 1, 0), min(bad[-1] + 1, len(answers) - 1)
+    return answers[last][0] - answers[first][0]
+
+
 class Observer:
-    """Two threads: one looks at HAProxy, one asks the servers. Both only read."""
+    """One thread looks at HAProxy, one asks each server. They only read."""
 
     def __init__(
         self, admin: Admin, servers: Sequence[str], ask: Callable[[str], dict[str, Any] | None]
@@ -156,7 +165,7 @@ class Observer:
         }
         self._threads = [
             threading.Thread(target=self._watch_balancer, daemon=True),
-            threading.Thread(target=self._watch_servers, daemon=True),
+            *(threading.Thread(target=self._watch, args=(name,), daemon=True) for name in servers),
         ]
         self.missed = 0
 
@@ -171,7 +180,7 @@ class Observer:
             thread.join(10)
 
     def _watch_balancer(self) -> None:
-        while not self._stop.wait(EVERY):
+        while not self._stop.wait(LOOK_EVERY):
             try:
                 seen = self._admin.look()
             except (OSError, ValueError, KeyError):
@@ -182,14 +191,18 @@ class Observer:
                 if name in seen:
                     self._samples[name].append((now, seen[name]))
 
-    def _watch_servers(self) -> None:
-        while not self._stop.wait(0.5):
-            for name in self._servers:
-                with contextlib.suppress(KeyError):
-                    self._answers[name].append((time.time(), self._ask(name)))
+    def _watch(self, name: str) -> None:
+        while not self._stop.wait(ASK_EVERY):
+            self._answers[name].append((time.time(), self._ask(name)))
 
     def outages(self, name: str) -> list[Outage]:
         return outages(self._samples[name])
+
+    def silence(self, name: str, outage: Outage) -> float:
+        """For how much of an outage the server itself gave no answer."""
+        until = outage.began + outage.total + 1.0
+        answers = [(at, a is not None) for at, a in self._answers[name]]
+        return gone([answer for answer in answers if outage.began - 1.0 <= answer[0] <= until])
 
     def changes(self, name: str) -> list[Change]:
         return changes(self._answers[name])

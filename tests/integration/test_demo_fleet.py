@@ -138,6 +138,7 @@ def test_restart_without_draining_loses_requests_and_with_draining_none(fleet: F
         # A slow request takes 2 s, so the drain took a while; the restart waits for startsecs.
         assert outage.draining > 0.5
         assert outage.switching > 6
+        assert 0 < seen.silence(name, outage) < outage.total
         before, after = seen.changes(name)
         assert before.arbiter_pid != after.arbiter_pid
 

@@ -2,13 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The front door: what it accepts, and the comparison it measures."""
+"""The front door: what it accepts and how it refuses."""
 
 import argparse
 
 import pytest
 
-from demo.__main__ import gone, main, on_off
+from demo.__main__ import main, on_off
 
 
 @pytest.mark.parametrize(("text", "on"), [("true", True), ("False", False), ("no", False)])
@@ -21,14 +21,6 @@ def test_anything_else_is_refused(text: str) -> None:
     # `make demo DRAIN=flase` must not run the safe variant and call it a control.
     with pytest.raises(argparse.ArgumentTypeError, match="true or false"):
         on_off(text)
-
-
-def test_server_was_gone_from_its_last_answer_to_the_next() -> None:
-    up, down = True, False
-    assert gone([(0.0, up), (1.0, up), (1.5, down), (2.0, down), (2.5, up)]) == 1.5
-    # Flapping is one outage: the first answer may come from a worker that is about to stop.
-    assert gone([(0.0, up), (1.0, down), (2.0, up), (3.0, down), (4.0, up)]) == 4.0
-    assert gone([(0.0, up), (1.0, up)]) == 0.0
 
 
 def test_busy_demo_is_told_and_not_traced(

@@ -39,6 +39,7 @@ def measured(**changed: Any) -> Measured:
         stages=STAGES,
         changes={"web1": WAY, "web2": WAY},
         outages={"web1": OUTAGES, "web2": OUTAGES},
+        silences={"web1": [0.4, 0.5], "web2": [0.4, 0.6]},
         traffic=traffic(),
         restart=Restart("web2", 0.53, 7.79, 7),
         remark="",
@@ -86,9 +87,12 @@ def test_screen_is_one_screen(drain: bool) -> None:
 
 def test_outages_are_shown_with_where_they_led() -> None:
     (first,) = [line for line in screen(measured()) if "web1 -> 21.2.0" in line]
-    assert first.split()[-4:] == ["2.50", "0.80", "0.20", "3.50"]
+    assert first.split()[-5:] == ["2.50", "0.80", "0.20", "3.50", "0.40"]
+    # 0.90 s of switching against 7.79 s
+    assert "0.12 times as long" in "\n".join(screen(measured()))
 
 
 def test_screen_of_a_run_that_touched_nothing() -> None:
-    lines = screen(measured(outages={"web1": [], "web2": []}, restart=None, exit_code=2))
+    none: dict[str, list[float]] = {"web1": [], "web2": []}
+    lines = screen(measured(outages=none, silences=none, restart=None, exit_code=2))
     assert "    web1 was never taken out" in lines

@@ -6,7 +6,7 @@
 
 import pytest
 
-from demo.rotation import Change, Outage, Seen, changes, outages, parse
+from demo.rotation import Change, Outage, Seen, changes, gone, outages, parse
 
 IN = Seen(True, 0, 3)
 BUSY = Seen(True, 8, 2)
@@ -77,3 +77,11 @@ def test_changes_are_the_generations_that_answered() -> None:
         Change(1.0, "20.0.1", "3.6.15", 7),
         Change(4.0, "21.2.0", "3.6.15", 9),
     ]
+
+
+def test_server_was_gone_from_its_last_answer_to_the_next() -> None:
+    up, down = True, False
+    assert gone([(0.0, up), (1.0, up), (1.5, down), (2.0, down), (2.5, up)]) == 1.5
+    # Flapping is one outage: the first answer may come from a worker that is about to stop.
+    assert gone([(0.0, up), (1.0, down), (2.0, up), (3.0, down), (4.0, up)]) == 4.0
+    assert gone([(0.0, up), (1.0, up)]) == 0.0

@@ -14,6 +14,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import (
+    Listener,
     Process,
     Reader,
     alive,
@@ -259,6 +260,11 @@ def mismatches(seen: Observation, plan: Plan, wanted: Wanted) -> List[str]:
         if not version_matches(have, want):
             found.append(f"arbiter {arbiter.pid} is {what} {have or 'unknown'}, not {want}")
     return found
+
+
+def _busy(listening: List[Listener], expected: List[str]) -> Dict[str, int]:
+    """Addresses of the old generation on which someone listens: {address: inode}."""
+    return {each.address: each.inode for each in listening if clashes(each.address, expected)}
 
 
 def digest(log: str) -> List[str]:
@@ -530,7 +536,7 @@ class Activation:
                     site.supervisor.stop(site.name)
                 elif state in STOPPED_STATES:
                     late = site.observe()
-                    busy = self._busy(expected)
+                    busy = _busy(late.listening, expected)
                     if not late.orphans and not late.tree and not busy:
                         break
                     tracked = {each.process.pid: each.process for each in late.orphans}
@@ -559,14 +565,9 @@ class Activation:
         except PermissionError:
             self.warnings.append(f"This user may not send a signal to process {process.pid}.")
 
-    def _busy(self, expected: List[str]) -> Dict[str, int]:
-        """Addresses of the old generation on which someone listens: {address: inode}."""
-        found = read_listeners(self.site.reader, self.site.supervisor_pid)
-        return {each.address: each.inode for each in found if clashes(each.address, expected)}
-
     def _overrun(self, left: List[Process], state: str, expected: List[str]) -> str:
         reader = self.site.reader
-        busy = self._busy(expected)
+        busy = _busy(read_listeners(reader, self.site.supervisor_pid), expected)
         inodes = {each.pid: read_inodes(reader, each.pid) for each in left}
         parts = []
         for each in left[:20]:
@@ -651,7 +652,7 @@ class Activation:
         good: Optional[float] = None
         against = ["it has not been looked at"]
         while True:
-            seen = site.observe()
+            seen = site.observe(waiting=True)
             program, arbiter = seen.program, seen.arbiter
             if program["state"] not in ("STARTING", "RUNNING") or (
                 first_pid and program["pid"] != first_pid
@@ -684,9 +685,10 @@ class Activation:
             else:
                 good = None
             if now >= deadline and not (good is not None and now - good < stable):
+                against = problems(site.observe(), plan, wanted, expected) or against
                 raise FleetError(
                     f"The new generation was not proved within {wanted.start_timeout:g} s:"
-                    f" {'; '.join(against)}."
+                    f" {'; '.join(against) or 'it became good too late'}."
                 )
             self._sleep(PROOF_POLL)
 

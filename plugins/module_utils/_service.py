@@ -97,6 +97,8 @@ class Observation(NamedTuple):
     # Everything under the program's pid, wrappers included.
     tree: List[Process]
     listeners: List[Listener]
+    # Those of everybody else, too.
+    listening: List[Listener]
     orphans: List[Stray]
     unmanaged: List[Stray]
     venv: Venv
@@ -608,9 +610,14 @@ class Site:
 
     # -- one look
 
-    def observe(self, info: Optional[Dict[str, Any]] = None) -> Observation:
+    def observe(self, waiting: bool = False) -> Observation:
+        """Look at everything; while ``waiting`` for workers, at nothing dear before there are any.
+
+        The kernel's lists of sockets take longer to read than all the rest, and what they take
+        is taken from the gunicorn that boots.
+        """
         reader = self.reader
-        program = describe_program(info or self.info(), self.config, self.section, self._user)
+        program = describe_program(self.info(), self.config, self.section, self._user)
         venv = read_venv(reader, self.home)
         table = read_table(reader)
         pid = program["pid"]
@@ -626,9 +633,11 @@ class Site:
         environ = read_environ(reader, top.pid) if top else {}
         options = gunicorn_options(top.cmdline if top else (), environ, program["command"])
         workers = self._workers(top, table) if top else []
-        listening = read_listeners(reader, top.pid if top else self.supervisor_pid)
+        listening: List[Listener] = []
+        if workers or not waiting:
+            listening = read_listeners(reader, top.pid if top else self.supervisor_pid)
         held = set()
-        if top:
+        if top and listening:
             for each in [top] + workers:
                 held |= read_inodes(reader, each.pid)
         orphans, unmanaged = self._strays(table, top, masters[1:], listening)
@@ -638,6 +647,7 @@ class Site:
             workers,
             tree,
             [each for each in listening if each.inode in held],
+            listening,
             orphans,
             unmanaged,
             venv,

@@ -12,7 +12,7 @@ name or inode. What cannot be found is lost, and said to be lost: ``gap``.
 
 import json
 import os
-from typing import Any, Callable, Dict, List, NamedTuple, Optional
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_reader import (
@@ -24,6 +24,8 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_reader impo
 SCHEMA = 1
 # Older generations remembered, so that they are never taken for new ones.
 KNOWN = 64
+# Fewer bytes than this may well be the same in two files.
+WEAK = 64
 
 
 class Place(NamedTuple):
@@ -67,9 +69,6 @@ Fingerprint = Callable[[LogFile, int, int], Optional[Print]]
 
 def holds(place: Place, file: LogFile, fingerprint: Fingerprint) -> bool:
     """Is this the generation that the place is in?"""
-    if not place.offset:
-        # Nothing had been written: only the inode can tell, and only while nothing replaced it.
-        return not file.compression and file.identity == (place.dev, place.inode)
     found = fingerprint(file, place.head_size, place.offset)
     return found == Print(place.head, place.marker)
 
@@ -81,8 +80,7 @@ def is_known(file: LogFile, known: List[Known], fingerprint: Fingerprint) -> Opt
         if same and (item.size, item.mtime) == (file.size, file.mtime):
             return item
         if not item.head_size:
-            if same and not file.compression:
-                return item
+            # It was empty, and an inode alone proves nothing: whatever is in it now is new.
             continue
         found = fingerprint(file, item.head_size, 0)
         if found is None or found.head != item.head:
@@ -93,45 +91,62 @@ def is_known(file: LogFile, known: List[Known], fingerprint: Fingerprint) -> Opt
     return None
 
 
+def find(places: List[Place], fresh: List[LogFile], fingerprint: Fingerprint) -> Tuple[int, int]:
+    """Index and offset of the first place that is found; (-1, 0) if none is."""
+    for place in places:
+        if not place.offset:
+            # It was empty, so there is no content to know it by. All that is new came after it.
+            if any(f.compression or f.identity == (place.dev, place.inode) for f in fresh):
+                return len(fresh) - 1, 0
+            continue
+        # The oldest that fits: a copy holds the same bytes as the file that it was copied from,
+        # and the file itself may have begun again with the same line.
+        fits = [i for i in range(len(fresh)) if holds(place, fresh[i], fingerprint)]
+        if place.offset < WEAK:
+            # An empty line or so is no proof without the inode: of the file itself, or of the one
+            # that it was copied from. A packed file has a new one.
+            inodes = [f.compression or f.identity == (place.dev, place.inode) for f in fresh]
+            if not any(inodes):
+                continue
+        if fits:
+            return fits[-1], place.offset
+    return -1, 0
+
+
 def plan(
     places: List[Place], known: List[Known], files: List[LogFile], fingerprint: Fingerprint
 ) -> Plan:
     """Decide what is new. ``files`` are the generations that exist, newest first.
 
-    ``places`` are one place in the stream, said in up to two ways: the end of a generation and the
-    beginning of the next, which is empty as yet. The first that is found counts.
+    ``places`` are one place in the stream, said in several ways while the files after it are empty
+    as yet. The first that is found counts.
     """
-    fresh: List[LogFile] = []
-    late: List[Piece] = []
-    for file in files:
-        old = is_known(file, known, fingerprint)
-        if old is None:
-            fresh.append(file)
-        elif old.size < file.size and (old.dev, old.inode) == file.identity:
-            # A process went on writing into the file after it was renamed.
-            late.append(Piece(file, old.size))
-    # The oldest that fits: a copy holds the same bytes as the file that it was copied from, and
-    # the file itself may have begun again with the same line.
-    at, offset = next(
-        (
-            (index, place.offset)
-            for place in places
-            for index in range(len(fresh) - 1, -1, -1)
-            if holds(place, fresh[index], fingerprint)
-        ),
-        (-1, 0),
-    )
+    old = [is_known(file, known, fingerprint) for file in files]
+    own = {(place.dev, place.inode) for place in places}
+    fresh = [f for f, match in zip(files, old) if match is None or f.identity in own]
+    at, offset = find(places, fresh, fingerprint)
+    if at < 0:
+        # Something that looks like a known file, and yet holds the place.
+        fresh = files
+        at, offset = find(places, files, fingerprint)
     lost: List[str] = []
     if at < 0:
-        pieces = [Piece(file, 0) for file in reversed(fresh)]
         lost.append("the file that the last look ended in is gone or was truncated")
+        pieces = [Piece(file, 0) for file, match in zip(files, old) if match is None]
+        at = len(files)
     else:
-        pieces = [Piece(fresh[at], offset)]
-        pieces += [Piece(file, 0) for file in reversed(fresh[:at])]
-        numbers = [file.number for file in fresh[: at + 1] if file.number is not None]
+        # What is newer than the place is new, even where it looks like something known: two short
+        # files may hold the same.
+        at = files.index(fresh[at])
+        pieces = [Piece(file, 0) for file in files[:at]] + [Piece(files[at], offset)]
+        numbers = [file.number for file in files[: at + 1] if file.number is not None]
         if numbers and numbers != list(range(numbers[0], numbers[0] + len(numbers))):
             lost.append("a rotated file between the last look and now is missing")
-    return Plan(late[::-1] + pieces, lost)
+    for file, match in list(zip(files, old))[at + 1 :]:
+        # A process may have gone on writing into a file after it was renamed.
+        if match and match.size < file.size and (match.dev, match.inode) == file.identity:
+            pieces.append(Piece(file, match.size))
+    return Plan(pieces[::-1], lost)
 
 
 def make_place(file: LogFile, offset: int, fingerprint: Fingerprint) -> Place:
@@ -179,7 +194,8 @@ class Entry(NamedTuple):
     known: List[Known]
     reported: List[int]
     state: Dict[str, Any]
-    real: str
+    # Where the files were that hold the place and what follows it, the oldest first.
+    names: List[str]
 
 
 def load(path: str) -> Dict[str, Entry]:
@@ -208,7 +224,7 @@ def load(path: str) -> Dict[str, Entry]:
                 [Known(*item) for item in entry["known"]],
                 [int(offset) for offset in entry["reported"]],
                 dict(entry["state"]),
-                str(entry["real"]),
+                [str(name) for name in entry["names"]],
             )
             for log, entry in data["logs"].items()
         }

@@ -73,6 +73,22 @@ class Generation(NamedTuple):
     ours: bool
 
 
+class Line(NamedTuple):
+    """A line, where the event begins in it and in the stream, and what is known of its writing."""
+
+    text: bytes
+    event: int
+    position: int
+    own: Stamp
+    when: Optional[float]
+
+    def excerpt(self) -> str:
+        """The event with what stands before it, as far as that is near."""
+        if self.event <= 160:
+            return printable(self.text)
+        return "..." + printable(self.text[self.event - 80 :])
+
+
 class Incident:
     """One thing that happened."""
 
@@ -87,13 +103,13 @@ class Incident:
         self.signal: Optional[str] = None
         self.excerpt: List[str] = []
 
-    def add(self, lines: int, when: Optional[float], text: str = "") -> None:
+    def add(self, lines: int, when: Optional[float], line: Optional[Line] = None) -> None:
         self.lines += lines
         if when is not None:
             self.first = when if self.first is None else min(self.first, when)
             self.last = when if self.last is None else max(self.last, when)
-        if text and len(self.excerpt) < EXCERPT_LINES:
-            self.excerpt.append(text)
+        if line is not None and len(self.excerpt) < EXCERPT_LINES:
+            self.excerpt.append(line.excerpt())
 
 
 class Block:
@@ -210,10 +226,13 @@ class Judge:
 
     # -- time and generation ------------------------------------------------------------------
 
-    def _stamp(self, line: bytes, event: int, at: int) -> Tuple[Stamp, Optional[float]]:
-        """What the line says of itself, and when it was written as far as that can be told."""
-        own = self.clock.stamp(line, event)
-        return own, own.time if own.time is not None else self._context_stamp(at).time
+    def _line(self, at: int) -> Line:
+        """The line around ``at``, and when it was written as far as that can be told."""
+        begin, finish = self.scanner.line(at)
+        text = bytes(self.scanner.buffer[begin:finish])
+        own = self.clock.stamp(text, at - begin)
+        when = own.time if own.time is not None else self._context_stamp(at).time
+        return Line(text, at - begin, self.scanner.base + at, own, when)
 
     def _context_stamp(self, at: int) -> Stamp:
         """The last line before ``at`` that tells its time."""
@@ -285,25 +304,29 @@ class Judge:
         return self.generation.pid if self.generation else self.writer
 
     def _on_start(self, _kind: int, at: int) -> None:
-        begin, finish = self.scanner.line(at)
-        line = bytes(self.scanner.buffer[begin:finish])
-        match = START_PATTERN.match(line, at - begin)
+        line = self._line(at)
+        match = START_PATTERN.match(line.text, line.event)
         if match is None:
             return
-        own, when = self._stamp(line, at - begin, at)
         self._close()
+        self._begin(line.own.pid, match.group("version").decode("ascii"), line.when)
         window = self.window
-        ours = window.arbiter_pid is None or own.pid is None or own.pid == window.arbiter_pid
-        if ours and window.since is not None and when is not None:
-            ours = when >= window.since - START_SLACK
-        version = match.group("version").decode("ascii")
-        self.generation = Generation(own.pid, version, when, ours)
-        if ours and window.arbiter_pid is not None:
+        if self.generation is None or not self.generation.ours:
+            return
+        if window.arbiter_pid is not None:
             # All that came before was written by somebody else, whatever second it carries.
             self._forget()
-        self.started = self.started or ours
-        if ours and (window.until is None or when is None or when <= window.until):
+        self.started = True
+        if window.until is None or line.when is None or line.when <= window.until:
             self.heard = True
+
+    def _begin(self, pid: Optional[int], version: str, when: Optional[float]) -> None:
+        """From here on this generation writes."""
+        window = self.window
+        ours = window.arbiter_pid is None or pid is None or pid == window.arbiter_pid
+        if ours and window.since is not None and when is not None:
+            ours = when >= window.since - START_SLACK
+        self.generation = Generation(pid, version, when, ours)
 
     def _forget(self) -> None:
         self.counts.clear()
@@ -334,130 +357,109 @@ class Judge:
         self.heard = True
 
     def _once(
-        self,
-        event: str,
-        key: str,
-        horizon: float,
-        at: int,
-        when: Optional[float],
-        line: bytes,
-        ours: bool,
+        self, event: str, key: str, horizon: float, line: Line, ours: bool
     ) -> Optional[Incident]:
         """Count an incident, or add the line to the one that it belongs to (then None)."""
-        text = printable(line)
-        known = self.memory.get(key, when, horizon) if key else None
+        known = self.memory.get(key, line.when, horizon) if key else None
         if known is not None:
             if known[1] is not None:
-                known[1].add(1, when, text)
+                known[1].add(1, line.when, line)
             # The horizon of a pid runs from the event; a repeating line keeps its own alive.
             if horizon != PID_SECONDS:
-                self.memory.put(key, when, known[1])
+                self.memory.put(key, line.when, known[1])
             return None
-        incident = Incident(event, self.scanner.base + at)
-        incident.add(1, when, text)
+        incident = Incident(event, line.position)
+        kept = ours and len(self.kept.get(event, ())) < KEPT_PER_EVENT
+        incident.add(1, line.when, line if kept else None)
         if key:
-            self.memory.put(key, when, incident if ours else None)
+            self.memory.put(key, line.when, incident if kept else None)
         if ours:
             self._count(incident)
         return incident
 
     def _on_rule(self, kind: int, at: int) -> None:
-        begin, finish = self.scanner.line(at)
-        line = bytes(self.scanner.buffer[begin:finish])
+        line = self._line(at)
         for rule in self.rules[kind]:
             match = None
             if rule.pattern is not None:
-                match = rule.pattern.search(line, max(0, at - begin - 40))
+                match = rule.pattern.search(line.text, max(0, line.event - 40))
                 if match is None:
                     continue
-            if line.find(MESSAGE, max(0, at - begin - 80), at - begin) >= 0:
-                # The text of a log line that failed: _on_arguments reads it.
-                return
-            own, when = self._stamp(line, at - begin, at)
-            ours = self._ours(rule.writer, own, when)
-            self._event(rule, match.groupdict() if match else {}, at, line, own, when, ours)
+            if line.text.find(MESSAGE, max(0, line.event - 80), line.event) < 0:
+                self._event(rule, match.groupdict() if match else {}, line)
+            # Otherwise it is the text of a log line that failed: _on_arguments reads it.
             return
 
-    def _event(
-        self,
-        rule: Rule,
-        found: Dict[str, Any],
-        at: int,
-        line: bytes,
-        own: Stamp,
-        when: Optional[float],
-        ours: bool,
-    ) -> None:
+    def _event(self, rule: Rule, found: Dict[str, Any], line: Line) -> None:
         event = rule.event
-        if rule.writer == ARBITER and own.pid is not None:
-            self.writer = own.pid
-        arbiter = own.pid if rule.writer == ARBITER and own.pid is not None else self._arbiter()
+        own = line.own.pid
+        ours = self._ours(rule.writer, line.own, line.when)
+        if rule.writer == ARBITER and own is not None:
+            self.writer = own
+        arbiter = own if rule.writer == ARBITER and own is not None else self._arbiter()
         worker = int(found["worker"]) if found.get("worker") else None
         number = signal_name(found.get("signal"))
         horizon = PID_SECONDS
         if event == "worker_killed" and number == "SIGTERM":
             event = "worker_terminated"
         if rule.writer == WORKER:
-            worker = own.pid
+            worker = own
         if worker is not None:
             # A worker dies once, however many lines tell of it.
             key = f"worker {worker}"
         elif event == "memory_error":
             key, horizon = event, EPISODE_SECONDS
         elif event == "connection_in_use":
-            key, horizon = f"taken by {own.pid}", LOOP_SECONDS
+            key, horizon = f"taken by {own}", LOOP_SECONDS
         else:
             key = f"{event} {arbiter} {number}"
-        incident = self._once(event, key, horizon, at, when, line, ours)
+        incident = self._once(event, key, horizon, line, ours)
         if incident is not None:
             incident.arbiter_pid = arbiter
             incident.worker_pid = worker
             incident.signal = number
             if event == "connection_in_use":
-                self._restart_loop(incident, at, when, line, ours)
+                self._restart_loop(incident, line, ours)
 
-    def _restart_loop(
-        self, incident: Incident, at: int, when: Optional[float], line: bytes, ours: bool
-    ) -> None:
+    def _restart_loop(self, incident: Incident, line: Line, ours: bool) -> None:
         """A second arbiter that finds the address taken soon after a first one."""
-        before = self.memory.get("taken", when, LOOP_SECONDS)
-        self.memory.put("taken", when, incident)
+        before = self.memory.get("taken", line.when, LOOP_SECONDS)
+        self.memory.put("taken", line.when, None)
         if before is not None:
-            loop = self._once("restart_loop", "loop", LOOP_SECONDS, at, when, line, ours)
+            loop = self._once("restart_loop", "loop", LOOP_SECONDS, line, ours)
             if loop is not None:
                 loop.arbiter_pid = incident.arbiter_pid
 
     def _on_custom(self, kind: int, at: int) -> None:
         custom = self.searched[kind]
-        begin, finish = self.scanner.line(at)
-        line = bytes(self.scanner.buffer[begin:finish])
-        if line.find(custom.literal) < at - begin:
-            return  # the line was looked at for the first literal in it
-        if self.guard(custom.name, lambda: custom.pattern.search(line)):
-            self._custom(custom, begin, line, at)
+        line = self._line(at)
+        # The line was looked at for the first literal in it.
+        if line.text.find(custom.literal) == line.event and self.guard(
+            custom.name, partial(custom.pattern.search, line.text)
+        ):
+            self._custom(custom, line)
 
-    def _custom(self, custom: Custom, begin: int, line: bytes, at: int) -> None:
-        own, when = self._stamp(line, at - begin, at)
-        self._once(custom.name, "", 0.0, at, when, line, self._ours("", own, when))
+    def _custom(self, custom: Custom, line: Line) -> None:
+        self._once(custom.name, "", 0.0, line, self._ours("", line.own, line.when))
 
     # -- blocks -------------------------------------------------------------------------------
 
     def _open_block(self, at: int) -> Block:
-        begin, finish = self.scanner.line(at)
-        line = bytes(self.scanner.buffer[begin : min(finish, begin + 1024)])
-        own, when = self._stamp(line, at - begin, at)
-        position = self.scanner.base + at
+        line = self._line(at)
         block = self.block
         if block is not None:
             last = block.incident.last
-            near = position - block.last < EPISODE_BYTES
-            if near and (when is None or last is None or abs(when - last) <= EPISODE_SECONDS):
-                block.last = position
-                block.incident.add(1, when, printable(line))
+            near = line.position - block.last < EPISODE_BYTES
+            if near and (
+                line.when is None or last is None or abs(line.when - last) <= EPISODE_SECONDS
+            ):
+                block.last = line.position
+                block.incident.add(1, line.when, line)
                 return block
             self._close()
-        block = self.block = Block(position, when, self._ours("", own, when))
-        block.incident.add(1, when, printable(line))
+        block = Block(line.position, line.when, self._ours("", line.own, line.when))
+        self.block = block
+        block.incident.add(1, line.when, line)
         self.scanner.arm(self.arguments, True, at)
         return block
 
@@ -520,14 +522,11 @@ class Judge:
     ) -> None:
         """The log line that was lost told of a dead worker."""
         worker, number = death
-        arbiter = block.incident.arbiter_pid
         event = "worker_terminated" if number == "SIGTERM" else "worker_killed"
-        at = block.incident.position - self.scanner.base
-        key = f"worker {worker}"
-        line = text.replace(b"\n", b" ")
-        incident = self._once(event, key, PID_SECONDS, at, when, line, block.ours)
+        line = Line(text.replace(b"\n", b" "), 0, block.incident.position, NOTHING, when)
+        incident = self._once(event, f"worker {worker}", PID_SECONDS, line, block.ours)
         if incident is not None:
-            incident.arbiter_pid = arbiter
+            incident.arbiter_pid = block.incident.arbiter_pid
             incident.worker_pid = worker
             incident.signal = number
 
@@ -584,10 +583,8 @@ class Judge:
             if match is None:
                 return
             found = max(match.start(), at)
-            begin, finish = scanner.line(found)
-            line = bytes(scanner.buffer[begin:finish])
-            self._custom(custom, begin, line, found)
-            at = max(finish, match.end()) + 1
+            self._custom(custom, self._line(found))
+            at = max(scanner.line(found)[1], match.end()) + 1
 
     def finish(self) -> None:
         """All has been read: what is still open counts as it is."""
@@ -619,13 +616,9 @@ class Judge:
         }
 
     def restore(self, state: Dict[str, Any]) -> None:
-        window = self.window
         if state["generation"]:
             pid, version, when = state["generation"]
-            ours = window.arbiter_pid is None or pid is None or pid == window.arbiter_pid
-            if ours and window.since is not None and when is not None:
-                ours = when >= window.since - START_SLACK
-            self.generation = Generation(pid, str(version), when, ours)
+            self._begin(pid, str(version), when)
         self.latched = bool(state["latched"])
         self._context = (0, Stamp(state["context"], None, "", ""))
         for key, when in state["memory"]:

@@ -36,6 +36,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_reader impo
     Reader,
     family,
     fingerprint,
+    length,
     open_log,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_records import (
@@ -134,8 +135,11 @@ def gather(path: str, entry: Optional[Entry]) -> Tuple[List[LogFile], List[str]]
             if os.path.lexists(real) or not (entry and names):
                 raise
             missing = exc
-        if entry and entry.real != real and os.path.isfile(entry.real):
-            names.insert(0, (entry.real, None))
+        # A link may have been turned to a new file since, and the old one has a name of its own.
+        others = [real] + [name for name, _ in names]
+        for name in entry.names if entry else []:
+            if name not in others and os.path.isfile(name):
+                names.insert(0, (name, None))
         for name, number in names:
             try:
                 files.append(open_log(name, number))
@@ -269,23 +273,29 @@ def remember(
     """Where the next look begins, and which files are older than that."""
     places: List[Place] = []
     older = files
-    for segment in reversed(segments):
-        if segment.position > end:
-            continue
-        offset = segment.offset + end - segment.position
-        places.insert(0, make_place(segment.file, offset, fingerprint))
-        older = files[files.index(segment.file) + 1 :]
+    ends = []
+    if segments:
+        # Those that were not read, each at its end; then those that were.
+        ends = [(file, -1) for file in files[files.index(segments[0].file) + 1 :]][::-1]
+        stops = [segment.position for segment in segments[1:]] + [end]
+        for segment, stop in zip(segments, stops):
+            if segment.position <= end:
+                read_to = min(stop, end) - segment.position
+                ends.append((segment.file, segment.offset + read_to))
+    for file, offset in reversed(ends):
+        offset = length(file) if offset < 0 else offset
+        places.insert(0, make_place(file, offset, fingerprint))
+        older = files[files.index(file) + 1 :]
         # An empty file has no content to know it by: the end of the one before is as good.
         if offset:
             break
-        end = min(end, segment.position)
     known = entry.known if entry else []
     return Entry(
-        places[-2:],
+        places,
         make_known(older, seen, known, fingerprint),
         reported,
         state,
-        os.path.realpath(path),
+        [file.path for file in files[: len(files) - len(older)]][::-1],
     )
 
 

@@ -284,6 +284,18 @@ def fingerprint(log: LogFile, head: int, offset: int) -> Optional[Print]:
     return Print(hashlib.sha1(first).hexdigest(), hashlib.sha1(last).hexdigest())
 
 
+def length(log: LogFile) -> int:
+    """How many bytes it holds, uncompressed."""
+    if not log.compression:
+        return log.size
+    reader, total = Reader(log), 0
+    while True:
+        piece = reader._inflate(BLOCK)
+        if not piece:
+            return total
+        total += len(piece)
+
+
 def pread(log: LogFile, count: int, offset: int) -> bytes:
     return os.pread(log.handle.fileno(), count, offset)
 

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Run the unit tests of what runs on managed hosts on each Python that is found, 3.6 to the newest.
+# In CI both ends must be there: Python 3.6, and one newer than 3.11.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+export PYTHONPATH=.collections:. PYTHONDONTWRITEBYTECODE=1
+
+seen=
+for version in 3.6 3.7 3.8 3.9 3.10 3.11 3.12 3.13 3.14; do
+    python=$(tests/find_python.sh "$version") || continue
+    venv=.cache/unit-$version
+    if ! [ -e "$venv/.ready" ]; then
+        rm -rf "$venv"
+        "$python" -m venv "$venv"
+        # pip 18, which Python 3.6 carries, takes wheels that do not fit.
+        if [ "$version" = 3.6 ]; then
+            "$venv/bin/python" -m pip install --quiet --disable-pip-version-check 'pip==21.3.1'
+        fi
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check pytest hypothesis
+        touch "$venv/.ready"
+    fi
+    echo "--- Python $version"
+    "$venv/bin/python" -m pytest -q -p no:cacheprovider -c /dev/null --rootdir . tests/unit/plugins/module_utils
+    seen="$seen $version"
+done
+
+[ -n "$seen" ] || { echo 'no Python was found'; exit 1; }
+echo "Ran on:$seen"
+if [ "${CI:-}" = true ]; then
+    case $seen in *' 3.6'*) ;; *) echo 'Python 3.6 was not found: in CI that is a failure'; exit 1 ;; esac
+    case $seen in *' 3.1'[2-9]*) ;; *) echo 'no Python newer than 3.11 was found: in CI that is a failure'; exit 1 ;; esac
+fi

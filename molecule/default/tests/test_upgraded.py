@@ -39,3 +39,9 @@ def test_every_release_is_whole(server):
 def test_each_server_was_drained_once_for_each_stage_and_never_by_the_second_run(balancer):
     # Stage by stage across the fleet, one host at a time.
     assert balancer.drains() == ["web1", "web2", "web1", "web2"]
+
+
+def test_no_generation_has_logged_the_error(server):
+    log = server.sh("cat /var/log/app/app.log")
+    assert [version in log for version in ("20.0.1", "21.2.0", "23.0.0")] == [True] * 3
+    assert "reentrant call inside" not in log

@@ -195,12 +195,12 @@ def _carriers(token: str) -> List[int]:
     return found
 
 
-def _stop(process: "subprocess.Popen[bytes]", token: str) -> None:
+def _stop(process: "subprocess.Popen[bytes]", token: str, patience: float) -> None:
     """TERM, a while, then KILL; and again whoever slipped out of the group."""
     if process.poll() is None:
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(STOP_TIMEOUT)
+            process.wait(patience)
     kill_group(process)
     for _ in range(50):
         left = _carriers(token)
@@ -305,6 +305,7 @@ def _once(
         except (OSError, subprocess.SubprocessError) as exc:
             reason = getattr(exc, "strerror", None) or exc
             return f"cannot be started ({this.argv[0]}: {reason})", "", None
+        good = False
         try:
             why = f"did not answer within {timeout:g} s"
             bad_since: Optional[float] = None
@@ -316,6 +317,7 @@ def _once(
                 if answer.status is None and "refused" not in answer.error:
                     answer = ask(targets[1], min(timeout, 10.0), time.monotonic)
                 if answer.status is not None and answer.status < 500:
+                    good = True
                     seconds = time.monotonic() - began
                     log = read_bounded(output)
                     _prove(port, process.pid, token, wanted, log)
@@ -336,5 +338,5 @@ def _once(
                         break
                 time.sleep(POLL)
         finally:
-            _stop(process, token)
+            _stop(process, token, STOP_TIMEOUT if good else POLL)
         return why, read_bounded(output), None

@@ -323,9 +323,11 @@ def old_prefix(home: str, launch: Optional[Launch]) -> Prefix:
     """The live venv under every name by which a command may call it."""
     venv = os.path.join(home, "venv")
     paths = [venv, os.path.realpath(venv), os.path.join(os.path.realpath(home), "venv")]
+    releases = os.path.join(os.path.realpath(home), "releases") + "/"
     for word in launch.argv[:4] if launch else ():
+        # What runs may be another release than the one that the link names by now.
         top = os.path.dirname(os.path.dirname(word))
-        if os.path.isabs(word) and os.path.isfile(os.path.join(top, "pyvenv.cfg")):
+        if os.path.realpath(top).startswith(releases):
             paths += [top, os.path.realpath(top)]
     return Prefix(tuple(dict.fromkeys(paths)), _venv.minor(venv))
 

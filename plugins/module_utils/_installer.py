@@ -165,6 +165,9 @@ def install_environment(
         PYTHONNOUSERSITE="1",
         LC_ALL="C.UTF-8",
     )
+    if env.get("PIP_RETRIES") == "0":
+        # Without a retry pip says nothing of an index that is down but "no such version".
+        env["PIP_RETRIES"] = "1"
     if source.wheelhouse:
         for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS"):
             env.pop(name, None)
@@ -312,7 +315,7 @@ def explain(
         picked = [ln for ln in lines if any(s in ln for s in _UNREACHABLE)]
         return Failure(f"{place} cannot be reached from this host:\n{_bounded(picked[:3])}", False)
     if re.search(
-        r"\b(401|403) (Client Error|Unauthorized|Forbidden)|HTTP error 40[13]|"
+        r"\b40[13] (Client Error|Error|Unauthorized|Forbidden)|HTTP error 40[13]|"
         r"\b(Unauthorized|Forbidden)\b|User for ",
         output,
     ):
@@ -399,8 +402,14 @@ def _no_such_gunicorn(
     listed = versions_in(output) or list(existing or ())
     if any(same_version(v, gunicorn) for v in listed):
         return f"{place} has gunicorn {gunicorn}, but none of its files suits Python {python}"
-    near = nearest(gunicorn, listed)
     text = f"{place} has no gunicorn {gunicorn}"
+    if re.search(r"gunicorn\S* \(from versions: none\)|gunicorn\S* was not found in", output):
+        # Neither uv nor pip tells a refused password from a package that does not exist.
+        text += ", nor any other version of it"
+        if "wheelhouse" not in place:
+            text += ": is it the right index, and are its credentials good?"
+        return text
+    near = nearest(gunicorn, listed)
     if near:
         text += "; the nearest that it has for Python {}: {}".format(python, ", ".join(near))
     return text + "."

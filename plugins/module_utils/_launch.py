@@ -187,6 +187,9 @@ def retarget(launch: Launch, old: Prefix, new: Prefix) -> Launch:
         for name, value in launch.environment.items()
         if name not in _OWN
     }
+    # newrelic-admin notes its Python for the agent, which does nothing in another one.
+    if environment.get("NEW_RELIC_PYTHON_VERSION") == old.minor:
+        environment["NEW_RELIC_PYTHON_VERSION"] = new.minor
     return launch._replace(argv=tuple(argv), environment=environment)
 
 

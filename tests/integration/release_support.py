@@ -173,17 +173,16 @@ def get(port, path="/healthz"):
     return None
 
 
-def processes_with(needle):
-    """pids of processes that have a text in their command line or environment."""
+def processes_with(*needles):
+    """pids of processes that have all of these in their command line or environment."""
     found = []
     for name in os.listdir("/proc"):
-        if not name.isdigit() or int(name) == os.getpid():
-            continue
-        for part in ("cmdline", "environ"):
+        if name.isdigit() and int(name) != os.getpid():
             with contextlib.suppress(OSError):
-                if str(needle).encode() in Path(f"/proc/{name}/{part}").read_bytes():
+                place = Path("/proc") / name
+                text = (place / "cmdline").read_bytes() + (place / "environ").read_bytes()
+                if all(str(needle).encode() in text for needle in needles):
                     found.append(int(name))
-                    break
     return found
 
 
@@ -304,3 +303,13 @@ def fabricate(venv, interpreter, dists):
         (info / "METADATA").write_text("\n".join(lines) + "\n")
         if origin:
             (info / "direct_url.json").write_text(json.dumps(origin))
+
+
+@contextlib.contextmanager
+def listening(port):
+    """Somebody has the port."""
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("0.0.0.0", port))
+        taken.listen()
+        yield

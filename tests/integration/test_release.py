@@ -197,7 +197,7 @@ def test_a_build_that_is_killed_leaves_no_release_and_the_next_one_cleans_up(app
     assert app.left() != []
     assert app.releases() == []
     support.eventually(
-        lambda: not set(booted) & set(support.processes_with("FLEETOPS_BOOT_TEST=")),
+        lambda: not set(booted) & set(support.processes_with("FLEETOPS_BOOT_TEST=", app.path)),
         "the gunicorn on trial outlived its builder",
     )
     app.trouble(support.NO_TROUBLE)

@@ -232,6 +232,20 @@ def test_a_package_that_does_not_build_is_named_with_its_error():
 
 
 @pytest.mark.parametrize(
+    "output",
+    [
+        "ERROR: Could not find a version that satisfies the requirement gunicorn==23.0.0 (from "
+        "versions: none)\nERROR: No matching distribution found for gunicorn==23.0.0\n",
+        "error: No solution found when resolving dependencies\n  cause: Because gunicorn was not "
+        "found in the package registry and you require gunicorn==23.0.0, we can conclude\n",
+    ],
+)
+def test_an_index_without_any_gunicorn_is_perhaps_one_that_refuses_us(output):
+    assert "are its credentials good?" in told(output).text
+    assert "credentials" not in told(output, source=Source(wheelhouse="/w")).text
+
+
+@pytest.mark.parametrize(
     "output", ["OSError: [Errno 28] No space left on device", "failed to write (os error 28)"]
 )
 def test_a_full_disk(output):

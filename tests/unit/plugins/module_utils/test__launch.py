@@ -111,6 +111,7 @@ def test_the_environment_is_swapped_with_the_python_in_its_paths():
         GUNICORN_FD="5",
         LISTEN_FDS="1",
         OTHER="/srv/app/venvs",
+        NEW_RELIC_PYTHON_VERSION="3.6",
     )
     env = retarget(live, OLD, NEW).environment
     assert env == {
@@ -119,6 +120,7 @@ def test_the_environment_is_swapped_with_the_python_in_its_paths():
         "PYTHONPATH": "/srv/app/releases/.build-x/lib/python3.11/site-packages/newrelic/bootstrap"
         ":/srv/app",
         "OTHER": "/srv/app/venvs",
+        "NEW_RELIC_PYTHON_VERSION": "3.11",
     }
 
 

@@ -10,7 +10,7 @@ import pwd
 import shutil
 import tempfile
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils import _boot, _carry, _venv
@@ -31,6 +31,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._place import (
     clear_stale,
     free_space,
     locked,
+    make_releases,
     names_inside,
     put_aside,
     read_record,
@@ -178,6 +179,13 @@ def checks_of(
     return checks
 
 
+def require_space(plan_: Plan) -> None:
+    """Refuse to begin what would fill the disk."""
+    releases = os.path.dirname(plan_.path)
+    place = releases if os.path.isdir(releases) else os.path.dirname(releases)
+    check_space(free_space(place), plan_.order.min_free_mb, place)
+
+
 def build(
     plan_: Plan,
     launch: Optional[Launch],
@@ -192,10 +200,7 @@ def build(
     builder = Builder(plan_)
     releases = os.path.dirname(plan_.path)
     began = time.monotonic()
-    if not os.path.isdir(releases):
-        with suppress(FileExistsError):
-            os.mkdir(releases, 0o755)
-    with locked(releases):
+    with os_errors("the build"), locked(make_releases(releases)):
         with builder.timed("clean"):
             clear_stale(releases)
         if os.path.lexists(plan_.path):
@@ -204,16 +209,12 @@ def build(
             if not why:
                 return read_record(plan_.path) or {}, builder.timings, [], False
             builder.warnings.append(put_aside(plan_.path, why))
-        check_space(free_space(releases), plan_.order.min_free_mb, releases)
         name = build_name(plan_.identity, os.urandom(16).hex())
         place = os.path.join(releases, name)
         done = False
         try:
-            with os_errors("the build"):
-                record = _fill(
-                    builder, place, launch, old, boot_path, boot_timeout, boot_wanted, now
-                )
-            with builder.timed("name"), os_errors("naming the release"):
+            record = _fill(builder, place, launch, old, boot_path, boot_timeout, boot_wanted, now)
+            with builder.timed("name"):
                 rename_inside(place, name, plan_.identity)
                 left = names_inside(place, name)
                 if left:

@@ -14,7 +14,7 @@ import signal
 import stat
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import run
@@ -42,6 +42,8 @@ def read_record(path: str) -> Optional[Dict[str, Any]]:
         return None
     except UnicodeDecodeError as exc:
         raise FleetError(f"its {RECORD} is not text ({exc})") from exc
+    except OSError as exc:
+        raise FleetError(f"its {RECORD} cannot be read ({exc.strerror})") from exc
 
 
 def why_not_believed(path: str) -> str:
@@ -62,6 +64,13 @@ def why_not_believed(path: str) -> str:
     except FleetError as exc:
         return str(exc)
     return ""
+
+
+def make_releases(path: str) -> str:
+    """The directory of the releases."""
+    with suppress(FileExistsError):
+        os.mkdir(path, 0o755)
+    return path
 
 
 @contextmanager

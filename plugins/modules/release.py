@@ -269,6 +269,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._build import (
     check,
     launch_of,
     old_prefix,
+    require_space,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import User
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
@@ -359,6 +360,8 @@ def run_module(module: AnsibleModule) -> None:
     before = read_record(wanted.path) if believed else None
     timings: Dict[str, float] = {}
     record, changed = before, before is None
+    if before is None:
+        require_space(wanted)
     if before is None and not module.check_mode:
         if p["boot_test"] and launch is None:
             raise FleetError(

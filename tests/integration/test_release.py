@@ -570,3 +570,11 @@ def test_a_python_that_the_applications_user_cannot_run(tmp_path):
     assert result["executable"] == os.path.realpath(hidden)
     asked = {"version": "3.11", "user": "no-such-user"}
     assert "does not exist" in support.run_module("python_info", asked, tmp_path).msg
+
+
+def test_what_the_system_refuses_is_an_error_and_no_traceback(app):
+    lock = app.path / "releases/.build.lock"
+    lock.mkdir(parents=True)
+    message = app.module(**QUICK, **ALONE).msg
+    assert "the build failed: Is a directory" in message
+    assert str(lock) in message

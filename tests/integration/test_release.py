@@ -181,15 +181,10 @@ def test_a_build_that_is_killed_leaves_no_release_and_the_next_one_cleans_up(app
         cwd="/",
     )
 
-    def stage(needle):
-        pids = [
-            p for p in support.processes_with(app.path / "releases/.build-") if p != process.pid
-        ]
-        lines = [Path(f"/proc/{p}/cmdline") for p in pids]
-        return [p for p in lines if p.exists() and needle in p.read_bytes()]
-
     try:
-        booted = support.eventually(lambda: stage(b"--bind"), "no gunicorn was booted")
+        booted = support.eventually(
+            lambda: support.processes_with("FLEETOPS_BOOT_TEST=", app.path), "nothing was booted"
+        )
     finally:
         os.kill(process.pid, signal.SIGKILL)
         process.wait()

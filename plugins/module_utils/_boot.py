@@ -202,7 +202,7 @@ def _stop(process: "subprocess.Popen[bytes]", token: str, patience: float) -> No
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(patience)
     kill_group(process)
-    for _ in range(50):
+    for _round in range(50):
         left = _carriers(token)
         if not left:
             return
@@ -259,7 +259,7 @@ def boot(launch: Launch, wanted: Wanted, path: str, timeout: float) -> Dict[str,
     """Start, ask, prove, stop. Returns what was seen; an error carries the end of the log."""
     user = user_of(launch)
     why, log = "", ""
-    for _ in range(ATTEMPTS):
+    for _attempt in range(ATTEMPTS):
         token = "{:x}".format(int.from_bytes(os.urandom(8), "big"))
         scratch = tempfile.mkdtemp(prefix="gunicorn-boot-")
         try:

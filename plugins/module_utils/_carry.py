@@ -178,7 +178,7 @@ def _needs(dist: Dist, environment: Mapping[str, str]) -> Set[str]:
     """The names that a distribution asks for in an environment, its extras apart."""
     names = set()
     for requirement in dist.requires:
-        head, _, marker = requirement.partition(";")
+        head, dummy, marker = requirement.partition(";")
         match = re.match(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)", head)
         if match and (not marker.strip() or marker_holds(marker, environment)):
             names.add(canonical(match.group(1)))

@@ -243,7 +243,7 @@ def _in_the_way(
     """The pins that a failure names and that may move; in the end all that may."""
     if carried is None or not failure.pins:
         return set()
-    left = {name for name, _ in carried.pins if name not in carried.direct} - free
+    left = {name for name, dummy in carried.pins if name not in carried.direct} - free
     text = re.sub(r"[_.]", "-", failure.text.lower())
     named = {n for n in left if re.search(rf"(?<![\w-]){re.escape(n)}(?![\w-])", text)}
     return left if every or not named else named

@@ -104,7 +104,7 @@ def parse_command(command: str) -> Tuple[Tuple[str, ...], Dict[str, str]]:
             argv = shlex.split(inner)
     variables: Dict[str, str] = {}
     while argv and re.match(r"^[A-Za-z_]\w*=", argv[0]):
-        name, _, value = argv.pop(0).partition("=")
+        name, dummy, value = argv.pop(0).partition("=")
         variables[name] = value
     if argv and argv[0] == "exec":
         argv.pop(0)
@@ -126,11 +126,11 @@ def strip_arguments(arguments: Sequence[str]) -> List[str]:
         if word == "--":
             return kept + [word] + words
         if word.startswith("--"):
-            name, equals, _ = word.partition("=")
+            name, equals, dummy = word.partition("=")
             hit = next(
                 (
                     o
-                    for o, (least, _) in _STRIPPED.items()
+                    for o, (least, dummy) in _STRIPPED.items()
                     if o.startswith(name) and len(name) >= len(least)
                 ),
                 None,
@@ -255,7 +255,7 @@ def check_launch(launch: Launch) -> Launch:
                 known = environment.get("PYTHONPATH", "")
                 environment["PYTHONPATH"] = paths + (os.pathsep + known if known else "")
             elif "=" in given:
-                variable, _, setting = given.partition("=")
+                variable, dummy, setting = given.partition("=")
                 environment[variable] = setting
     return launch._replace(
         argv=tuple(head + ["--check-config"] + arguments), environment=environment

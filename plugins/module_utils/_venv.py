@@ -33,7 +33,7 @@ def _read(path: str) -> str:
 def config(venv: str) -> Dict[str, str]:
     """pyvenv.cfg."""
     pairs = (line.partition("=") for line in _read(os.path.join(venv, "pyvenv.cfg")).splitlines())
-    return {key.strip().lower(): value.strip() for key, _, value in pairs}
+    return {key.strip().lower(): value.strip() for key, dummy, value in pairs}
 
 
 def site_packages(venv: str) -> List[str]:
@@ -74,7 +74,7 @@ def _egg_requires(text: str) -> List[str]:
         if line.startswith("["):
             section = line[1:-1]
         elif line:
-            extra, _, marker = section.partition(":")
+            extra, dummy, marker = section.partition(":")
             conditions = [f"extra == '{extra}'"] if extra else []
             conditions += [f"({marker})"] if marker else []
             found.append(line + (" ; " + " and ".join(conditions) if conditions else ""))

@@ -10,6 +10,7 @@ environment and is found by it).
 """
 
 import contextlib
+import glob
 import os
 import re
 import shutil
@@ -56,6 +57,7 @@ POLL = 0.1
 GRACE_FOR_5XX = 5.0
 STOP_TIMEOUT = 10.0
 TOKEN = "FLEETOPS_BOOT_TEST"
+SCRATCH = "gunicorn-boot-"
 
 # Reads the configuration just as gunicorn does, and loads the worker class, which
 # --check-config does not.
@@ -255,13 +257,22 @@ def _prove(port: int, pid: int, token: str, wanted: Wanted, log: str) -> int:
     return owner
 
 
+def _scratch() -> str:
+    """A directory for one boot. What a killed one left is recognised by its pid, and removed."""
+    for path in glob.glob(os.path.join(tempfile.gettempdir(), SCRATCH + "*")):
+        pid = os.path.basename(path)[len(SCRATCH) :].split("-")[0]
+        if pid.isdigit() and not os.path.exists("/proc/" + pid):
+            shutil.rmtree(path, ignore_errors=True)
+    return tempfile.mkdtemp(prefix=f"{SCRATCH}{os.getpid()}-")
+
+
 def boot(launch: Launch, wanted: Wanted, path: str, timeout: float) -> Dict[str, Any]:
     """Start, ask, prove, stop. Returns what was seen; an error carries the end of the log."""
     user = user_of(launch)
     why, log = "", ""
     for _attempt in range(ATTEMPTS):
         token = "{:x}".format(int.from_bytes(os.urandom(8), "big"))
-        scratch = tempfile.mkdtemp(prefix="gunicorn-boot-")
+        scratch = _scratch()
         try:
             os.chown(scratch, launch.uid, launch.gid) if user else None
             why, log, seen = _once(launch, wanted, path, timeout, scratch, token)

@@ -35,7 +35,8 @@ def failure_text(story: Mapping[str, Any]) -> str:
 
     ``story`` has ``host``, ``title`` (what was being done), ``failed`` (from ``why``), ``release``
     (that was to be activated), ``before`` (``release``, ``gunicorn``, ``python``), ``went_back``,
-    ``incidents`` (of log_check), and, when the repair failed too, ``repair`` (from ``why``).
+    ``incidents`` (of log_check), when it could not be drained for the way back ``in_place``, and when
+    the repair failed too ``repair`` (both from ``why``).
     """
     host, before = story["host"], story["before"]
     lines = []
@@ -51,6 +52,8 @@ def failure_text(story: Mapping[str, Any]) -> str:
         old = f"{before['release']} (gunicorn {before['gunicorn']} on Python {before['python']})"
         if story["went_back"]:
             lines.append(f"Now: {host} is on {old} as before, healthy and back in service.")
+            if story.get("in_place"):
+                lines.append(f"It went back under traffic, undrained: {story['in_place']}")
         else:
             lines.append(
                 f"Now: {host} is still on {story['release']}, healthy and in service: the gate"

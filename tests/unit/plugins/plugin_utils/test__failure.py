@@ -21,6 +21,12 @@ def test_a_rollback_says_what_failed_and_where_the_host_is():
     assert "back in service" in lines[2]
 
 
+def test_a_way_back_without_a_drain_is_told():
+    text = failure_text({**STORY, "in_place": "Drain: 0 others are up"})
+    assert "undrained: Drain: 0 others are up" in text
+    assert "undrained" not in failure_text(STORY)
+
+
 def test_a_host_that_is_out_is_said_first():
     lines = failure_text({**STORY, "repair": "Start: spawn error"}).splitlines()
     assert lines[0].startswith("web1 IS OUT OF SERVICE")

@@ -864,17 +864,19 @@ class Site:
         environs = [seen.environ, read_environ(self.reader, self.supervisor_pid)]
         texts += [environ.get("PATH", "") for environ in environs]
         texts.append(seen.environ.get("VIRTUAL_ENV", ""))
-        wanted = [f"{home}/venv" for home in self.homes]
         directory = str(seen.program["directory"] or "/")
+        scripts = []
         for word in split_words(command)[:3]:
             path = os.path.join(directory, word)
+            texts.append(os.path.normpath(path))
             script = self.reader.read(path, 1 << 16) if self.reader.kind(path) == "file" else b""
             if script and not script.startswith(b"\x7fELF"):
-                texts.append(script.decode("utf-8", "replace"))
-                wanted.append("venv/bin")
-            texts.append(os.path.normpath(path))
-        named = "|".join(map(re.escape, wanted))
-        return any(re.search(rf"(?:{named})(?![\w.-])", text) for text in texts)
+                scripts.append(script.decode("utf-8", "replace"))
+        named = "|".join(re.escape(f"{home}/venv") for home in self.homes)
+        # A script may have changed the directory; another virtualenv's name may end in "venv".
+        relative = rf"(?<![\w.-])venv/bin|{named}"
+        searches = [(named, text) for text in texts] + [(relative, text) for text in scripts]
+        return any(re.search(rf"(?:{name})(?![\w.-])", text) for name, text in searches)
 
     def deviations(self, seen: Observation) -> List[Dict[str, str]]:
         wrapped = bool(seen.arbiter and seen.arbiter.pid != seen.program["pid"])

@@ -414,6 +414,7 @@ def test_a_home_that_is_none_is_refused(machine):
         ("/home/run.sh", "exec /home/venv/bin/gunicorn app", True),
         ("/home/run.sh", "cd /home; . venv/bin/activate; gunicorn", True),
         ("/home/run.sh", "exec /home/releases/a/bin/gunicorn app", False),
+        ("/home/run.sh", ". .venv/bin/activate; exec gunicorn app", False),
         ("/home/releases/a/bin/gunicorn app", None, False),
         ("/home/venv-old/bin/gunicorn app", None, False),
         ("/usr/bin/gunicorn app", None, False),
@@ -427,6 +428,17 @@ def test_whether_a_stopped_program_would_start_through_the_link(machine, command
         dict(CONFIG, group="app", name="app", inuse=True, command=command)
     ]  # fmt: skip
     assert machine.goes_through() is through
+
+
+def test_a_virtualenv_of_another_name_in_the_path_is_no_way_through_the_link(machine):
+    """supervisord itself may run from one."""
+    (machine.root / "proc/10/environ").write_bytes(b"PATH=/opt/tools/.venv/bin:/bin\0")
+    (machine.home / "run.sh").write_text("#!/bin/sh\nexec /home/releases/a/bin/gunicorn app")
+    machine.program_pid = 0
+    machine.configs = lambda: [
+        dict(CONFIG, group="app", name="app", inuse=True, command="/home/run.sh")
+    ]  # fmt: skip
+    assert machine.goes_through() is False
 
 
 def test_a_running_process_shows_that_it_went_through_the_link(machine):

@@ -5,8 +5,7 @@
 """What gunicorn writes when something goes wrong, by version. One table; everything else reads it.
 
 A row is found by ``literal`` (anywhere in the log, whatever the layout of its lines) and believed
-when ``pattern`` matches the line. Literals are cut so that they are long and end in rare letters:
-both make a search faster, neither changes what is found.
+when ``pattern`` matches the line. Long literals are found faster than short ones.
 """
 
 import re
@@ -88,7 +87,7 @@ WORDINGS = (
         "worker_killed",
         "20.1.0",
         ARBITER,
-        b" was terminated due to signa",
+        b" was terminated due to signal ",
         rb"[Ww]orker with pid (?P<worker>\d+) was terminated due to signal (?P<signal>\d+)",
         "arbiter.py:530",
     ),
@@ -112,7 +111,7 @@ WORDINGS = (
         "worker_timeout",
         "all",
         ARBITER,
-        b"WORKER TIMEOUT (pi",
+        b"WORKER TIMEOUT (pid:",
         rb"WORKER TIMEOUT \(pid:(?P<worker>\d+)\)",
         "arbiter.py:501 (20.0.4), :618 (27.0.1)",
     ),
@@ -128,7 +127,7 @@ WORDINGS = (
         "boot_failure",
         "all; INFO until 20.1.0, ERROR since 21",
         ARBITER,
-        b"Reason: Worker failed to",
+        b"Reason: Worker failed to boot",
         rb"Reason: Worker failed to boot",
         "arbiter.py:345",
     ),
@@ -136,7 +135,7 @@ WORDINGS = (
         "app_load_failure",
         "all; INFO until 20.1.0, ERROR since 21",
         ARBITER,
-        b"Reason: App failed to",
+        b"Reason: App failed to load",
         rb"Reason: App failed to load",
         "arbiter.py:345",
     ),
@@ -144,7 +143,7 @@ WORDINGS = (
         "main_loop_exception",
         "all; INFO until 20.1.0, ERROR since 21",
         ARBITER,
-        b"Unhandled exception in main ",
+        b"Unhandled exception in main loop",
         rb"Unhandled exception in main loop",
         "arbiter.py:232 (20.1.0), :282 (27.0.1)",
     ),
@@ -160,7 +159,7 @@ WORDINGS = (
         "unhandled_signal",
         "24.0.0 (cld)",
         ARBITER,
-        b"Unhandled signal",
+        b"Unhandled signal: ",
         rb"Unhandled signal: (?P<signal>\w+)",
         "arbiter.py:265",
     ),

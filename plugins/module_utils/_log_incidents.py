@@ -48,9 +48,14 @@ REMEMBERED = 1024
 KEPT_PER_EVENT = 20
 EXCERPT_LINES = 6
 EXCERPT_BYTES = 2048
-# Counting lines takes time, and beyond this nobody reads the number.
-COUNTED_LINES = 1000 * 1000
+SNIPPET = 400
+# No time fits into less than this, so what begins a line says nothing of itself.
+SHORTEST_PREFIX = 16
+# Counting lines takes a tenth of the time, and beyond this nobody reads the number.
+COUNTED_BYTES = 16 * 1024 * 1024
 
+HEADER = b"--- Logging error ---"
+PHRASE = b"reentrant call inside"
 ARGUMENTS = b"Arguments: "
 MESSAGE = b"Message: "
 ARGUMENT_NUMBERS = re.compile(rb"\((\d+), (\d+)\)")
@@ -82,11 +87,11 @@ class Line(NamedTuple):
     own: Stamp
     when: Optional[float]
 
-    def excerpt(self) -> str:
+    def snippet(self) -> bytes:
         """The event with what stands before it, as far as that is near."""
         if self.event <= 160:
-            return printable(self.text)
-        return "..." + printable(self.text[self.event - 80 :])
+            return self.text[:SNIPPET]
+        return b"..." + self.text[self.event - 80 : self.event + SNIPPET]
 
 
 class Incident:
@@ -101,15 +106,18 @@ class Incident:
         self.arbiter_pid: Optional[int] = None
         self.worker_pid: Optional[int] = None
         self.signal: Optional[str] = None
-        self.excerpt: List[str] = []
+        self.snippets: List[bytes] = []
 
     def add(self, lines: int, when: Optional[float], line: Optional[Line] = None) -> None:
         self.lines += lines
         if when is not None:
             self.first = when if self.first is None else min(self.first, when)
             self.last = when if self.last is None else max(self.last, when)
-        if line is not None and len(self.excerpt) < EXCERPT_LINES:
-            self.excerpt.append(line.excerpt())
+        if line is not None and len(self.snippets) < EXCERPT_LINES:
+            self.snippets.append(line.snippet())
+
+    def excerpt(self) -> str:
+        return "\n".join(printable(snippet) for snippet in self.snippets)
 
 
 class Block:
@@ -180,7 +188,7 @@ class Judge:
         self.heard: Optional[bool] = None
         self.latched = False
         self.text = False
-        self.lines = 0
+        self.lines: Optional[int] = 0
         self.started = False
         # Does the log hold gunicorn's own INFO lines? Then a missing start is a lost one.
         self.informative: Optional[bool] = None
@@ -206,6 +214,7 @@ class Judge:
                     group[0].event, self._on_rule
                 )
             )
+        self.phrase = literals.index(PHRASE)
         literals.append(START)
         self.handlers.append(self._on_start)
         self.arguments = len(literals)
@@ -226,13 +235,19 @@ class Judge:
 
     # -- time and generation ------------------------------------------------------------------
 
-    def _line(self, at: int) -> Line:
+    def _line(self, at: int, context: bool = True) -> Line:
         """The line around ``at``, and when it was written as far as that can be told."""
         begin, finish = self.scanner.line(at)
-        text = bytes(self.scanner.buffer[begin:finish])
-        own = self.clock.stamp(text, at - begin)
-        when = own.time if own.time is not None else self._context_stamp(at).time
-        return Line(text, at - begin, self.scanner.base + at, own, when)
+        return self._stamped(bytes(self.scanner.buffer[begin:finish]), at - begin, at, context)
+
+    def _stamped(self, text: bytes, event: int, at: int, context: bool = True) -> Line:
+        own = NOTHING
+        if event >= SHORTEST_PREFIX or text[:1] == b"{":
+            own = self.clock.stamp(text, event)
+        when = own.time
+        if when is None and context:
+            when = self._context_stamp(at).time
+        return Line(text, event, self.scanner.base + at, own, when)
 
     def _context_stamp(self, at: int) -> Stamp:
         """The last line before ``at`` that tells its time."""
@@ -267,10 +282,14 @@ class Judge:
         finish = at
         for _ in range(200):
             begin = self.scanner.buffer.rfind(b"\n", low, finish)
-            line = bytes(self.scanner.buffer[max(begin + 1, low) : min(finish, begin + 1025)])
-            stamp = self.clock.stamp(line, len(line))
-            if stamp.time is not None:
-                return stamp
+            start = max(begin + 1, low)
+            # The lines of a traceback are indented.
+            if self.scanner.buffer[start] != 32:
+                line = bytes(self.scanner.buffer[start : min(finish, start + 1024)])
+                if len(line) >= SHORTEST_PREFIX:
+                    stamp = self.clock.stamp(line, len(line))
+                    if stamp.time is not None:
+                        return stamp
             if begin < 0:
                 return None
             finish = begin
@@ -378,16 +397,21 @@ class Judge:
         return incident
 
     def _on_rule(self, kind: int, at: int) -> None:
-        line = self._line(at)
+        begin, finish = self.scanner.line(at)
+        text = bytes(self.scanner.buffer[begin:finish])
+        event = at - begin
+        if text.find(MESSAGE, max(0, event - 80), event) >= 0:
+            # The text of a log line that failed: _on_arguments reads it.
+            return
         for rule in self.rules[kind]:
-            match = None
+            found: Dict[str, Any] = {}
             if rule.pattern is not None:
-                match = rule.pattern.search(line.text, max(0, line.event - 40))
+                # A literal may stand in the middle of its pattern.
+                match = rule.pattern.search(text, max(0, event - 40))
                 if match is None:
                     continue
-            if line.text.find(MESSAGE, max(0, line.event - 80), line.event) < 0:
-                self._event(rule, match.groupdict() if match else {}, line)
-            # Otherwise it is the text of a log line that failed: _on_arguments reads it.
+                found = match.groupdict()
+            self._event(rule, found, self._stamped(text, event, at))
             return
 
     def _event(self, rule: Rule, found: Dict[str, Any], line: Line) -> None:
@@ -444,12 +468,13 @@ class Judge:
 
     # -- blocks -------------------------------------------------------------------------------
 
-    def _open_block(self, at: int) -> Block:
-        line = self._line(at)
+    def _open_block(self, at: int, header: bool) -> Block:
         block = self.block
+        near = block is not None and self.scanner.base + at - block.last < EPISODE_BYTES
+        # What follows a header nearby belongs to it; only another header may begin anew.
+        line = self._line(at, context=header or not near)
         if block is not None:
             last = block.incident.last
-            near = line.position - block.last < EPISODE_BYTES
             if near and (
                 line.when is None or last is None or abs(line.when - last) <= EPISODE_SECONDS
             ):
@@ -463,13 +488,33 @@ class Judge:
         self.scanner.arm(self.arguments, True, at)
         return block
 
-    def _on_header(self, _kind: int, at: int) -> None:
+    def _on_header(self, kind: int, at: int) -> None:
+        buffer = self.scanner.buffer
         # Tracebacks since 3.9 quote the source line that writes the header.
-        if self.scanner.buffer[at - 1] not in b"'\"":
-            self._open_block(at)
+        if buffer[at - 1] in b"'\"":
+            return
+        block = self._open_block(at, header=True)
+        # A block that is here as a whole is gone through once, for speed. Not one that is torn:
+        # another header before the end of this one is an event of its own to look at.
+        finish = buffer.find(b"\n" + ARGUMENTS, at, min(self.scanner.end, at + EPISODE_BYTES))
+        if finish < 0:
+            return
+        other = self.scanner.following(kind)
+        while other < finish and buffer[other - 1] in b"'\"":
+            other = buffer.find(HEADER, other + 1, finish)
+            other = finish if other < 0 else other
+        if other < finish:
+            return
+        phrase = buffer.find(PHRASE, at, finish)
+        if phrase >= 0:
+            block.reentrant = True
+            block.incident.add(1, None, self._line(phrase, context=False))
+            block.incident.lines += buffer.count(PHRASE, phrase + 1, finish)
+            self.scanner.skip(self.phrase, finish)
+        self.scanner.skip(kind, finish)
 
     def _on_phrase(self, _kind: int, at: int) -> None:
-        self._open_block(at).reentrant = True
+        self._open_block(at, header=False).reentrant = True
 
     def _on_arguments(self, _kind: int, at: int) -> None:
         block = self.block
@@ -485,9 +530,9 @@ class Judge:
         block.last = scanner.base + at
         lines = text.split(b"\n")
         block.incident.lines += min(len(lines), 2)
-        block.incident.excerpt.extend(
-            printable(line) for line in (lines[0], lines[-1])[: len(lines)]
-        )
+        block.incident.snippets += [lines[0][:SNIPPET], lines[-1][:SNIPPET]][: len(lines)]
+        # What comes next need not look back beyond this block.
+        self._context = (block.last, self._context[1])
         self._close(text, at)
 
     def _close(self, text: bytes = b"", at: int = 0) -> None:
@@ -534,8 +579,10 @@ class Judge:
 
     def _on_chunk(self, start: int, cut: int) -> None:
         scanner = self.scanner
-        if self.lines < COUNTED_LINES:
+        if self.lines is not None:
             self.lines += scanner.buffer.count(b"\n", start, cut)
+            if scanner.base + cut > COUNTED_BYTES:
+                self.lines = None
         if not self.text:
             self.text = looks_like_text(bytes(scanner.buffer[start : min(cut, start + 4096)]))
         for custom in self.slow:

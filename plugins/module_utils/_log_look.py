@@ -413,7 +413,7 @@ def report(looks: List[Look], request: Request, limits: Dict[str, Tolerance]) ->
                 "signal": incident.signal,
                 "path": path,
                 "offset": offset,
-                "excerpt": "\n".join(incident.excerpt) if index < request.max_excerpts else "",
+                "excerpt": incident.excerpt() if index < request.max_excerpts else "",
             }
         )
     return {
@@ -423,10 +423,16 @@ def report(looks: List[Look], request: Request, limits: Dict[str, Tolerance]) ->
         "counts": counts,
         "scanned": {
             "bytes": sum(look.size for look in looks),
-            "lines": sum(look.judge.lines for look in looks),
+            "lines": total([look.judge.lines for look in looks]),
             "files": [s.file.path for look in looks for s in look.segments],
         },
     }
+
+
+def total(numbers: List[Optional[int]]) -> Optional[int]:
+    """The sum, unless one is not known."""
+    known = [number for number in numbers if number is not None]
+    return sum(known) if len(known) == len(numbers) else None
 
 
 def look(

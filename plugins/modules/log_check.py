@@ -228,7 +228,7 @@ scanned:
       description: Bytes read.
       type: int
     lines:
-      description: Lines read; counted up to about one million.
+      description: Lines read, or null for a log of more than 16 MiB, where nobody counts them.
       type: int
     files:
       description: Files read, the oldest first.

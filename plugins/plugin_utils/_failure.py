@@ -35,8 +35,8 @@ def failure_text(story: Mapping[str, Any]) -> str:
 
     ``story`` has ``host``, ``title`` (what was being done), ``failed`` (from ``why``), ``release``
     (that was to be activated), ``before`` (``release``, ``gunicorn``, ``python``), ``went_back``,
-    ``incidents`` (of log_check), when it could not be drained for the way back ``in_place``, and when
-    the repair failed too ``repair`` (both from ``why``).
+    ``incidents`` (of log_check), when it could not be drained for the way back ``in_place``, and
+    when the repair failed too ``repair`` (both from ``why``).
     """
     host, before = story["host"], story["before"]
     lines = []

@@ -66,10 +66,10 @@ class World:
         generation = Generation()
         target = self.path
         if self.mode == "symlink":
-            target = os.path.join(self.dir, "app-%d.log" % len(self.generations))
+            target = os.path.join(self.dir, f"app-{len(self.generations)}.log")
         generation.name = target
         self.generations.append(generation)
-        self.writer = open(target, "ab", buffering=0)
+        self.writer = open(target, "ab", buffering=0)  # noqa: SIM115 (open as long as the log)
         if self.mode == "symlink":
             link = self.path + ".new"
             os.symlink(target, link)
@@ -107,12 +107,13 @@ class World:
                 generation.gone, generation.name = True, None
                 continue
             tail = "." + stem.split(".", 1)[1] if "." in stem else ""
-            new = "%s.%d%s" % (self.path, number + 1, tail)
+            new = f"{self.path}.{number + 1}{tail}"
             os.rename(generation.name, new)
             generation.name = new
 
     def _pack(self, generation, suffix):
-        data = open(generation.name, "rb").read()
+        with open(generation.name, "rb") as plain:
+            data = plain.read()
         packer = {".gz": gzip.compress, ".xz": lzma.compress, ".bz2": bz2.compress}[suffix]
         with open(generation.name + suffix, "wb") as out:
             out.write(packer(data))
@@ -139,7 +140,7 @@ class World:
             return
         if mode == "dated":
             self.writer.close()
-            live.name = "%s-20261123%02d" % (self.path, len(self.generations))
+            live.name = f"{self.path}-20261123{len(self.generations):02d}"
             os.rename(self.path, live.name)
             self._begin()
             return

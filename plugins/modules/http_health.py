@@ -126,8 +126,9 @@ def main() -> None:
     if not health.healthy:
         module.fail_json(
             msg=(
-                f"Asked {params['url']} for {expected.consecutive} healthy answers in a row, and after"
-                f" {health.seconds:.1f} s and {health.answers} answers the last one was: {health.last}."
+                f"Asked {params['url']} for {expected.consecutive} healthy answers in a row, and"
+                f" after {health.seconds:.1f} s and {health.answers} answers the last one was:"
+                f" {health.last}."
                 " Look at the application's log and at the URL (app_health_url)."
             ),
             answers=health.answers,

@@ -99,7 +99,7 @@ CASES = {
 
 @pytest.fixture
 def untouched(bed) -> Iterator[None]:
-    """Nothing may have changed behind the test, and no server left the rotation even for a moment."""
+    """Nothing may have changed behind the test, and no server left the rotation."""
     before = bed.fingerprint()
     with Observer(bed.fleet.admin, ("web1", "web2"), lambda host: None) as seen:
         yield

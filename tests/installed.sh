@@ -22,6 +22,8 @@ for playbook in upgrade rollback check status; do
     ansible-playbook -i "$checkout/inventories/example" --syntax-check "fleetops.gunicorn.$playbook"
 done
 
+# A fleet of its own, beside one that may be up already.
+export DEMO_ROOT=$work/fleet DEMO_NETWORK=127.79.0
 cd "$checkout"
 make --no-print-directory demo-up
 trap 'make --no-print-directory -C "$checkout" demo-down; rm -rf "$work"' EXIT

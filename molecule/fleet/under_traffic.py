@@ -1,11 +1,10 @@
-#!/usr/bin/env python3
 # Copyright (c) 2026 The fleetops.gunicorn authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Run a command as an operator would, while traffic goes through the balancer.
 
-    under_traffic.py URL FILES COMMAND...
+    python under_traffic.py URL FILES COMMAND...
 
 Writes FILES.log (what the command said) and demo/traffic.py's FILES-traffic.json and .jsonl, and
 prints {"rc": the command's exit code, "traffic": the client's summary}. Its own exit code tells
@@ -67,6 +66,7 @@ def main(url: str, files: str, command: list[str]) -> None:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                check=False,
             )
         if client.poll() is not None:
             sys.exit(f"The client ended before the command did: {client.communicate()[0]}")

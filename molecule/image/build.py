@@ -1,11 +1,10 @@
-#!/usr/bin/env python3
 # Copyright (c) 2026 The fleetops.gunicorn authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Make the images of the test fleet, if they are not there, and say in JSON how to run them.
 
-    molecule/image/build.py [modern|legacy]
+    python molecule/image/build.py [modern|legacy]
 
 FLEET_ENGINE   podman (default) or docker
 FLEET_PYTHONS  directories (as in PATH) that each hold a whole Python installation, looked at before
@@ -53,7 +52,9 @@ class Python(NamedTuple):
 
 def run(*argv: str | Path, cwd: Path | None = None) -> None:
     """Run a command, or end with everything that it said."""
-    done = subprocess.run(list(map(str, argv)), cwd=cwd, text=True, capture_output=True)
+    done = subprocess.run(
+        list(map(str, argv)), cwd=cwd, text=True, capture_output=True, check=False
+    )
     if done.returncode:
         said = f"{done.stdout}{done.stderr}"
         sys.exit(f"{' '.join(map(str, argv))}\nended with {done.returncode}:\n{said}")
@@ -125,7 +126,12 @@ def bake(engine: str, kind: str, role: str, mounts: list[str], python: Python) -
     for source in sorted([*sources, *APP.glob("*.*")]):
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
     image = f"{REPOSITORY}:{kind}-{role}-{digest.hexdigest()[:12]}"
-    if subprocess.run([engine, "image", "inspect", image], capture_output=True).returncode == 0:
+    if (
+        subprocess.run(
+            [engine, "image", "inspect", image], capture_output=True, check=False
+        ).returncode
+        == 0
+    ):
         return image
     system = f"{REPOSITORY}:{kind}"
     run(
@@ -142,7 +148,7 @@ def bake(engine: str, kind: str, role: str, mounts: list[str], python: Python) -
         )
         run(engine, "commit", "--change", 'CMD ["/usr/sbin/fleet-init"]', oven, image)
     finally:
-        subprocess.run([engine, "rm", "-f", oven], capture_output=True)
+        subprocess.run([engine, "rm", "-f", oven], capture_output=True, check=False)
     return image
 
 

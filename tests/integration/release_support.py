@@ -142,6 +142,7 @@ def run_module(module, arguments, directory, env=None, umask=None):
         text=True,
         timeout=600,
         preexec_fn=(lambda: os.umask(umask)) if umask is not None else None,
+        check=False,
     )
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     assert lines, f"no result from {module}:\n{done.stdout}\n{done.stderr}"

@@ -94,7 +94,9 @@ def interpreters():
             match = re.fullmatch(r"python(3\.\d+)", os.path.basename(path))
             if match and match.group(1) not in found:
                 code = "import venv, ssl, sys; print(sys.prefix == sys.base_prefix)"
-                said = subprocess.run([path, "-c", code], capture_output=True, text=True)
+                said = subprocess.run(
+                    [path, "-c", code], capture_output=True, text=True, check=False
+                )
                 if said.stdout.strip() == "True":
                     found[match.group(1)] = os.path.realpath(path)
     return found
@@ -128,7 +130,7 @@ def build_venv(path, python, *packages):
         unavailable("uv is not installed")
     # The index needs no test of ours: an unreachable one is retried a little.
     command = [uv, "pip", "install", "-q", "--python", f"{path}/bin/python", *packages]
-    said = subprocess.run(command, capture_output=True, text=True)
+    said = subprocess.run(command, capture_output=True, text=True, check=False)
     if said.returncode:
         unavailable(f"cannot install {packages} on Python {python}: {said.stderr[-500:]}")
 
@@ -232,7 +234,7 @@ killasgroup=true
 
     def ctl(self, *words):
         command = [sys.executable, "-m", "supervisor.supervisorctl", "-s", f"unix://{self.socket}"]
-        done = subprocess.run([*command, *words], capture_output=True, text=True)
+        done = subprocess.run([*command, *words], capture_output=True, text=True, check=False)
         return done.stdout.strip()
 
     def pid(self, program="app"):
@@ -302,6 +304,7 @@ def run_module(name, options, check=False):
     done = subprocess.run(
         module_command(name, options, check), capture_output=True, text=True, timeout=300,
         env={**os.environ, "PYTHONPATH": str(ROOT / ".collections")},
+        check=False,
     )  # fmt: skip
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     assert lines, f"no answer: {done.stdout}\n{done.stderr}"

@@ -186,7 +186,7 @@ class _Operator:
     def _serve(self) -> None:
         while True:
             try:
-                client, _ = self._server.accept()
+                client, _address = self._server.accept()
             except OSError:
                 return
             with client, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as upstream:

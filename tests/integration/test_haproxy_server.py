@@ -113,7 +113,7 @@ def test_a_drain_waits_for_the_request_in_flight_and_ready_for_a_true_up(
     balancer.wait("app/web1", "DRAIN")
     assert run.running(), run.result()
     # New requests go elsewhere while the old one is still there.
-    assert {get(balancer.port) for _ in range(6)} == {"200 web2"}
+    assert {get(balancer.port) for _turn in range(6)} == {"200 web2"}
     assert balancer.rows()["app/web1"]["scur"] != "0"
     apps.web1.let_go.set()
     apps.web2.let_go.set()
@@ -376,7 +376,7 @@ def test_ready_does_not_believe_a_server_out_of_maint(
     result = do(balancer, "ready", up_timeout=2)
     assert result["failed"]
     assert "web1 is DOWN (L4CON Connection refused)" in result["msg"]
-    assert {get(balancer.port) for _ in range(6)} == {"200 web2"}
+    assert {get(balancer.port) for _turn in range(6)} == {"200 web2"}
     assert balancer.rows()["app/web1"]["econ"] == "0", "no user met the dead server"
     apps.web1.start()
     assert ok(do(balancer, "ready"))["servers"][0]["status"] == "UP"
@@ -446,7 +446,7 @@ backend app
 """,
         mode="tcp",
     )
-    idle = [socket.create_connection(("127.0.0.1", balancer.port)) for _ in range(2)]
+    idle = [socket.create_connection(("127.0.0.1", balancer.port)) for _turn in range(2)]
     until(lambda: balancer.rows()["app/web1"]["scur"] != "0", "a connection is on web1")
     result = do(balancer, drain_timeout=0.5)
     assert result["failed"]
@@ -465,7 +465,7 @@ class Traffic:
         self.answers: list[str] = []
         self._stop = threading.Event()
         self._work = (balancer.port, path, cookie)
-        self._threads = [threading.Thread(target=self._go, daemon=True) for _ in range(clients)]
+        self._threads = [threading.Thread(target=self._go, daemon=True) for _turn in range(clients)]
         for thread in self._threads:
             thread.start()
 
@@ -587,7 +587,7 @@ def test_a_server_that_keeps_coming_back_is_an_error(start: Callable[..., Haprox
     balancer = start()
     slow(balancer)
     run = begin(balancer)
-    for _ in range(2):
+    for _turn in range(2):
         balancer.wait("app/web1", "DRAIN")
         balancer.ask("set server app/web1 state ready")
         time.sleep(0.3)

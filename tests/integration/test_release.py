@@ -40,13 +40,15 @@ def old_venv(tmp_path_factory):
 
 
 def files_of(path):
-    paths = (Path(top) / name for top, _, names in os.walk(path) for name in names)
+    paths = (Path(top) / name for top, _folders, names in os.walk(path) for name in names)
     return [p for p in paths if not p.is_symlink()]
 
 
 def version_of(release):
     """What its own script says, run at its own place."""
-    done = subprocess.run([f"{release}/bin/gunicorn", "--version"], capture_output=True, text=True)
+    done = subprocess.run(
+        [f"{release}/bin/gunicorn", "--version"], capture_output=True, text=True, check=False
+    )
     return done.stdout
 
 
@@ -103,7 +105,10 @@ def test_both_stages_from_what_the_live_venv_holds(app, old_venv):
         assert record["checks"]["import"] is True
         assert "hunter22" not in (place / "release.json").read_text()
         shown = subprocess.run(
-            [place / "bin/gunicorn", "--version"], capture_output=True, text=True
+            [place / "bin/gunicorn", "--version"],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert result["gunicorn"] in shown.stdout
         temporary = f"{app.path}/releases/.".encode()
@@ -239,7 +244,7 @@ def test_two_builders_of_the_same_release_at_once(app):
             text=True,
             cwd="/",
         )
-        for _ in range(2)
+        for _turn in range(2)
     ]
     results = [json.loads(p.communicate(timeout=300)[0].splitlines()[-1]) for p in running]
     assert [r.get("msg") for r in results] == [None, None]
@@ -293,7 +298,7 @@ def test_a_release_that_cannot_be_believed_is_built_again_and_the_other_kept_asi
 
 def test_the_cache_of_uv_is_not_a_part_of_a_release(built):
     """Hard links would let whoever writes to the cache change the release."""
-    _, result = built
+    _path, result = built
     linked = [p for p in files_of(result["path"]) if p.lstat().st_nlink > 1]
     assert linked == []
 
@@ -524,9 +529,12 @@ def test_a_host_whose_only_python_is_3_6(app, old_venv):
         env=support.environment({"PATH": "/usr/bin:/bin"}),
         capture_output=True,
         text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
-    (name, changed, checks), (again, changed_again, _) = map(json.loads, done.stdout.splitlines())
+    (name, changed, checks), (again, changed_again, _checks) = map(
+        json.loads, done.stdout.splitlines()
+    )
     assert (changed, changed_again) == (True, False)
     assert name == again and app.releases() == [name]
     assert checks["boot"]["status"] == 200

@@ -48,6 +48,7 @@ def play(fleet, *actions, check=False):
     done = subprocess.run(
         command + ["--check"] * check, capture_output=True, text=True, cwd=ROOT,
         env={**os.environ, "ANSIBLE_FORCE_COLOR": "0"},
+        check=False,
     )  # fmt: skip
     found = json.loads(out.read_text()) if done.returncode == 0 else {}
     return done.returncode, found, done.stdout + done.stderr

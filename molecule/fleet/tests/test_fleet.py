@@ -29,7 +29,7 @@ def test_it_is_in_service(server, balancer):
 def test_one_generation_runs_and_supervisord_owns_it(server):
     arbiter = server.supervised_pid
     assert server.version["arbiter_pid"] == arbiter
-    workers = {pid for pid, (parent, _) in server.processes.items() if parent == arbiter}
+    workers = {pid for pid, (parent, _cmdline) in server.processes.items() if parent == arbiter}
     assert len(workers) == 4
     assert set(server.processes) == {arbiter} | workers, "an orphan or a second arbiter is left"
 
@@ -53,7 +53,7 @@ def test_the_processes_run_from_the_release_that_venv_points_to(server):
 
 def test_what_runs_logs_no_error(server):
     log = server.sh("cat /var/log/app/app.log")
-    _, begins, of_this_generation = log.rpartition("Starting gunicorn")
+    _before, begins, of_this_generation = log.rpartition("Starting gunicorn")
     assert begins
     assert "reentrant call inside" not in of_this_generation
 

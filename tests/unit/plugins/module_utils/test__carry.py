@@ -56,7 +56,7 @@ FLASK = [
 
 
 def names(carried):
-    return [name for name, _ in carried.pins]
+    return [name for name, _rest in carried.pins]
 
 
 def test_the_same_python_keeps_every_pin():

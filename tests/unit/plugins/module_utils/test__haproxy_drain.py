@@ -95,7 +95,7 @@ def change(fake, on_timeout="restore", need=1, watch=True):
     wish = Wish("web1", Need(need, False), 10, on_timeout, 10, 1, 0.5)
     clock = Clock(lambda: fake.time, lambda: 1000 + fake.time, fake.sleep)
     alive = (lambda pid: pid in fake.alive) if watch else None
-    return Change(Balancer(fake.ask, ["app"]), wish, clock, alive)
+    return Change(Balancer(late(fake), ["app"]), wish, clock, alive)
 
 
 def run(fake, state="drained", **more):
@@ -294,6 +294,15 @@ def test_a_second_loss_is_an_error(fake):
         run(fake)
 
 
+def late(fake):
+    """Ask whatever stands in the place of ``ask`` by then."""
+
+    def ask(commands):
+        return fake.ask(commands)
+
+    return ask
+
+
 def test_a_moment_without_a_socket_is_a_reload(fake):
     fake.sessions = 1
     real = fake.ask
@@ -305,7 +314,7 @@ def test_a_moment_without_a_socket_is_a_reload(fake):
     fake.at[2.6] = lambda: setattr(fake, "ask", real)
     fake.at[4] = lambda: setattr(fake, "sessions", 0)
     made = Change(
-        Balancer(lambda commands: fake.ask(commands), ["app"]),
+        Balancer(late(fake), ["app"]),
         change(fake).wish,
         Clock(lambda: fake.time, lambda: fake.time, fake.sleep),
     )
@@ -321,7 +330,7 @@ def test_a_balancer_that_stays_away_may_have_left_it_drained(fake):
 
     fake.at[2] = lambda: setattr(fake, "ask", gone)
     made = Change(
-        Balancer(lambda commands: fake.ask(commands), ["app"]),
+        Balancer(late(fake), ["app"]),
         change(fake).wish,
         Clock(lambda: fake.time, lambda: fake.time, fake.sleep),
     )

@@ -4,7 +4,7 @@ import pytest
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils import _plan
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan import Running
 
-DEFAULT = [{"gunicorn": "21.2.0"}, {"gunicorn": "23.0.0", "python": "3.11"}]
+DEFAULT = ({"gunicorn": "21.2.0"}, {"gunicorn": "23.0.0", "python": "3.11"})
 INCIDENT = Running("20.0.1", "3.6.15", "")
 
 

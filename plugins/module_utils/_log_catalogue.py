@@ -9,7 +9,7 @@ when ``pattern`` matches the line. Long literals are found faster than short one
 """
 
 import re
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Pattern, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Pattern
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 
@@ -304,13 +304,3 @@ def default_tolerances(customs: Iterable[Custom]) -> Dict[str, str]:
     result = {name: event.tolerance for name, event in EVENTS.items()}
     result.update((c.name, c.tolerance) for c in customs)
     return result
-
-
-def hazards(version: Tuple[int, ...]) -> List[str]:
-    """Which of the events this gunicorn version is known to bring about by itself."""
-    found = []
-    if (20, 1) <= version < (24, 0):
-        found.append("reentrant")
-    if (24, 0) <= version < (24, 1):
-        found.append("unhandled_signal")
-    return found

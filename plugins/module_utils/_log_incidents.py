@@ -12,6 +12,7 @@ code is logged twice, and other processes' lines are spliced in anywhere.
 import hashlib
 import re
 import signal
+import time
 from collections import OrderedDict, deque
 from functools import partial
 from typing import Any, Callable, Deque, Dict, List, NamedTuple, Optional, Set, Tuple
@@ -197,6 +198,9 @@ class Judge:
         self.oldest: Optional[float] = None
         self.newest: Optional[float] = None
         self._context = (-1, NOTHING)
+        # Where the event is that is looked at, and up to where the window was seen not to begin.
+        self._at = 0
+        self._looked = 0
         self._collect(use_ctypes)
 
     # -- what is searched ---------------------------------------------------------------------
@@ -231,6 +235,7 @@ class Judge:
         self.scanner.armed[self.arguments] = False
 
     def _on_hit(self, kind: int, at: int) -> None:
+        self._at = at
         self.handlers[kind](kind, at)
 
     # -- time and generation ------------------------------------------------------------------
@@ -299,12 +304,22 @@ class Judge:
         if self.window.since is None or self.latched or when is None:
             return True
         # Log lines have whole seconds. What follows one in the file is later, whatever it says.
-        self.latched = when >= int(self.window.since)
+        self.latched = when >= int(self.window.since) or self._window_began()
         return self.latched
+
+    def _window_began(self) -> bool:
+        """Has a line of this chunk been inside already? Then the clock has jumped back since."""
+        scanner, since = self.scanner, int(self.window.since or 0)
+        begin = max(scanner.start, self._looked - scanner.base)
+        self._looked = scanner.base + self._at
+        return any(
+            (self.clock.gunicorn(match.group(1), match.group(2)) or 0.0) >= since
+            for match in GUNICORN.finditer(scanner.buffer, begin, max(begin, self._at))
+        )
 
     def _ours(self, writer: str, own: Stamp, when: Optional[float]) -> bool:
         window = self.window
-        if window.until is not None and when is not None and when > window.until:
+        if window.until is not None and when is not None and earliest(when) > window.until:
             return False
         if window.arbiter_pid is None:
             return self._after_since(when)
@@ -328,11 +343,15 @@ class Judge:
         if match is None:
             return
         self._close()
+        before = self.generation
         self._begin(line.own.pid, match.group("version").decode("ascii"), line.when)
         window = self.window
+        if before is not None and before.pid == line.own.pid:
+            # A container that began anew: its workers have the pids of their predecessors.
+            self.memory = Memory()
         if self.generation is None or not self.generation.ours:
             return
-        if window.arbiter_pid is not None:
+        if window.arbiter_pid is not None and not (before is not None and before.ours):
             # All that came before was written by somebody else, whatever second it carries.
             self._forget()
         self.started = True
@@ -400,8 +419,12 @@ class Judge:
         begin, finish = self.scanner.line(at)
         text = bytes(self.scanner.buffer[begin:finish])
         event = at - begin
-        if text.find(MESSAGE, max(0, event - 80), event) >= 0:
-            # The text of a log line that failed: _on_arguments reads it.
+        message = text.rfind(MESSAGE, max(0, event - 80), event)
+        if message >= 0:
+            # The text of a log line that failed. Mostly _on_arguments reads it; not when the end
+            # of another block has come in between.
+            if self.block is None:
+                self._torn_message(begin + message)
             return
         for rule in self.rules[kind]:
             found: Dict[str, Any] = {}
@@ -560,18 +583,28 @@ class Judge:
         if block.ours and not block.reported:
             self._count(incident)
         if death is not None:
-            self._death(death, block, text, when)
+            self._death(death, Line(text, 0, incident.position, NOTHING, when), block.ours)
 
-    def _death(
-        self, death: Tuple[int, str], block: Block, text: bytes, when: Optional[float]
-    ) -> None:
+    def _torn_message(self, at: int) -> None:
+        """A message without its block: the worker's death that it tells of is true all the same."""
+        scanner = self.scanner
+        stop = min(scanner.end, at + EXCERPT_BYTES)
+        finish = scanner.buffer.find(b"\n", scanner.buffer.find(b"\n", at, stop) + 1, stop)
+        text = bytes(scanner.buffer[at : finish if finish >= 0 else stop])
+        death = failed_message(text)
+        if death is not None:
+            when = self._context_stamp(at).time
+            line = Line(text, 0, scanner.base + at, NOTHING, when)
+            self._death(death, line, self._ours("", NOTHING, when))
+
+    def _death(self, death: Tuple[int, str], line: Line, ours: bool) -> None:
         """The log line that was lost told of a dead worker."""
         worker, number = death
         event = "worker_terminated" if number == "SIGTERM" else "worker_killed"
-        line = Line(text.replace(b"\n", b" "), 0, block.incident.position, NOTHING, when)
-        incident = self._once(event, f"worker {worker}", PID_SECONDS, line, block.ours)
+        line = line._replace(text=line.text.replace(b"\n", b" "))
+        incident = self._once(event, f"worker {worker}", PID_SECONDS, line, ours)
         if incident is not None:
-            incident.arbiter_pid = block.incident.arbiter_pid
+            incident.arbiter_pid = self._arbiter()
             incident.worker_pid = worker
             incident.signal = number
 
@@ -708,6 +741,15 @@ def signal_name(value: Any) -> Optional[str]:
         except ValueError:
             return "signal " + digits
     return text
+
+
+def earliest(when: float) -> float:
+    """The hour that comes twice in autumn: a time read as of the second may be of the first."""
+    try:
+        before, after = time.localtime(when - 3600), time.localtime(when)
+    except (ValueError, OverflowError, OSError):
+        return when
+    return when - 3600 if before[:6] == after[:6] else when
 
 
 CONTROL = bytes(set(range(32)) - {9, 10, 13, 27})

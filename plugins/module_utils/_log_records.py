@@ -56,8 +56,11 @@ def to_epoch(fields: Tuple[int, ...], zone: bytes) -> Optional[float]:
             return float(calendar.timegm(fields + (0, 0, 0)))
         if zone:
             return float(calendar.timegm(fields + (0, 0, 0)) - offset_seconds(zone))
-        return time.mktime(fields + (0, 0, -1))  # type: ignore[arg-type]
-    except (ValueError, OverflowError):
+        when = time.mktime(fields + (0, 0, -1))  # type: ignore[arg-type]
+        # The hour that comes twice in autumn: taken for the second, so that nothing seems too old.
+        later = time.localtime(when + 3600)
+        return when + 3600 if later[:6] == fields else when
+    except (ValueError, OverflowError, OSError):
         return None
 
 

@@ -355,8 +355,11 @@ class Judge:
             # All that came before was written by somebody else, whatever second it carries.
             self._forget()
         self.started = True
-        if window.until is None or line.when is None or line.when <= window.until:
-            self.heard = True
+        if line.when is None:
+            told = line.own.pid is not None and line.own.pid == window.arbiter_pid
+        else:
+            told = window.until is None or earliest(line.when) <= window.until
+        self.heard = self.heard or told or None
 
     def _begin(self, pid: Optional[int], version: str, when: Optional[float]) -> None:
         """From here on this generation writes."""
@@ -392,7 +395,8 @@ class Judge:
         kept = self.kept.setdefault(event, [])
         if len(kept) < KEPT_PER_EVENT:
             kept.append(incident)
-        self.heard = True
+        if incident.first is not None:
+            self.heard = True
 
     def _once(
         self, event: str, key: str, horizon: float, line: Line, ours: bool
@@ -547,13 +551,14 @@ class Judge:
         scanner = self.scanner
         _begin, finish = scanner.line(at)
         start = scanner.buffer.rfind(MESSAGE, max(scanner.low, at - EXCERPT_BYTES), at)
-        if start < 0:
-            start = at
-        text = bytes(scanner.buffer[start : min(finish, at + EXCERPT_BYTES)])
+        # What a foreign prefix or another process puts between the two differs in each reprint.
+        lines = [bytes(scanner.buffer[at : min(finish, at + EXCERPT_BYTES)])]
+        if start >= 0:
+            lines.insert(0, bytes(scanner.buffer[start:at]).split(b"\n", 1)[0])
+        text = b"\n".join(lines)
         block.last = scanner.base + at
-        lines = text.split(b"\n")
-        block.incident.lines += min(len(lines), 2)
-        block.incident.snippets += [lines[0][:SNIPPET], lines[-1][:SNIPPET]][: len(lines)]
+        block.incident.lines += len(lines)
+        block.incident.snippets += [line[:SNIPPET] for line in lines]
         # What comes next need not look back beyond this block.
         self._context = (block.last, self._context[1])
         self._close(text, at)

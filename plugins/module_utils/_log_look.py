@@ -317,11 +317,9 @@ def headless(judge: Judge, window: Window, files: List[LogFile], chosen: Plan) -
 
 def silence(judge: Judge, window: Window, files: List[LogFile], size: int, path: str) -> str:
     """Why this log cannot be judged; empty if it can."""
-    if judge.counts:
-        return ""
-    if not size:
+    if not size and not judge.counts:
         return f"nothing was written to {path}"
-    if not judge.text:
+    if not judge.text and not judge.counts:
         return f"{path}: the {size} bytes read are no text"
     if window.arbiter_pid is not None and window.since is None:
         known = judge.generation is not None and judge.generation.ours

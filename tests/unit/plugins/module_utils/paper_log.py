@@ -16,6 +16,27 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_look import
 FIXTURES = os.path.join(os.path.dirname(__file__), "..", "..", "..", "fixtures", "logs")
 # 2026-11-23 03:02:13 UTC.
 NOON = 1795402933.0
+# What real gunicorns wrote when 4 or 5 workers were killed, timed out or could not boot.
+REAL = {
+    "20.0.2-py3.6.burst": {},
+    "20.1.0-py3.6.blocked": {"reentrant": 1, "worker_killed": 1},
+    "20.1.0-py3.6.boot_failure": {"worker_exception": 2, "boot_failure": 1},
+    "20.1.0-py3.11.hup": {"reentrant": 2, "worker_terminated": 16},
+    "21.2.0-py3.6.burst": {"reentrant": 1, "worker_killed": 12},
+    "23.0.0-py3.11.app_load_failure": {
+        "app_load_failure": 1,
+        "worker_exited": 1,
+        "worker_terminated": 1,
+    },
+    "23.0.0-py3.11.blocked": {"reentrant": 1},
+    "23.0.0-py3.11.boot_failure": {"worker_exception": 2, "boot_failure": 1},
+    "23.0.0-py3.11.burst": {"reentrant": 1, "worker_killed": 10},
+    "23.0.0-py3.11.timeout": {"worker_timeout": 4},
+    "23.0.0-py3.13.burst": {"worker_killed": 13},
+    "24.0.0-py3.12.burst": {"unhandled_signal": 1, "worker_killed": 4},
+    "27.0.1-py3.12.burst": {"worker_killed": 10},
+    "27.0.1-py3.12.timeout": {"worker_timeout": 4},
+}
 
 
 def fixture(name):

@@ -44,7 +44,7 @@ def libc_search(buffer: bytearray) -> Optional[Search]:
         address = ctypes.addressof((ctypes.c_char * len(buffer)).from_buffer(buffer))
 
         def search(literal: bytes, start: int, stop: int, nul: bool) -> int:
-            if nul:
+            if nul or b"\0" in literal:
                 found = memmem(address + start, stop - start, literal, len(literal))
                 return NONE if found is None else int(found) - address
             kept = buffer[stop]

@@ -52,6 +52,14 @@ CASES = {
         ["rollout_to is '22.0.0'", "21.2.0, 23.0.0"],
     ),
     "wrong type": ({"gate_soak": "a while"}, ["gate_soak"]),
+    "tolerance that is no dictionary": (
+        {"gate_balancer_tolerance": 5},
+        ["gate_balancer_tolerance", "dict"],
+    ),
+    "tolerance of what is not counted": (
+        {"gate_balancer_tolerance": {"http_4xx": 5}},
+        ["gate_balancer_tolerance", "http_4xx", "connection_errors and http_5xx"],
+    ),
     "wrong choice": (
         {"load_balancer_on_timeout": "hope"},
         ["load_balancer_on_timeout", "restore, force, fail", "hope"],

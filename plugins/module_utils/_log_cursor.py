@@ -58,10 +58,11 @@ class Piece(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What to read, in order, and what is known to be lost."""
+    """What to read, in order, what is known to be lost, and whether the place was found."""
 
     pieces: List[Piece]
     lost: List[str]
+    found: bool = True
 
 
 Fingerprint = Callable[[LogFile, int, int], Optional[Print]]
@@ -130,7 +131,8 @@ def plan(
         fresh = files
         at, offset = find(places, files, fingerprint)
     lost: List[str] = []
-    if at < 0:
+    found = at >= 0
+    if not found:
         lost.append("the file that the last look ended in is gone or was truncated")
         pieces = [Piece(file, 0) for file, match in zip(files, old) if match is None]
         at = len(files)
@@ -146,7 +148,7 @@ def plan(
         # A process may have gone on writing into a file after it was renamed.
         if match and match.size < file.size and (match.dev, match.inode) == file.identity:
             pieces.append(Piece(file, match.size))
-    return Plan(pieces[::-1], lost)
+    return Plan(pieces[::-1], lost, found)
 
 
 def make_place(file: LogFile, offset: int, fingerprint: Fingerprint) -> Place:
@@ -187,12 +189,19 @@ def make_known(
     return result
 
 
+class Told(NamedTuple):
+    """What was found in the unfinished last line: how far behind the place, and what."""
+
+    offset: int
+    event: str
+
+
 class Entry(NamedTuple):
     """What the cursor file holds of one log."""
 
     places: List[Place]
     known: List[Known]
-    reported: List[int]
+    reported: List[Told]
     state: Dict[str, Any]
     # Where the files were that hold the place and what follows it, the oldest first.
     names: List[str]
@@ -220,9 +229,9 @@ def load(path: str) -> Dict[str, Entry]:
             )
         return {
             log: Entry(
-                [Place(*item) for item in entry["places"]],
-                [Known(*item) for item in entry["known"]],
-                [int(offset) for offset in entry["reported"]],
+                [checked(Place, item) for item in entry["places"]],
+                [checked(Known, item) for item in entry["known"]],
+                [checked(Told, item) for item in entry["reported"]],
                 dict(entry["state"]),
                 [str(name) for name in entry["names"]],
             )
@@ -230,6 +239,18 @@ def load(path: str) -> Dict[str, Entry]:
         }
     except (KeyError, TypeError, ValueError, AttributeError) as exc:
         raise FleetError(damaged(path, f"{type(exc).__name__} {exc}")) from exc
+
+
+def checked(kind: Any, item: Any) -> Any:
+    """A tuple of the given kind from JSON; TypeError if its values are of another."""
+    result = kind(*item)
+    for name, value in result._asdict().items():
+        wanted = kind.__annotations__[name]
+        if not isinstance(value, (int, float) if wanted is float else wanted):
+            raise TypeError(f"{name} is {value!r}")
+        if wanted is int and value < 0:
+            raise ValueError(f"{name} is {value!r}")
+    return result
 
 
 def damaged(path: str, why: str) -> str:

@@ -130,8 +130,10 @@ class Block:
         self.last = position
         self.ours = ours
         self.reentrant = False
-        # Counted by an earlier look already; what follows belongs to it.
-        self.reported = False
+        # What it was counted as already: it may turn out worse than it looked at first.
+        self.reported = ""
+        # The Message line, when an earlier look has read it and Arguments is still to come.
+        self.message = b""
 
 
 class Memory:
@@ -193,8 +195,11 @@ class Judge:
         self.started = False
         # Does the log hold gunicorn's own INFO lines? Then a missing start is a lost one.
         self.informative: Optional[bool] = None
-        # Places of incidents that an earlier look found in the unfinished last line.
-        self.reported: Set[int] = set()
+        # What an earlier look found in the unfinished last line: place and event.
+        self.reported: Set[Tuple[int, str]] = set()
+        # The same of this look, by the distance from where the unfinished line begins.
+        self.told: List[Tuple[int, str]] = []
+        self.unfinished: Optional[int] = None
         self.oldest: Optional[float] = None
         self.newest: Optional[float] = None
         self._context = (-1, NOTHING)
@@ -380,9 +385,11 @@ class Judge:
     # -- events -------------------------------------------------------------------------------
 
     def _count(self, incident: Incident) -> None:
-        if incident.position in self.reported:
-            return
         event = incident.event
+        if self.unfinished is not None and incident.position >= self.unfinished:
+            self.told.append((incident.position - self.unfinished, event))
+        if (incident.position, event) in self.reported:
+            return
         self.counts[event] = self.counts.get(event, 0) + 1
         times = self.times.get(event)
         if times is not None:
@@ -553,8 +560,11 @@ class Judge:
         start = scanner.buffer.rfind(MESSAGE, max(scanner.low, at - EXCERPT_BYTES), at)
         # What a foreign prefix or another process puts between the two differs in each reprint.
         lines = [bytes(scanner.buffer[at : min(finish, at + EXCERPT_BYTES)])]
-        if start >= 0:
-            lines.insert(0, bytes(scanner.buffer[start:at]).split(b"\n", 1)[0])
+        message = (
+            bytes(scanner.buffer[start:at]).split(b"\n", 1)[0] if start >= 0 else block.message
+        )
+        if message:
+            lines.insert(0, message)
         text = b"\n".join(lines)
         block.last = scanner.base + at
         block.incident.lines += len(lines)
@@ -584,9 +594,11 @@ class Judge:
             if known is not None:
                 if known[1] is not None:
                     known[1].add(incident.lines, when)
+                block.reported = incident.event
                 return
-        if block.ours and not block.reported:
+        if block.ours and block.reported != incident.event:
             self._count(incident)
+        block.reported = incident.event
         if death is not None:
             self._death(death, Line(text, 0, incident.position, NOTHING, when), block.ours)
 
@@ -671,18 +683,31 @@ class Judge:
             self._custom(custom, self._line(found))
             at = max(scanner.line(found)[1], match.end()) + 1
 
-    def finish(self) -> None:
-        """All has been read: what is still open counts as it is."""
+    def finish(self) -> Dict[str, Any]:
+        """All has been read: what is still open counts as it is. Returns the state for next time,
+        in which the unfinished last line is still to come."""
+        block = self.block
+        if block is not None:
+            scanner = self.scanner
+            found = scanner.buffer.rfind(MESSAGE, scanner.low, scanner.start)
+            if found >= 0 and scanner.base + found >= block.last:
+                line = bytes(scanner.buffer[found : min(found + SNIPPET, scanner.start)])
+                block.message = line.split(b"\n", 1)[0]
+        state = self.state()
+        self.unfinished = self.scanner.position()
+        self.scanner.search_rest()
         stamp = self._walk_back(max(self.scanner.low, self.scanner.end - 16384), self.scanner.end)
         self.newest = stamp.time if stamp else None
-        block = self.block
-        if block is None:
-            return
-        block.incident.event = "reentrant" if block.reentrant else "logging_error"
-        block.incident.arbiter_pid = self._arbiter()
-        if block.ours and not block.reported:
-            self._count(block.incident)
-            block.reported = True
+        last = self.block
+        if last is not None:
+            last.incident.event = "reentrant" if last.reentrant else "logging_error"
+            last.incident.arbiter_pid = self._arbiter()
+            if last.ours and last.reported != last.incident.event:
+                self._count(last.incident)
+                last.reported = last.incident.event
+        if block is not None:
+            state["block"][2] = block.reported
+        return state
 
     # -- between two looks --------------------------------------------------------------------
 
@@ -696,25 +721,36 @@ class Judge:
             "context": self._context[1].time,
             "block": None
             if block is None
-            else [block.incident.last, block.reentrant, block.reported],
+            else [
+                block.incident.last,
+                block.reentrant,
+                block.reported,
+                block.message.decode("latin-1"),
+            ],
             "memory": [[key, when] for key, (when, _) in list(self.memory.items.items())[-256:]],
         }
 
     def restore(self, state: Dict[str, Any]) -> None:
+        """Go on from where ``state`` was; ValueError or the like if it is none."""
         if state["generation"]:
             pid, version, when = state["generation"]
-            self._begin(pid, str(version), when)
+            self._begin(None if pid is None else int(pid), str(version), seconds(when))
         self.latched = bool(state["latched"])
-        self._context = (0, Stamp(state["context"], None, "", ""))
+        self._context = (0, Stamp(seconds(state["context"]), None, "", ""))
         for key, when in state["memory"]:
-            self.memory.put(key, when, None)
+            self.memory.put(str(key), seconds(when), None)
         if state["block"]:
-            last, reentrant, reported = state["block"]
-            ours = self.generation.ours if self.generation else self._after_since(last)
-            self.block = Block(0, last, ours)
+            last, reentrant, reported, message = state["block"]
+            ours = self.generation.ours if self.generation else self._after_since(seconds(last))
+            self.block = Block(0, seconds(last), ours)
             self.block.reentrant = bool(reentrant)
-            self.block.reported = bool(reported)
+            self.block.reported = str(reported)
+            self.block.message = message.encode("latin-1")
             self.scanner.armed[self.arguments] = True
+
+
+def seconds(value: Any) -> Optional[float]:
+    return None if value is None else float(value)
 
 
 DEATHS = (

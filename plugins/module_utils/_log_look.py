@@ -20,6 +20,8 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_cursor impo
     Piece,
     Place,
     Plan,
+    Told,
+    damaged,
     load,
     make_known,
     make_place,
@@ -216,8 +218,12 @@ def read(
     window = request.window
     if entry and entry.places:
         chosen = plan(entry.places, entry.known, files, fingerprint)
-        judge.restore(entry.state)
-        judge.reported = set(entry.reported)
+        try:
+            judge.restore(entry.state if chosen.found else dict(entry.state, block=None))
+        except (KeyError, TypeError, ValueError, AttributeError) as exc:
+            raise FleetError(damaged(request.cursor, f"state: {type(exc).__name__} {exc}")) from exc
+        if chosen.found:
+            judge.reported = {(told.offset, told.event) for told in entry.reported}
     else:
         chosen = first_plan(files, window)
     lost = list(chosen.lost)
@@ -240,18 +246,8 @@ def read(
         if reader.damaged:
             lost.append(f"{file.path} cannot be read to its end: {reader.damaged}")
     end = scanner.position()
-    state = judge.state()
-    before = {id(i) for incidents in judge.kept.values() for i in incidents}
-    scanner.search_rest()
-    judge.finish()
-    if state["block"]:
-        state["block"][2] = True
-    reported = [
-        incident.position - end
-        for incidents in judge.kept.values()
-        for incident in incidents
-        if id(incident) not in before and incident.position >= end
-    ]
+    state = judge.finish()
+    reported = [Told(offset, event) for offset, event in judge.told]
     if entry is None or not entry.places:
         lost += headless(judge, window, files, chosen)
     new = None
@@ -265,7 +261,7 @@ def remember(
     files: List[LogFile],
     segments: List[Segment],
     end: int,
-    reported: List[int],
+    reported: List[Told],
     seen: Dict[str, int],
     state: Dict[str, Any],
     entry: Optional[Entry],

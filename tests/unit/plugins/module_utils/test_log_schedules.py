@@ -53,6 +53,7 @@ class World:
         self.counter = 0
         self.generations = []
         self.writer = None
+        self.unfinished = False
         self._begin()
         # The model's cursor.
         self.at = None
@@ -81,6 +82,7 @@ class World:
 
     def write(self, size, cut):
         """A line with or without an event; ``cut`` leaves its end for later."""
+        self.end_line()
         self.counter += 1
         text = b"%d EVENT#%d; %s\n" % (self.counter, self.counter, b"x" * size)
         if self.counter % 3 == 0:
@@ -89,6 +91,18 @@ class World:
             self.append(part)
             if cut and self.mode == "split":
                 self.rotate()
+
+    def open_line(self):
+        """An event in a line that ends later, maybe much later."""
+        self.end_line()
+        self.counter += 1
+        self.append(b"%d EVENT#%d; and" % (self.counter, self.counter))
+        self.unfinished = True
+
+    def end_line(self):
+        if self.unfinished:
+            self.unfinished = False
+            self.append(b" so on, number %d\n" % self.counter)
 
     def append(self, data):
         self.writer.write(data)
@@ -159,7 +173,7 @@ class World:
             # The process goes on writing into the renamed file before it opens the new one.
             self.counter += 1
             late = b"%d EVENT#%d; late\n" % (self.counter, self.counter)
-            if live.content.endswith(b"\n") or not live.content:
+            if not self.unfinished and (live.content.endswith(b"\n") or not live.content):
                 self.writer.write(late)
                 live.content += late
         self.writer.close()
@@ -262,6 +276,7 @@ MODES = {
 STEP = st.one_of(
     st.tuples(st.just("write"), st.sampled_from([0, 1, 40, 1500]), st.sampled_from([0, 0, 5, 12])),
     st.tuples(st.just("part"), st.sampled_from([b"torn", b"EVENT", b"x" * 600])),
+    st.tuples(st.just("open")),
     st.tuples(st.just("rotate")),
     st.tuples(st.just("look")),
 )
@@ -284,7 +299,10 @@ def test_every_line_is_judged_once(mode):
                 if step[0] == "write":
                     world.write(step[1], step[2])
                 elif step[0] == "part":
+                    world.end_line()
                     world.append(step[1])
+                elif step[0] == "open":
+                    world.open_line()
                 elif step[0] == "rotate":
                     # A link that moved twice leaves a file that nothing points to.
                     if mode == "symlink" and moved:

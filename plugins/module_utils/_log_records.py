@@ -160,7 +160,7 @@ class Clock:
         """A record of ``logconfig_json`` or the like; None if this is none."""
         try:
             record = json.loads(text.decode("utf-8", "replace"))
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         if not isinstance(record, dict):
             return None
@@ -169,8 +169,9 @@ class Clock:
         when = first(record, TIME_KEYS)
         value: Optional[float] = None
         if isinstance(when, (int, float)) and not isinstance(when, bool):
-            # Seconds or milliseconds.
-            value = float(when) / 1000.0 if when > 1e11 else float(when)
+            # Seconds or milliseconds; what is neither is no time.
+            seconds = when / 1000 if 1e11 < when < 1e14 else when
+            value = float(seconds) if 0 < seconds < 1e11 else None
         elif isinstance(when, str):
             match = ISO.search(when.encode("utf-8"))
             value = self.iso(match) if match else None

@@ -321,7 +321,7 @@ def main() -> None:
     now = time.time()
     try:
         request = Request(
-            paths=check_paths(params["paths"] or program_logs(module)),
+            paths=check_paths(program_logs(module) if params["paths"] is None else params["paths"]),
             window=Window(
                 parse_moment("since", params["since"], now),
                 parse_moment("until", params["until"], now),

@@ -124,6 +124,9 @@ class Change:
         self.notes: List[str] = []
         self.changed = False
         self.left_drained = False
+        # Called at every look while the server is out, and with True at the end of the drain:
+        # somebody may have to be told that the work goes on. An error puts the server back.
+        self.keep: Callable[[bool], None] = lambda drained: None
         self.before = balancer.read()
         # Not even the process that answers is to be seen: a container, or another host.
         self._alive = alive if alive and alive(self.before.node.pid) else None
@@ -153,9 +156,9 @@ class Change:
         rows = self.picture.mine(self.wish.server)
         return {f"{row.backend}/{row.server}": row.admin for row in rows}
 
-    def check(self, state: str) -> None:
-        """Everything that can be refused, before the first write."""
-        writes = self.plan(state) != self.found()
+    def check(self, state: str, later: bool = False) -> None:
+        """Everything that can be refused, before the first write (now, or by a lease later)."""
+        writes = later or self.plan(state) != self.found()
         if writes and self.before.level not in ("admin", ""):
             raise FleetError(
                 f"Asked to change {self.wish.server} on the balancer {self.before.node.name}. The"
@@ -174,13 +177,13 @@ class Change:
     def _note_already(self) -> None:
         for row in self.mine:
             if row.admin != "ready":
-                self._note(f"{row.backend}/{row.server} already was in {row.admin}")
+                self.note(f"{row.backend}/{row.server} already was in {row.admin}")
             elif not self.before.backend(row.backend).serves(row) or row.status.startswith("DOWN"):
-                self._note(f"{row.backend} sent it no requests before: {row.describe()}")
+                self.note(f"{row.backend} sent it no requests before: {row.describe()}")
         for backend in self.before.backends:
             blind = [row.server for row in backend.servers if row.status == "no check"]
             if blind:
-                self._note(
+                self.note(
                     f"backend {backend.name} does not check {haproxy.some(blind, 5)}: HAProxy"
                     " counts them as UP whatever they do"
                 )
@@ -201,7 +204,7 @@ class Change:
     def _sticky(self, row: Server) -> str:
         return haproxy.sticky(self.picture.backend(row.backend), row)
 
-    def _note(self, text: str) -> None:
+    def note(self, text: str) -> None:
         if text not in self.notes:
             self.notes.append(text)
 
@@ -224,6 +227,7 @@ class Change:
                 if row.admin == "ready":
                     self._write(row, "drain")
             self._settle()
+            self.keep(True)
         except FleetError as exc:
             raise FleetError(f"{exc} {self._give_up(exc)}") from None
 
@@ -242,7 +246,7 @@ class Change:
             left = self._wait_idle()
         if left:
             self.measured["sessions_cut"] = left
-            self._note(f"{left} session(s) did not end in time and were given up")
+            self.note(f"{left} session(s) did not end in time and were given up")
         self.measured["drained_at"] = self._clock.wall()
 
     def _persistent(self, row: Server, first: Dict[str, Server]) -> bool:
@@ -251,7 +255,7 @@ class Change:
         if not why and row.counters.get("stot", 0) > first[row.backend].counters.get("stot", 0):
             why = "requests came to it while it was in DRAIN"
         if why:
-            self._note(f"backend {row.backend} is sticky ({why}): put in MAINT")
+            self.note(f"backend {row.backend} is sticky ({why}): put in MAINT")
         return bool(why)
 
     def _wait_idle(self) -> Optional[int]:
@@ -306,6 +310,7 @@ class Change:
 
     def _keep_out(self) -> str:
         """Look again. Returns why the server is in rotation although it should not be."""
+        self.keep(False)
         self._look()
         lost = [row for row in self.picture.mine(self.wish.server) if row.admin == "ready"]
         guarded = self._guarded + [b for b in self._lowers(lost) if b not in self._guarded]
@@ -329,7 +334,7 @@ class Change:
             self._write(row, self._wanted[row.backend])
         self._guarded = guarded
         self._reasserted = True
-        self._note(f"{self.wish.server} was in rotation again and was drained again")
+        self.note(f"{self.wish.server} was in rotation again and was drained again")
         return "it was drained again just now"
 
     def _give_up(self, exc: FleetError) -> str:
@@ -368,9 +373,9 @@ class Change:
         self.measured["up_at"] = self._clock.wall()
         for row in rows:
             if row.weight == 0:
-                self._note(f"{row.backend}/{row.server} has weight 0: it gets no new requests")
+                self.note(f"{row.backend}/{row.server} has weight 0: it gets no new requests")
             if row.status == "no check":
-                self._note(f"{row.backend}/{row.server} is not checked by HAProxy")
+                self.note(f"{row.backend}/{row.server} is not checked by HAProxy")
 
     def _wait_up(self, deadline: float) -> List[Server]:
         while True:
@@ -401,7 +406,7 @@ class Change:
             self._write(row, "drain")
         for row in self.picture.mine(self.wish.server):
             if row.fall == 1:
-                self._note(f"{row.backend} checks with fall 1: out of MAINT it is UP unseen")
+                self.note(f"{row.backend} checks with fall 1: out of MAINT it is UP unseen")
         wait = {row.backend for row in rows}
         while wait and self._clock.now() < deadline:
             self._look()
@@ -447,6 +452,6 @@ class Change:
                 self._clock.sleep(self.wish.poll)
         if self.picture.node.pid not in self._seen:
             self._seen.add(self.picture.node.pid)
-            self._note(f"HAProxy was reloaded meanwhile (pid {self.picture.node.pid})")
+            self.note(f"HAProxy was reloaded meanwhile (pid {self.picture.node.pid})")
             if not self._alive:
-                self._note("requests that the process before the reload still serves go uncounted")
+                self.note("requests that the process before the reload still serves go uncounted")

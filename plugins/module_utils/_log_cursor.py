@@ -29,7 +29,10 @@ WEAK = 64
 
 
 class Place(NamedTuple):
-    """A place in a generation."""
+    """A place in a generation, known by its first bytes and those before the place.
+
+    The first bytes may reach beyond the place: into a last line that was unfinished.
+    """
 
     dev: int
     inode: int
@@ -95,7 +98,7 @@ def is_known(file: LogFile, known: List[Known], fingerprint: Fingerprint) -> Opt
 def find(places: List[Place], fresh: List[LogFile], fingerprint: Fingerprint) -> Tuple[int, int]:
     """Index and offset of the first place that is found; (-1, 0) if none is."""
     for place in places:
-        if not place.offset:
+        if not place.head_size:
             # It was empty, so there is no content to know it by. All that is new came after it.
             if any(f.compression or f.identity == (place.dev, place.inode) for f in fresh):
                 return len(fresh) - 1, 0
@@ -103,7 +106,7 @@ def find(places: List[Place], fresh: List[LogFile], fingerprint: Fingerprint) ->
         # The oldest that fits: a copy holds the same bytes as the file that it was copied from,
         # and the file itself may have begun again with the same line.
         fits = [i for i in range(len(fresh)) if holds(place, fresh[i], fingerprint)]
-        if place.offset < WEAK:
+        if max(place.offset, place.head_size) < WEAK:
             # An empty line or so is no proof without the inode: of the file itself, or of the one
             # that it was copied from. A packed file has a new one.
             inodes = [f.compression or f.identity == (place.dev, place.inode) for f in fresh]
@@ -151,8 +154,9 @@ def plan(
     return Plan(pieces[::-1], lost, found)
 
 
-def make_place(file: LogFile, offset: int, fingerprint: Fingerprint) -> Place:
-    head = min(MARK, offset)
+def make_place(file: LogFile, offset: int, held: int, fingerprint: Fingerprint) -> Place:
+    """The place ``offset`` in a file of which ``held`` bytes have been seen."""
+    head = min(MARK, held)
     found = fingerprint(file, head, offset)
     if found is None:
         # It shrank while it was read. A marker that fits nothing reports that next time.

@@ -252,15 +252,15 @@ def read(
         lost += headless(judge, window, files, chosen)
     new = None
     if request.cursor:
-        new = remember(path, files, segments, end, reported, seen, state, entry)
+        new = remember(files, segments, end, size, reported, seen, state, entry)
     return Look(path, judge, segments, lost, silence(judge, window, files, size, path), size, new)
 
 
 def remember(
-    path: str,
     files: List[LogFile],
     segments: List[Segment],
     end: int,
+    size: int,
     reported: List[Told],
     seen: Dict[str, int],
     state: Dict[str, Any],
@@ -272,18 +272,19 @@ def remember(
     ends = []
     if segments:
         # Those that were not read, each at its end; then those that were.
-        ends = [(file, -1) for file in files[files.index(segments[0].file) + 1 :]][::-1]
-        stops = [segment.position for segment in segments[1:]] + [end]
+        ends = [(file, -1, -1) for file in files[files.index(segments[0].file) + 1 :]][::-1]
+        stops = [segment.position for segment in segments[1:]] + [size]
         for segment, stop in zip(segments, stops):
             if segment.position <= end:
-                read_to = min(stop, end) - segment.position
-                ends.append((segment.file, segment.offset + read_to))
-    for file, offset in reversed(ends):
-        offset = length(file) if offset < 0 else offset
-        places.insert(0, make_place(file, offset, fingerprint))
+                begin = segment.offset - segment.position
+                ends.append((segment.file, begin + min(stop, end), begin + stop))
+    for file, offset, held in reversed(ends):
+        if held < 0:
+            offset = held = length(file)
+        places.insert(0, make_place(file, offset, held, fingerprint))
         older = files[files.index(file) + 1 :]
         # An empty file has no content to know it by: the end of the one before is as good.
-        if offset:
+        if held:
             break
     known = entry.known if entry else []
     return Entry(

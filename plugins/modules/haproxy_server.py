@@ -107,6 +107,30 @@ options:
     description: The time between two looks while waiting, in seconds.
     type: float
     default: 0.1
+  lease:
+    description:
+      - With O(state=drained), the server is put back by itself after so many seconds, whatever
+        has become of Ansible, of its connection and of the controller. With V(0) no lease is
+        taken, and one that there is stays as it is.
+      - The lease is taken before the server is drained, renewed while the module waits, and counts
+        from the end of the drain. Every further O(state=drained) renews it, also for a server that
+        is drained already; O(state=ready) cancels it. If it cannot be taken, nothing is drained.
+      - A small process on the host where the module runs keeps it, and ends with it. It finds the
+        server ready (as after a restart of HAProxy), or sets it ready; HAProxy's own check keeps
+        a dead one out. A balancer that gives no answer is asked again for ten minutes. A
+        clock that is set does not move the end of the lease.
+      - Needs Linux, and the privilege to change the server even if it is drained already. Where
+        C(logind) ends the processes of a user at logout (C(KillUserProcesses)), it ends this one
+        too, unless the connection is root's; the next renewal says so and starts another.
+    type: float
+    default: 0
+  lease_directory:
+    description:
+      - Where the leases of this host are, and C(lease.log) with what became of those that ended.
+      - Made with mode 0700 if it is not there. Refused if it is a symbolic link, if another user
+        owns it, or if others get at it.
+    type: path
+    default: /run/fleetops-gunicorn
 author:
   - The fleetops.gunicorn authors (@fleetops)
 seealso:
@@ -120,6 +144,7 @@ EXAMPLES = r"""
     backends: [app]
     server: web1
     state: drained
+    lease: 300
   delegate_to: lb1
 
 - name: Put web1 back
@@ -246,6 +271,24 @@ up_at:
   description: When the server was seen to be UP, as seconds since the epoch.
   returned: success with O(state=ready) and not in check mode
   type: float
+lease:
+  description:
+    - The lease on the server; none (null) if nothing will put it back by itself.
+  returned: always, if the server was found
+  type: dict
+  contains:
+    until:
+      description: When the server is put back, as seconds since the epoch.
+      returned: always
+      type: float
+    seconds_left:
+      description: How long that is from now.
+      returned: always
+      type: float
+    pid:
+      description: The process that will do it; none (null) if it was killed, so that nothing will.
+      returned: always
+      type: int
 notes:
   description: What an operator may want to know, in sentences.
   returned: always
@@ -277,6 +320,10 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_socket 
     ask,
     parse_address,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_watch import (
+    Leases,
+    carry_out,
+)
 
 ARGUMENTS = {
     "socket": {"type": "str", "required": True},
@@ -289,6 +336,8 @@ ARGUMENTS = {
     "up_timeout": {"type": "float", "default": 60},
     "socket_timeout": {"type": "float", "default": 5},
     "poll": {"type": "float", "default": 0.1},
+    "lease": {"type": "float", "default": 0},
+    "lease_directory": {"type": "path", "default": "/run/fleetops-gunicorn"},
 }
 
 
@@ -298,6 +347,8 @@ def look(params: Dict[str, Any]) -> Change:
         raise FleetError("backends is empty. Name the backends that hold the server.")
     if params["socket_timeout"] <= 0 or params["poll"] <= 0:
         raise FleetError("socket_timeout and poll are seconds and must be above 0.")
+    if params["lease"] < 0:
+        raise FleetError("lease is in seconds: above 0, or 0 for none.")
     address = parse_address(params["socket"])
     balancer = Balancer(
         lambda commands: ask(address, commands, params["socket_timeout"]), params["backends"]
@@ -318,25 +369,36 @@ def look(params: Dict[str, Any]) -> Change:
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    state = module.params["state"]
+    params = module.params
+    state = params["state"]
     change: Optional[Change] = None
+    kept: Optional[Leases] = None
     try:
-        change = look(module.params)
+        change = look(params)
+        kept = Leases(
+            params["lease_directory"],
+            parse_address(params["socket"]),
+            params["server"],
+            params["socket_timeout"],
+        )
         before, after = change.found(), change.plan(state)
-        change.check(state)
+        change.check(state, later=state == "drained" and params["lease"] > 0)
         if not module.check_mode:
-            change.carry_out(state)
+            carry_out(change, state, kept, params["lease"])
             after = change.found()
     except FleetError as exc:
         module.fail_json(
             msg=str(exc),
             changed=change is not None and change.changed,
             left_drained=change is not None and change.left_drained,
+            lease=kept.look(change.note) if kept and change else None,
             notes=change.notes if change else [],
         )
+    lease = kept.look(change.note)
     module.exit_json(
         changed=before != after,
         diff={"before": before, "after": after},
+        lease=lease,
         notes=change.notes,
         **describe(change.picture, change.wish.server, change.wish.need),
         **change.measured,

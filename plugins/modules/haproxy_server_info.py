@@ -55,6 +55,10 @@ options:
     description: How long one exchange with the socket may take, in seconds.
     type: float
     default: 5
+  lease_directory:
+    description: Where M(fleetops.gunicorn.haproxy_server) keeps the leases of this host.
+    type: path
+    default: /run/fleetops-gunicorn
 author:
   - The fleetops.gunicorn authors (@fleetops)
 seealso:
@@ -111,6 +115,30 @@ servers:
   returned: success
   type: list
   elements: dict
+lease:
+  description:
+    - The lease on O(server) that M(fleetops.gunicorn.haproxy_server) took on this host; none (null)
+      without one.
+  returned: success
+  type: dict
+  contains:
+    until:
+      description: When the server is put back, as seconds since the epoch.
+      returned: always
+      type: float
+    seconds_left:
+      description: How long that is from now.
+      returned: always
+      type: float
+    pid:
+      description: The process that will do it; none (null) if it was killed, so that nothing will.
+      returned: always
+      type: int
+notes:
+  description: What an operator may want to know, in sentences, such as why a lease is not shown.
+  returned: success
+  type: list
+  elements: str
 available:
   description:
     - For each backend, who serves it apart from O(server).
@@ -201,6 +229,8 @@ backends:
           type: dict
 """
 
+from typing import List
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy import (
@@ -213,6 +243,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_socket 
     ask,
     parse_address,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_watch import Leases
 
 ARGUMENTS = {
     "socket": {"type": "str", "required": True},
@@ -220,12 +251,15 @@ ARGUMENTS = {
     "server": {"type": "str", "default": ""},
     "min_available": {"type": "str", "default": "1"},
     "socket_timeout": {"type": "float", "default": 5},
+    "lease_directory": {"type": "path", "default": "/run/fleetops-gunicorn"},
 }
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     params = module.params
+    notes: List[str] = []
+    lease = None
     try:
         address = parse_address(params["socket"])
         need = parse_need(params["min_available"])
@@ -233,6 +267,9 @@ def main() -> None:
             lambda commands: ask(address, commands, params["socket_timeout"]), params["backends"]
         ).read()
         found = describe(picture, params["server"], need)
+        if params["server"]:
+            kept = Leases(params["lease_directory"], address, params["server"], 0)
+            lease = kept.look(notes.append)
     except FleetError as exc:
         module.fail_json(msg=str(exc))
     backends = [
@@ -244,7 +281,7 @@ def main() -> None:
         }
         for backend in picture.backends
     ]
-    module.exit_json(changed=False, backends=backends, **found)
+    module.exit_json(changed=False, backends=backends, lease=lease, notes=notes, **found)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import contextlib
 import functools
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -95,14 +96,26 @@ def uv():
     return find_uv() or missing("no uv on this machine")
 
 
+@functools.cache
+def certificates():
+    """Whom this machine trusts, as it tells pip; None for the usual authorities."""
+    asked = [sys.executable, "-m", "pip", "config", "list"]
+    told = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
+    found = re.search(r"^(?:global|:env:)\.cert='(.+)'$", told, re.MULTILINE)
+    return found and found.group(1)
+
+
 def installer_environment():
-    """This machine's own pip configuration is none of the tests' business."""
+    """This machine's pip configuration is none of the tests' business, but for whom it trusts."""
     env = {
         key: value
         for key, value in os.environ.items()
         if not key.startswith(("PIP_", "UV_", "PYTHON", "ANSIBLE", "VIRTUAL_ENV"))
-        or key in ("PIP_CERT", "PIP_DEFAULT_TIMEOUT")
+        or key == "PIP_DEFAULT_TIMEOUT"
     }
+    if certificates():
+        env["PIP_CERT"] = certificates()
+        env.setdefault("SSL_CERT_FILE", certificates())
     env["PIP_CONFIG_FILE"] = os.devnull
     env["UV_HTTP_RETRIES"] = "1"
     env["PIP_RETRIES"] = "1"

@@ -201,7 +201,11 @@ class World:
         for index in range(self.at, len(self.generations)):
             generation = self.generations[index]
             if generation.gone:
-                early = early if not first else []
+                if first:
+                    # The unfinished line began in what is lost. An event that was told of it, and
+                    # that stands in a file after that, is told again, with the gap.
+                    self.found = [number for number in self.found if number not in early]
+                    early = []
                 first = False
                 continue
             stream += generation.content[self.offset if index == self.at else 0 :]

@@ -1,0 +1,231 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The promise to put a drained server back by a time, and how its watcher keeps it. No I/O.
+
+The watcher's time is the machine's own since boot: a clock that is set does not move it.
+"""
+
+import hashlib
+import json
+import re
+from contextlib import suppress
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy import parse_need
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_drain import (
+    Balancer,
+    Change,
+    Clock,
+    Wish,
+)
+
+SCHEMA = 1
+LOG = "lease.log"
+LOG_LIMIT = 64 * 1024
+# How often the watcher looks whether it is still wanted.
+GLANCE = 1.0
+# A balancer that does not answer at the end of the lease is asked again for so long.
+PATIENCE = 600.0
+RETRY = 2.0
+# Out of MAINT a server is given so long for its checks, and any server to come UP.
+_UP_TIMEOUT = 5.0
+
+
+class Damaged(FleetError):
+    """Not written by any version of this: nobody's promise."""
+
+
+class Newer(FleetError):
+    """Written by a newer version, whose promises cannot be read here."""
+
+
+class Lease(NamedTuple):
+    """One server's promise. `until` is in seconds since the boot that `boot_id` names."""
+
+    token: str
+    socket: str
+    server: str
+    backends: Tuple[str, ...]
+    boot_id: str
+    until: float
+    pid: int
+    start_ticks: int
+
+
+_KINDS: Dict[str, Tuple[type, ...]] = {
+    "token": (str,),
+    "socket": (str,),
+    "server": (str,),
+    "boot_id": (str,),
+    "until": (int, float),
+    "pid": (int,),
+    "start_ticks": (int,),
+}
+
+
+def file_name(where: object, server: str) -> str:
+    """One file per server of one balancer, whose name a person can read."""
+    digest = hashlib.sha256(f"{where}\0{server}".encode()).hexdigest()[:8]
+    return f"{re.sub(r'[^A-Za-z0-9_-]', '_', server)[:80]}-{digest}.json"
+
+
+def dump(lease: Lease) -> bytes:
+    record = dict(lease._asdict(), schema=SCHEMA, backends=list(lease.backends))
+    return json.dumps(record, sort_keys=True).encode() + b"\n"
+
+
+def parse(content: bytes) -> Lease:
+    try:
+        record = json.loads(content.decode("utf-8"))
+        schema = record["schema"]
+        if isinstance(schema, int) and schema > SCHEMA:
+            raise Newer(f"the lease is of schema {schema}, and this version knows {SCHEMA}")
+        backends = record["backends"]
+        sound = schema == SCHEMA and all(
+            isinstance(record[key], kind) and not isinstance(record[key], bool)
+            for key, kind in _KINDS.items()
+        )
+        if not sound or not backends or not all(isinstance(name, str) for name in backends):
+            raise ValueError
+        return Lease(backends=tuple(backends), **{key: record[key] for key in _KINDS})
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise Damaged(f"the lease's file is damaged: {content[:80]!r}") from None
+
+
+def merged(backends: Sequence[str], before: Optional[Lease]) -> Tuple[str, ...]:
+    """A renewal for one backend forgets no other."""
+    return tuple(dict.fromkeys(tuple(before.backends if before else ()) + tuple(backends)))
+
+
+def as_data(lease: Lease, alive: bool, boottime: float, wall: float) -> Dict[str, object]:
+    """What a person or a role sees. Without a watcher there is no pid, and nothing will happen."""
+    left = round(max(lease.until - boottime, 0.0), 3)
+    return {
+        "until": round(wall + left, 3),
+        "seconds_left": left,
+        "pid": lease.pid if alive else None,
+    }
+
+
+def put_back(
+    ask: Callable[[Sequence[str]], str],
+    server: str,
+    backends: Sequence[str],
+    clock: Clock,
+    patience: float,
+) -> str:
+    """Ready in every backend, and what came of it; an error if any could not be set."""
+    done: List[str] = []
+    errors: List[str] = []
+    for backend in backends:
+        # Each by itself: a backend that is gone must not keep the server out of the others.
+        try:
+            done.append(f"{backend}: {_put_back(ask, server, backend, clock, patience)}")
+        except FleetError as exc:
+            errors.append(f"{backend}: {exc}")
+    if errors:
+        raise FleetError("; ".join(errors + done))
+    return "; ".join(done)
+
+
+def _put_back(
+    ask: Callable[[Sequence[str]], str], server: str, backend: str, clock: Clock, patience: float
+) -> str:
+    wish = Wish(server, parse_need("0"), 0, "restore", _UP_TIMEOUT, patience, 0.1)
+    change = Change(Balancer(ask, [backend]), wish, clock)
+    if all(row.own == "ready" for row in change.mine):
+        return "was ready already, nothing to do"
+    before = ", ".join(row.own for row in change.mine)
+    try:
+        change.carry_out("ready")
+    except FleetError as exc:
+        if "ready_at" not in change.measured:
+            raise
+        return f"was in {before}, restored; {exc}"
+    return f"was in {before}, restored and UP"
+
+
+class Post(NamedTuple):
+    """What a watcher may do. Inside of `alone` nobody renews or cancels the lease."""
+
+    read: Callable[[], Optional[Lease]]
+    alone: Callable[[Callable[[], bool]], bool]
+    restore: Callable[[Lease], str]
+    log: Callable[[str], None]
+    remove: Callable[[], None]
+    now: Callable[[], float]
+    sleep: Callable[[float], None]
+
+
+class Watcher:
+    """Waits for the end of a lease, puts the server back, and is gone."""
+
+    def __init__(self, lease: Lease, post: Post) -> None:
+        self._lease = lease
+        self._post = post
+        self._told = False
+
+    def run(self) -> None:
+        while self._wanted():
+            left = self._lease.until - self._post.now()
+            if left > 0:
+                self._post.sleep(min(left, GLANCE))
+                continue
+            try:
+                if self._post.alone(self._end):
+                    return
+            except FleetError as exc:
+                if -left >= PATIENCE:
+                    self._last_attempt(exc)
+                    return
+                if not self._told:
+                    self._leave(f"the lease ended, and it cannot be restored yet: {exc}", False)
+                    self._told = True
+            self._post.sleep(RETRY)
+
+    def _wanted(self) -> bool:
+        """Whether the lease is still this watcher's; if so, as it was last renewed."""
+        try:
+            found = self._post.read()
+        except Newer:
+            return False
+        except FleetError:
+            # Nobody cancelled it. The promise as last read stands.
+            return True
+        if found is None or found.token != self._lease.token:
+            return False
+        self._lease = found
+        return True
+
+    def _end(self) -> bool:
+        """Carry it out, unless it was renewed or cancelled in the last instant."""
+        if not self._wanted():
+            return True
+        if self._lease.until > self._post.now():
+            return False
+        said = self._post.restore(self._lease)
+        self._post.log(f"the lease ended: {said}")
+        self._post.remove()
+        return True
+
+    def _last_attempt(self, exc: FleetError) -> None:
+        """Without the lock: where that cannot be had for so long, nobody can renew either."""
+        try:
+            self._leave(f"the lease ended: {self._post.restore(self._lease)}")
+        except FleetError:
+            self._leave(f"GAVE UP after {PATIENCE:g} s, it may still be out of rotation: {exc}")
+
+    def _leave(self, text: str, remove: bool = True) -> None:
+        def go() -> bool:
+            if self._wanted():
+                self._post.log(text)
+                if remove:
+                    self._post.remove()
+            return True
+
+        # Where nothing can be written, nothing can be said.
+        with suppress(FleetError):
+            self._post.alone(go)

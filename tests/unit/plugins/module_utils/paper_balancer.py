@@ -1,0 +1,99 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A HAProxy of a few lines, in which time is what the test says."""
+
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy import Need
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_drain import (
+    Balancer,
+    Change,
+    Clock,
+    Wish,
+)
+
+BITS = {"ready": 0, "maint": 1, "drain": 8}
+
+
+class Fake:
+    """One backend `app` with web1 and web2. `at` holds what happens at which second."""
+
+    def __init__(self):
+        self.time = 0.0
+        self.pid = 100
+        self.level = "admin"
+        self.id = 4
+        self.admin = {"web1": "ready", "web2": "ready"}
+        self.health = {"web1": "UP", "web2": "UP"}
+        self.sessions = 0
+        self.stot = 5
+        self.cookie = ""
+        self.writes = []
+        self.deaf = False  # takes commands and does nothing
+        self.at = {}
+        self.alive = {100}
+
+    def sleep(self, seconds):
+        self.time += seconds
+        for moment in sorted(self.at):
+            if moment <= self.time:
+                self.at.pop(moment)()
+
+    def reload(self):
+        self.pid += 1
+        self.id += 1
+        self.alive.add(self.pid)
+        self.admin = {"web1": "ready", "web2": "ready"}
+
+    def status(self, name):
+        if self.admin[name] == "maint":
+            return "MAINT"
+        if self.admin[name] == "drain" and self.health[name].startswith("UP"):
+            return self.health[name].replace("UP", "DRAIN")
+        return self.health[name]
+
+    def ask(self, commands):
+        return "".join(self.answer(command) + "\n" for command in commands)
+
+    def answer(self, command):
+        if command == "show info":
+            return f"node: lb1\nVersion: 2.6\nPid: {self.pid}\nUptime_sec: 9\n"
+        if command == "show cli level":
+            return self.level + "\n"
+        if command in ("show table", "show backend"):
+            return "# name\napp\n" if command == "show backend" else ""
+        if command.startswith("show servers state"):
+            head = "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state\n"
+            return head + "".join(
+                f"{self.id} app {name[-1]} {name} 127.0.0.1 2 {BITS[self.admin[name]]}\n"
+                for name in ("web1", "web2")
+            )
+        if command.startswith("show stat"):
+            if command.split()[2] != str(self.id):
+                return "# pxname,svname,\n"
+            head = "# pxname,svname,scur,qcur,stot,status,weight,act,bck,check_fall,mode,cookie\n"
+            for name in ("web1", "web2"):
+                busy = self.sessions if name == "web1" else 0
+                head += f"app,{name},{busy},0,{self.stot},{self.status(name)},1,1,0,2,http,c\n"
+            return head + f"app,BACKEND,0,0,9,UP,2,2,0,,http,{self.cookie}\n"
+        assert command.startswith("set server app/web1 state ")
+        self.writes.append(command.split()[-1])
+        if not self.deaf:
+            self.admin["web1"] = command.split()[-1]
+        return ""
+
+
+def late(fake):
+    """Ask whatever stands in the place of ``ask`` by then."""
+
+    def ask(commands):
+        return fake.ask(commands)
+
+    return ask
+
+
+def change(fake, on_timeout="restore", need=1, watch=True):
+    wish = Wish("web1", Need(need, False), 10, on_timeout, 10, 1, 0.5)
+    clock = Clock(lambda: fake.time, lambda: 1000 + fake.time, fake.sleep)
+    alive = (lambda pid: pid in fake.alive) if watch else None
+    return Change(Balancer(late(fake), ["app"]), wish, clock, alive)

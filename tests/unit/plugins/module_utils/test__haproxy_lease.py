@@ -1,0 +1,297 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a watcher does, in a time that is what the test says."""
+
+import json
+
+import pytest
+from ansible_collections.fleetops.gunicorn.plugins.module_utils import _haproxy_lease as leases
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_drain import Clock
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_lease import (
+    Damaged,
+    Lease,
+    Newer,
+    Watcher,
+)
+
+from tests.unit.plugins.module_utils.paper_balancer import Fake, late
+
+LEASE = Lease("t1", "/run/a.sock", "web1", ("app",), "boot", 100.0, 42, 7)
+
+
+class Place:
+    """A lease's file, its lock and its log. `at` holds what happens at which second."""
+
+    def __init__(self):
+        self.time = 0.0
+        self.file = LEASE
+        self.restored = []
+        self.said = []
+        self.locked = False
+        self.at = {}
+        self.broken = None  # what the balancer answers instead
+        self.unlockable = None
+
+    def sleep(self, seconds):
+        assert not self.locked, "nobody could renew"
+        self.time += seconds
+        for moment in sorted(self.at):
+            if moment <= self.time:
+                self.at.pop(moment)()
+
+    def read(self):
+        if isinstance(self.file, Exception):
+            raise self.file
+        return self.file
+
+    def alone(self, act):
+        if self.unlockable:
+            raise self.unlockable
+        self.locked = True
+        try:
+            return act()
+        finally:
+            self.locked = False
+
+    def restore(self, lease):
+        if self.broken:
+            raise self.broken
+        self.restored.append((self.time, lease.backends, self.locked))
+        return "restored"
+
+    def remove(self):
+        assert self.locked
+        self.file = None
+
+    def watch(self):
+        post = leases.Post(
+            self.read,
+            self.alone,
+            self.restore,
+            self.said.append,
+            self.remove,
+            lambda: self.time,
+            self.sleep,
+        )
+        Watcher(LEASE, post).run()
+        return self
+
+
+@pytest.fixture
+def place():
+    return Place()
+
+
+def test_at_the_end_it_is_restored_alone_and_told(place):
+    place.watch()
+    assert place.restored == [(100.0, ("app",), True)]
+    assert place.said == ["the lease ended: restored"]
+    assert place.file is None
+
+
+def test_a_renewal_moves_the_end_and_the_backends(place):
+    renewed = LEASE._replace(until=250.0, backends=("app", "api"))
+    place.at[99.5] = lambda: setattr(place, "file", renewed)
+    place.watch()
+    assert place.restored == [(250.0, ("app", "api"), True)]
+
+
+def test_a_renewal_in_the_last_instant_is_seen(place):
+    def alone(act):
+        # Who renewed held the lock until now.
+        place.alone = Place.alone.__get__(place)
+        place.file = LEASE._replace(until=300.0)
+        return place.alone(act)
+
+    place.alone = alone
+    place.watch()
+    assert [when for when, _backends, _locked in place.restored] == [300.0]
+
+
+@pytest.mark.parametrize("instead", [None, LEASE._replace(token="t2"), Newer("schema 2")])
+def test_cancelled_or_of_another_it_ends_within_a_second(place, instead):
+    place.at[40.0] = lambda: setattr(place, "file", instead)
+    place.watch()
+    assert place.restored == []
+    assert place.time <= 41.0
+    assert place.file is instead
+
+
+def test_cancelled_in_the_last_instant(place):
+    def alone(act):
+        place.file = None
+        place.locked = True
+        return act()
+
+    place.alone = alone
+    place.watch()
+    assert place.restored == []
+
+
+@pytest.mark.parametrize("error", [Damaged("half"), FleetError("the mode is 0755")])
+def test_a_file_that_cannot_be_read_cancels_nothing(place, error):
+    place.at[40.0] = lambda: setattr(place, "file", error)
+    place.watch()
+    assert [when for when, _backends, _locked in place.restored] == [100.0]
+
+
+def test_a_balancer_that_is_away_is_asked_again(place):
+    place.broken = FleetError("no such socket")
+    place.at[300.0] = lambda: setattr(place, "broken", None)
+    place.watch()
+    assert 300.0 <= place.restored[0][0] <= 302.0
+    assert place.said == [
+        "the lease ended, and it cannot be restored yet: no such socket",
+        "the lease ended: restored",
+    ]
+
+
+def test_a_balancer_that_is_gone_is_given_up(place):
+    place.broken = FleetError("no such socket")
+    place.watch()
+    assert place.restored == []
+    assert 700.0 <= place.time <= 703.0
+    assert "GAVE UP after 600 s" in place.said[-1]
+    assert "no such socket" in place.said[-1]
+    assert len(place.said) == 2
+    assert place.file is None
+
+
+def test_it_is_renewed_while_it_is_being_asked_again(place):
+    place.broken = FleetError("no such socket")
+    place.at[300.0] = lambda: setattr(place, "file", LEASE._replace(until=5000.0))
+    place.at[301.0] = lambda: setattr(place, "broken", None)
+    place.watch()
+    assert place.restored[0][0] == 5000.0
+
+
+def test_without_the_lock_it_is_restored_in_the_end(place):
+    place.unlockable = FleetError("the mode is 0755")
+    place.watch()
+    assert len(place.restored) == 1
+    assert place.time < 703.0
+
+
+# -- the file -----------------------------------------------------------------------------------
+
+
+def test_what_is_written_is_read():
+    assert leases.parse(leases.dump(LEASE)) == LEASE
+
+
+@pytest.mark.parametrize("length", range(0, len(leases.dump(LEASE)) - 2, 7))
+def test_half_of_it_is_not_believed(length):
+    with pytest.raises(Damaged):
+        leases.parse(leases.dump(LEASE)[:length])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"until": "soon"},
+        {"until": True},
+        {"pid": None},
+        {"backends": []},
+        {"backends": [1]},
+        {"schema": 0},
+        {"schema": "1"},
+        {"token": 5},
+    ],
+)
+def test_another_shape_is_not_believed(change):
+    record = dict(json.loads(leases.dump(LEASE).decode()), **change)
+    with pytest.raises(Damaged):
+        leases.parse(json.dumps(record).encode())
+
+
+def test_a_newer_schema_is_another_matter():
+    with pytest.raises(Newer, match="schema 2"):
+        leases.parse(b'{"schema": 2}')
+
+
+@pytest.mark.parametrize("jump", [-3600.0, 0.0, 3600.0])
+def test_a_clock_that_jumps_changes_neither_the_file_nor_what_is_left(jump):
+    assert b"wall" not in leases.dump(LEASE)
+    seen = leases.as_data(LEASE, True, 40.0, 1000.0 + jump)
+    assert seen == {"until": 1060.0 + jump, "seconds_left": 60.0, "pid": 42}
+
+
+def test_a_lease_without_a_watcher_has_no_pid():
+    assert leases.as_data(LEASE, False, 200.0, 1000.0) == {
+        "until": 1000.0,
+        "seconds_left": 0.0,
+        "pid": None,
+    }
+
+
+def test_names_of_files_are_one_per_server_and_balancer():
+    names = {
+        leases.file_name(where, server)
+        for where in ("/a.sock", "/b.sock", ("10.0.0.1", 99))
+        for server in ("web1", "web.1", "web_1", "../../etc/passwd", "x" * 500)
+    }
+    assert len(names) == 15
+    assert all("/" not in name and len(name) < 255 for name in names)
+
+
+def test_a_renewal_for_one_backend_forgets_no_other():
+    assert leases.merged(["api"], LEASE) == ("app", "api")
+    assert leases.merged(["api", "api"], None) == ("api",)
+
+
+# -- putting it back ----------------------------------------------------------------------------
+
+
+def put_back(fake, backends=("app",)):
+    clock = Clock(lambda: fake.time, lambda: fake.time, fake.sleep)
+    return leases.put_back(late(fake), "web1", backends, clock, 1)
+
+
+def test_a_drained_server_is_put_back():
+    fake = Fake()
+    fake.admin["web1"] = "drain"
+    assert put_back(fake) == "app: was in drain, restored and UP"
+    assert fake.writes == ["ready"]
+
+
+def test_out_of_maint_its_checks_run_first():
+    fake = Fake()
+    fake.admin["web1"] = "maint"
+    assert "was in maint, restored" in put_back(fake)
+    assert fake.writes == ["drain", "ready"]
+
+
+def test_a_dead_application_is_put_back_as_well_for_the_check_to_find():
+    fake = Fake()
+    fake.admin["web1"] = "drain"
+    fake.health["web1"] = "DOWN"
+    text = put_back(fake)
+    assert "was in drain, restored; web1 is set ready" in text
+    assert fake.time <= 6
+
+
+def test_a_ready_one_is_left_alone():
+    fake = Fake()
+    assert put_back(fake) == "app: was ready already, nothing to do"
+    assert fake.writes == []
+
+
+def test_a_backend_that_is_gone_does_not_keep_it_out_of_the_others():
+    fake = Fake()
+    fake.admin["web1"] = "drain"
+    answer = fake.answer
+    fake.answer = lambda command: "" if "state gone" in command else answer(command)
+    with pytest.raises(FleetError, match="gone.*not on the balancer.*app: was in drain, restored"):
+        put_back(fake, ("gone", "app"))
+    assert fake.admin["web1"] == "ready"
+
+
+def test_a_command_without_effect_is_no_success():
+    fake = Fake()
+    fake.admin["web1"] = "drain"
+    fake.deaf = True
+    with pytest.raises(FleetError, match="reads back as drain"):
+        put_back(fake)

@@ -1,0 +1,213 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Leases around a drain. Processes are real where they can be told from the test's own."""
+
+import os
+import signal
+import sys
+import time
+
+import pytest
+from ansible_collections.fleetops.gunicorn.plugins.module_utils import _haproxy_watch as watch
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_socket import parse_address
+
+from tests.unit.plugins.module_utils.paper_balancer import Fake, change
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
+
+
+@pytest.fixture
+def fake():
+    return Fake()
+
+
+@pytest.fixture
+def kept(tmp_path):
+    return watch.Leases(
+        str(tmp_path / "leases"), parse_address(str(tmp_path / "a.sock")), "web1", 1
+    )
+
+
+class Noted:
+    """Leases on paper: what was asked of them, and when in the drain."""
+
+    def __init__(self, fake):
+        self.fake = fake
+        self.calls = []
+        self.fails = {}
+
+    def take(self, seconds, backends):
+        self.calls.append(("take", list(self.fake.writes)))
+        if len(self.calls) in self.fails:
+            raise FleetError(self.fails[len(self.calls)])
+        return []
+
+    def drop(self, backends):
+        self.calls.append(("drop", list(backends), list(self.fake.writes)))
+
+
+def test_the_lease_is_there_before_the_drain_and_counts_from_its_end(fake):
+    kept = Noted(fake)
+    watch.carry_out(change(fake), "drained", kept, 300)
+    assert kept.calls == [("take", []), ("take", ["drain"])]
+
+
+def test_without_a_lease_nothing_is_taken_or_dropped(fake):
+    kept = Noted(fake)
+    watch.carry_out(change(fake), "drained", kept, 0)
+    assert kept.calls == []
+
+
+def test_no_lease_no_drain(fake):
+    kept = Noted(fake)
+    kept.fails[1] = "no room"
+    with pytest.raises(FleetError, match="Nothing was changed.*no room"):
+        watch.carry_out(change(fake), "drained", kept, 300)
+    assert fake.writes == []
+
+
+def test_a_lease_that_cannot_be_renewed_puts_the_server_back(fake):
+    kept = Noted(fake)
+    kept.fails[2] = "no room"
+    with pytest.raises(FleetError, match="no room.*put back"):
+        watch.carry_out(change(fake), "drained", kept, 300)
+    assert fake.admin["web1"] == "ready"
+    assert kept.calls[-1] == ("drop", ["app"], ["drain", "ready"])
+
+
+def test_ready_drops_it_once_it_is_ready(fake):
+    fake.admin["web1"] = "drain"
+    kept = Noted(fake)
+    watch.carry_out(change(fake), "ready", kept, 0)
+    assert kept.calls == [("drop", ["app"], ["ready"])]
+
+
+def test_ready_that_is_not_up_yet_is_ready_all_the_same(fake):
+    fake.admin["web1"] = "drain"
+    fake.health["web1"] = "DOWN"
+    kept = Noted(fake)
+    with pytest.raises(FleetError, match="not UP"):
+        watch.carry_out(change(fake), "ready", kept, 0)
+    assert kept.calls == [("drop", ["app"], ["ready"])]
+
+
+def test_ready_that_was_not_taken_keeps_it(fake):
+    fake.admin["web1"] = "drain"
+    fake.deaf = True
+    kept = Noted(fake)
+    with pytest.raises(FleetError, match="reads back"):
+        watch.carry_out(change(fake), "ready", kept, 0)
+    assert kept.calls == []
+
+
+def test_a_drain_that_fails_drops_it_only_if_the_server_is_back(fake):
+    fake.sessions = 1
+    kept = Noted(fake)
+    with pytest.raises(FleetError, match="put back"):
+        watch.carry_out(change(fake), "drained", kept, 300)
+    assert kept.calls[-1][0] == "drop"
+
+    kept = Noted(fake)
+    with pytest.raises(FleetError, match="left out"):
+        watch.carry_out(change(fake, on_timeout="fail"), "drained", kept, 300)
+    assert kept.calls[-1][0] == "take"
+
+
+def test_a_drain_that_was_there_before_keeps_its_lease(fake):
+    fake.admin["web1"] = "drain"
+    fake.sessions = 1
+    kept = Noted(fake)
+    with pytest.raises(FleetError, match="left as it was"):
+        watch.carry_out(change(fake), "drained", kept, 300)
+    assert [call[0] for call in kept.calls] == ["take"]
+
+
+# -- processes ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", ["fork", "socketpair", "second"])
+def test_a_watcher_that_cannot_be_started_is_told(monkeypatch, kept, tmp_path, step):
+    def refuse(*_args):
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    if step == "fork":
+        monkeypatch.setattr(watch.os, "fork", refuse)
+    elif step == "socketpair":
+        monkeypatch.setattr(watch.socket, "socketpair", refuse)
+    else:
+        monkeypatch.setattr(kept, "_become_watcher", refuse)
+    with pytest.raises(FleetError, match="could not be started.*nothing is drained"):
+        kept.take(300, ["app"])
+    assert list((tmp_path / "leases").iterdir()) == []
+
+
+def test_a_watcher_that_finds_no_file_ends(monkeypatch, kept):
+    pids = []
+
+    def full(_self, _name, _content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(watch.Opened, "write", full)
+    monkeypatch.setattr(watch, "start_ticks", lambda pid: pids.append(pid) or 1)
+    with pytest.raises(FleetError, match="No space left"):
+        kept.take(300, ["app"])
+    monkeypatch.undo()
+    deadline = time.monotonic() + 30
+    while watch.start_ticks(pids[0]):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_taken_renewed_seen_and_dropped(kept, tmp_path):
+    assert kept.take(300, ["app"]) == []
+    notes = []
+    first = kept.look(notes.append)
+    assert kept.take(600, ["api"]) == []
+    second = kept.look(notes.append)
+    assert second["pid"] == first["pid"]
+    assert second["seconds_left"] > first["seconds_left"] + 200
+    kept.drop(["app"])
+    assert kept.look(notes.append)["pid"] == first["pid"]
+    kept.drop(["api"])
+    assert kept.look(notes.append) is None
+    assert not watch.start_ticks(first["pid"])
+    assert notes == []
+    assert list((tmp_path / "leases").iterdir()) == []
+
+
+def test_another_process_of_the_same_pid_is_not_the_watcher(monkeypatch, kept):
+    kept.take(300, ["app"])
+    pid = kept.look(print)["pid"]
+    ticks = watch.start_ticks(pid)
+    boot = watch.boot_id()
+    killed = []
+    try:
+        monkeypatch.setattr(watch, "start_ticks", lambda _pid: ticks + 1)
+        stat = "1 (x) S 1 " + "0 " * 17 + str(ticks + 1) + " 0"
+        monkeypatch.setattr(watch, "_text", lambda path: stat if "stat" in path else "boot")
+        monkeypatch.setattr(watch, "boot_id", lambda: boot)
+        monkeypatch.setattr(watch.os, "kill", lambda *args: killed.append(args))
+        assert kept.look(print)["pid"] is None
+        kept.drop(["app"])
+        assert killed == []
+    finally:
+        monkeypatch.undo()
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_after_a_reboot_there_is_no_lease(monkeypatch, kept):
+    kept.take(300, ["app"])
+    pid = kept.look(print)["pid"]
+    monkeypatch.setattr(watch, "boot_id", lambda: "another")
+    assert kept.look(print) is None
+    monkeypatch.undo()
+    os.kill(pid, signal.SIGKILL)
+
+
+def test_where_there_is_no_proc_there_is_no_lease(monkeypatch, kept):
+    monkeypatch.setattr(watch, "boot_id", lambda: "")
+    with pytest.raises(FleetError, match="needs Linux"):
+        kept.take(300, ["app"])

@@ -89,6 +89,9 @@ def is_known(file: LogFile, known: List[Known], fingerprint: Fingerprint) -> Opt
         found = fingerprint(file, item.head_size, 0)
         if found is None or found.head != item.head:
             continue
+        if same and item.head_size < WEAK and item.mtime != file.mtime:
+            # The inode is used again, and the few bytes are the same by chance.
+            continue
         # A short file is known by all that it held: a longer one that begins alike is another.
         if same or item.head_size == MARK or fingerprint(file, item.head_size + 1, 0) is None:
             return item
@@ -97,7 +100,7 @@ def is_known(file: LogFile, known: List[Known], fingerprint: Fingerprint) -> Opt
 
 def find(places: List[Place], fresh: List[LogFile], fingerprint: Fingerprint) -> Tuple[int, int]:
     """Index and offset of the first place that is found; (-1, 0) if none is."""
-    for place in places:
+    for number, place in enumerate(places):
         if not place.head_size:
             # It was empty, so there is no content to know it by. All that is new came after it.
             if any(f.compression or f.identity == (place.dev, place.inode) for f in fresh):
@@ -112,6 +115,9 @@ def find(places: List[Place], fresh: List[LogFile], fingerprint: Fingerprint) ->
             inodes = [f.compression or f.identity == (place.dev, place.inode) for f in fresh]
             if not any(inodes):
                 continue
+            # Nor is a file that is newer than one that came after the place.
+            later = {(after.dev, after.inode) for after in places[number + 1 :]}
+            fits = [i for i in fits if not any(f.identity in later for f in fresh[i + 1 :])]
         if fits:
             return fits[-1], place.offset
     return -1, 0

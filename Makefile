@@ -37,6 +37,7 @@ venv-dev: $(VENV)/.dev
 
 -include demo/demo.mk
 -include molecule/molecule.mk
+-include tests/bench/bench.mk
 
 # --- the tests ---------------------------------------------------------------------------------
 

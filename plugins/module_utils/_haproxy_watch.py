@@ -26,41 +26,18 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_socket 
     ask,
     parse_address,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import parse_stat
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._machine import (
+    boot_id,
+    boottime,
+    started,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_directory import (
     Opened,
     StateDirectory,
 )
 
-# Python 3.6 does not name Linux's clock that goes on while the machine sleeps.
-_CLOCK_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", 7)
 _NAME = "fleetops-lease"
-# Stopped, being traced, dead and not yet buried: such a process keeps no promise.
-_NOT_AT_WORK = "TtZXx"
 _START_TIMEOUT = 10.0
-
-
-def boottime() -> float:
-    return time.clock_gettime(_CLOCK_BOOTTIME)
-
-
-def boot_id() -> str:
-    """The name of this boot; empty where there is none (not Linux)."""
-    return _text("/proc/sys/kernel/random/boot_id").strip()
-
-
-def start_ticks(pid: int) -> int:
-    """When the process started, which no later one of its pid shares; 0 if it is not at work."""
-    found = parse_stat(_text(f"/proc/{pid}/stat"))
-    return found[2] if found and found[1] not in _NOT_AT_WORK else 0
-
-
-def _text(path: str) -> str:
-    try:
-        with open(path, "rb") as file:
-            return file.read(65536).decode("utf-8", "replace")
-    except OSError:
-        return ""
 
 
 class Leases:
@@ -150,19 +127,19 @@ class Leases:
         return found if found and found.boot_id == boot_id() else None
 
     def _alive(self, lease: Lease) -> bool:
-        return start_ticks(lease.pid) == lease.start_ticks > 0
+        # One that is stopped keeps no promise.
+        return started(lease.pid, stopped_too=False) == lease.start_ticks > 0
 
     def _end(self, lease: Lease) -> None:
         """End a watcher that is not needed. It holds nothing: only here it acts, and we are here.
 
         One that is stopped is ended too, so that it does not wake up next week.
         """
-        found = parse_stat(_text(f"/proc/{lease.pid}/stat"))
-        if lease.pid > 1 and found and found[2] == lease.start_ticks:
+        if lease.pid > 1 and started(lease.pid) == lease.start_ticks > 0:
             with suppress(OSError):
                 os.kill(lease.pid, signal.SIGKILL)
             deadline = time.monotonic() + 2
-            while self._alive(lease) and time.monotonic() < deadline:
+            while started(lease.pid) == lease.start_ticks and time.monotonic() < deadline:
                 time.sleep(0.005)
 
     # -- the watcher ---------------------------------------------------------------------------
@@ -172,7 +149,7 @@ class Leases:
         link = self._fork(lease)
         try:
             pid = int(link.recv(32) or b"0")
-            ticks = start_ticks(pid)
+            ticks = started(pid)
             if not ticks:
                 raise FleetError("it ended at once")
             box.write(self._name, leases.dump(lease._replace(pid=pid, start_ticks=ticks)))

@@ -35,10 +35,24 @@ class Opened:
             handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=self._handle)
         except FileNotFoundError:
             return None
+        except OSError as exc:
+            if exc.errno != errno.ELOOP:
+                raise
+            raise FleetError(
+                f"{self._path}/{name} is a symbolic link, and is not followed. Remove it."
+            ) from None
         with os.fdopen(handle, "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise FleetError(f"{self._path}/{name} is not a file. Look at it and remove it.")
             return file.read(_LIMIT)
+
+    def exists(self, name: str) -> bool:
+        """Whether there is anything of that name."""
+        try:
+            os.stat(name, dir_fd=self._handle, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return True
 
     def write(self, name: str, content: bytes) -> None:
         """Replace the file as a whole."""

@@ -151,12 +151,12 @@ def test_a_watcher_that_finds_no_file_ends(monkeypatch, kept):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(watch.Opened, "write", full)
-    monkeypatch.setattr(watch, "start_ticks", lambda pid: pids.append(pid) or 1)
+    monkeypatch.setattr(watch, "started", lambda pid: pids.append(pid) or 1)
     with pytest.raises(FleetError, match="No space left"):
         kept.take(300, ["app"])
     monkeypatch.undo()
     deadline = time.monotonic() + 30
-    while watch.start_ticks(pids[0]):
+    while watch.started(pids[0]):
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
@@ -173,7 +173,7 @@ def test_taken_renewed_seen_and_dropped(kept, tmp_path):
     assert kept.look(notes.append)["pid"] == first["pid"]
     kept.drop(["api"])
     assert kept.look(notes.append) is None
-    assert not watch.start_ticks(first["pid"])
+    assert not watch.started(first["pid"])
     assert notes == []
     assert list((tmp_path / "leases").iterdir()) == []
 
@@ -181,14 +181,10 @@ def test_taken_renewed_seen_and_dropped(kept, tmp_path):
 def test_another_process_of_the_same_pid_is_not_the_watcher(monkeypatch, kept):
     kept.take(300, ["app"])
     pid = kept.look(print)["pid"]
-    ticks = watch.start_ticks(pid)
-    boot = watch.boot_id()
+    ticks = watch.started(pid)
     killed = []
     try:
-        monkeypatch.setattr(watch, "start_ticks", lambda _pid: ticks + 1)
-        stat = "1 (x) S 1 " + "0 " * 17 + str(ticks + 1) + " 0"
-        monkeypatch.setattr(watch, "_text", lambda path: stat if "stat" in path else "boot")
-        monkeypatch.setattr(watch, "boot_id", lambda: boot)
+        monkeypatch.setattr(watch, "started", lambda *_args, **_more: ticks + 1)
         monkeypatch.setattr(watch.os, "kill", lambda *args: killed.append(args))
         assert kept.look(print)["pid"] is None
         kept.drop(["app"])

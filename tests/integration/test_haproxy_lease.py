@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -17,7 +19,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from balancer_support import App, Haproxy, Request, Run, get, haproxy_param, until
+from balancer_support import REPO, App, Haproxy, Request, Run, get, haproxy_param, until
 
 pytestmark = haproxy_param()
 
@@ -324,6 +326,52 @@ def test_a_drain_that_fails_leaves_a_lease_only_on_what_it_leaves_drained(
     assert result["failed"] and "left as it was" in result["msg"]
     assert result["lease"]["pid"]
     do(balancer, leases, "ready")
+
+
+def test_through_ansible_which_removes_what_it_copied(
+    start: Callable[[], Haproxy], leases: Path, tmp_path: Path
+) -> None:
+    balancer = start()
+
+    def through_ansible(lease: float) -> None:
+        words = (
+            f"socket={balancer.socket()} backends=app,api server=web1 state=drained"
+            f" lease={lease} lease_directory={leases}"
+        )
+        command = [Path(sys.executable).parent / "ansible", "localhost", "-c", "local", "-m"]
+        subprocess.run(
+            [*command, "fleetops.gunicorn.haproxy_server", "-a", words],
+            env={
+                **os.environ,
+                "ANSIBLE_COLLECTIONS_PATH": str(REPO / ".collections"),
+                "ANSIBLE_HOME": str(tmp_path / "home"),
+                "ANSIBLE_REMOTE_TEMP": str(tmp_path / "remote"),
+                "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            # Far less than the lease: nothing of it keeps the connection open.
+            timeout=LONG / 4,
+            check=True,
+        )
+        assert balancer.status("app/web1") == "DRAIN"
+
+    through_ansible(LONG)
+    [pid] = watchers(leases)
+    # From here on a class or codec that was not imported yet cannot be any more.
+    assert not list((tmp_path / "remote").glob("*"))
+    assert Path(f"/proc/{pid}/comm").read_text() == "fleetops-lease\n"
+    worker = balancer.pid()
+    through_ansible(3)
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        until(lambda: (leases / "lease.log").exists(), "the watcher meets a wedged balancer")
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    balancer.wait_up("app/web1", "api/web1")
+    until(lambda: only_the_log(leases), "it clears up")
+    assert "app: was in drain, restored and UP; api: was in drain" in story(leases)
 
 
 @pytest.mark.parametrize("how", ["symlink", "open", "file", "no parent"])

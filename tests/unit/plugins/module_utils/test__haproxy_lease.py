@@ -32,8 +32,8 @@ class Place:
         self.said = []
         self.locked = False
         self.at = {}
-        self.broken = None  # what the balancer answers instead
-        self.unlockable = None
+        self.broken = ""  # what the balancer answers instead
+        self.unlockable = ""
 
     def sleep(self, seconds):
         assert not self.locked, "nobody could renew"
@@ -49,7 +49,7 @@ class Place:
 
     def alone(self, act):
         if self.unlockable:
-            raise self.unlockable
+            raise FleetError(self.unlockable)
         self.locked = True
         try:
             return act()
@@ -58,7 +58,7 @@ class Place:
 
     def restore(self, lease):
         if self.broken:
-            raise self.broken
+            raise FleetError(self.broken)
         self.restored.append((self.time, lease.backends, self.locked))
         return "restored"
 
@@ -139,8 +139,8 @@ def test_a_file_that_cannot_be_read_cancels_nothing(place, error):
 
 
 def test_a_balancer_that_is_away_is_asked_again(place):
-    place.broken = FleetError("no such socket")
-    place.at[300.0] = lambda: setattr(place, "broken", None)
+    place.broken = "no such socket"
+    place.at[300.0] = lambda: setattr(place, "broken", "")
     place.watch()
     assert 300.0 <= place.restored[0][0] <= 302.0
     assert place.said == [
@@ -150,7 +150,7 @@ def test_a_balancer_that_is_away_is_asked_again(place):
 
 
 def test_a_balancer_that_is_gone_is_given_up(place):
-    place.broken = FleetError("no such socket")
+    place.broken = "no such socket"
     place.watch()
     assert place.restored == []
     assert 700.0 <= place.time <= 703.0
@@ -161,15 +161,15 @@ def test_a_balancer_that_is_gone_is_given_up(place):
 
 
 def test_it_is_renewed_while_it_is_being_asked_again(place):
-    place.broken = FleetError("no such socket")
+    place.broken = "no such socket"
     place.at[300.0] = lambda: setattr(place, "file", LEASE._replace(until=5000.0))
-    place.at[301.0] = lambda: setattr(place, "broken", None)
+    place.at[301.0] = lambda: setattr(place, "broken", "")
     place.watch()
     assert place.restored[0][0] == 5000.0
 
 
 def test_without_the_lock_it_is_restored_in_the_end(place):
-    place.unlockable = FleetError("the mode is 0755")
+    place.unlockable = "the mode is 0755"
     place.watch()
     assert len(place.restored) == 1
     assert place.time < 703.0

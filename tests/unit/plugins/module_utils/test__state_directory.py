@@ -108,8 +108,12 @@ def test_of_many_who_create_one_succeeds(box):
 
 def test_a_file_is_replaced_as_a_whole_or_not_at_all(box, place, monkeypatch):
     box.write("a", b"one")
+
+    def full(*_args):
+        raise OSError("full")
+
     with monkeypatch.context() as patch, pytest.raises(OSError, match="full"):
-        patch.setattr(state.os, "fsync", lambda _handle: (_ for _ in ()).throw(OSError("full")))
+        patch.setattr(state.os, "fsync", full)
         box.write("a", b"two")
     assert box.read("a") == b"one"
     assert [path.name for path in place.iterdir()] == ["a"], "nothing temporary is left"

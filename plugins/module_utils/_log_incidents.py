@@ -130,6 +130,8 @@ class Block:
         self.last = position
         self.ours = ours
         self.reentrant = False
+        # Python 3.9 and later: printed as it happens, so never printed again by a forked worker.
+        self.at_once = False
         # What it was counted as already: it may turn out worse than it looked at first.
         self.reported = ""
         # The Message line, when an earlier look has read it and Arguments is still to come.
@@ -526,6 +528,8 @@ class Judge:
         buffer = self.scanner.buffer
         # Tracebacks since 3.9 quote the source line that writes the header.
         if buffer[at - 1] in b"'\"":
+            if self.block is not None:
+                self.block.at_once = True
             return
         block = self._open_block(at, header=True)
         # A block that is here as a whole is gone through once, for speed. Not one that is torn:
@@ -535,6 +539,7 @@ class Judge:
             return
         other = self.scanner.following(kind)
         while other < finish and buffer[other - 1] in b"'\"":
+            block.at_once = True
             other = buffer.find(HEADER, other + 1, finish)
             other = finish if other < 0 else other
         if other < finish:
@@ -586,7 +591,7 @@ class Judge:
         death = failed_message(text)
         if death is not None:
             incident.worker_pid, incident.signal = death
-        if text:
+        if text and (death or not block.at_once):
             # A worker's death is logged once: the same text is the same block, printed again.
             key = hashlib.sha1(incident.event.encode() + text).hexdigest()
             known = self.memory.get(key, when, PID_SECONDS if death else REPRINT_SECONDS)
@@ -726,6 +731,7 @@ class Judge:
                 block.reentrant,
                 block.reported,
                 block.message.decode("latin-1"),
+                block.at_once,
             ],
             "memory": [[key, when] for key, (when, _) in list(self.memory.items.items())[-256:]],
         }
@@ -740,12 +746,13 @@ class Judge:
         for key, when in state["memory"]:
             self.memory.put(str(key), seconds(when), None)
         if state["block"]:
-            last, reentrant, reported, message = state["block"]
+            last, reentrant, reported, message, at_once = state["block"]
             ours = self.generation.ours if self.generation else self._after_since(seconds(last))
             self.block = Block(0, seconds(last), ours)
             self.block.reentrant = bool(reentrant)
             self.block.reported = str(reported)
             self.block.message = message.encode("latin-1")
+            self.block.at_once = bool(at_once)
             self.scanner.armed[self.arguments] = True
 
 

@@ -76,6 +76,17 @@ def test_a_message_without_a_worker_may_come_again_later(paper):
     assert counts(paper, far) == {"reentrant": 2}
 
 
+def test_python_3_9_prints_nothing_again(paper):
+    """There the Message is that of the line that was interrupted: three errors may look alike."""
+    quoted = "    sys.stderr.write('--- Logging error ---\\n')\n" + PHRASE + "Call stack"
+    alike = block("'Handling signal: %s'", "('ttin',)", n=1).replace("Call stack", quoted)
+    text = "".join(line("Handling signal: ttin", second=n, level="INFO") + alike for n in range(3))
+    assert counts(paper, start() + text) == {"reentrant": 3}
+    # The same, one line at a time, so that no block is there as a whole.
+    torn = text.replace("Call stack", "Call stack\n" + "  x\n" * 20000)
+    assert counts(paper, start() + torn) == {"reentrant": 3}
+
+
 def test_the_lost_line_tells_of_the_death_in_each_wording(paper):
     for message, arguments, signal in (
         ("'Worker with pid %s was terminated due to signal %s'", "(7, 9)", "SIGKILL"),

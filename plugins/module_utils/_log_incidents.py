@@ -531,26 +531,49 @@ class Judge:
             if self.block is not None:
                 self.block.at_once = True
             return
-        block = self._open_block(at, header=True)
-        # A block that is here as a whole is gone through once, for speed. Not one that is torn:
-        # another header before the end of this one is an event of its own to look at.
-        finish = buffer.find(b"\n" + ARGUMENTS, at, min(self.scanner.end, at + EPISODE_BYTES))
+        finish = self._whole(kind, at) if self.block is None else -1
         if finish < 0:
+            self._open_block(at, header=True)
             return
-        other = self.scanner.following(kind)
-        while other < finish and buffer[other - 1] in b"'\"":
-            block.at_once = True
-            other = buffer.find(HEADER, other + 1, finish)
-            other = finish if other < 0 else other
-        if other < finish:
-            return
+        # All of it is here: gone through once, for speed.
+        scanner = self.scanner
+        line = self._line(at)
+        block = self.block = Block(line.position, line.when, self._ours("", line.own, line.when))
+        block.at_once = scanner.following(kind) < finish
+        block.incident.add(1, line.when, line)
         phrase = buffer.find(PHRASE, at, finish)
         if phrase >= 0:
             block.reentrant = True
-            block.incident.add(1, None, self._line(phrase, context=False))
-            block.incident.lines += buffer.count(PHRASE, phrase + 1, finish)
-            self.scanner.skip(self.phrase, finish)
-        self.scanner.skip(kind, finish)
+            if len(self.kept.get("reentrant", ())) < KEPT_PER_EVENT:
+                block.incident.snippets.append(self._line(phrase, context=False).snippet())
+            block.incident.lines += buffer.count(PHRASE, phrase, finish)
+            scanner.skip(self.phrase, finish)
+        scanner.skip(kind, finish)
+        message = buffer.rfind(MESSAGE, at, finish)
+        self._on_arguments(kind, finish)
+        if message >= 0:
+            end = buffer.find(b"\n", message, finish)
+            for other in range(len(self.rules)):
+                if message < scanner.following(other) < end:
+                    scanner.skip(other, end)
+
+    def _whole(self, kind: int, at: int) -> int:
+        """Where the Arguments of the block are, if they are here, and no other block begins before.
+
+        A block that is torn is none: another header in it is an event of its own to look at.
+        """
+        buffer, end = self.scanner.buffer, self.scanner.end
+        finish = buffer.find(b"\n" + ARGUMENTS, at, min(end, at + EPISODE_BYTES)) + 1
+        if not finish or buffer.find(b"\n", finish, min(end, finish + EXCERPT_BYTES)) < 0:
+            return -1
+        other = self.scanner.following(kind)
+        while other < finish:
+            if buffer[other - 1] not in b"'\"":
+                return -1
+            other = buffer.find(HEADER, other + 1, finish)
+            if other < 0:
+                break
+        return finish
 
     def _on_phrase(self, _kind: int, at: int) -> None:
         self._open_block(at, header=False).reentrant = True

@@ -167,14 +167,14 @@ def test_lines_of_others_are_spliced_in_anywhere(paper):
 
 
 def test_an_event_spliced_into_a_block_is_not_lost(paper):
-    whole = block(arguments="(7, 9)")
-    cut = whole.index("Call stack")
-    text = start() + whole[:cut] + line(KILLED % 44) + line("Reason: App failed to load.")
-    assert counts(paper, text + whole[cut:]) == {
-        "reentrant": 1,
-        "worker_killed": 2,
-        "app_load_failure": 1,
-    }
+    for whole in (block(arguments="(7, 9)"), block("'Worker (pid:7) was sent SIGKILL!'", "()")):
+        for cut in [at + 1 for at, char in enumerate(whole) if char == "\n"]:
+            text = start() + whole[:cut] + line(KILLED % 44) + line("Reason: App failed to load.")
+            assert counts(paper, text + whole[cut:]) == {
+                "reentrant": 1,
+                "worker_killed": 2,
+                "app_load_failure": 1,
+            }, cut
 
 
 def test_a_second_header_before_the_end_of_a_block(paper):

@@ -9,13 +9,10 @@ Lines are no measure: Python 3.6 to 3.8 prints one failed log line again from ev
 code is logged twice, and other processes' lines are spliced in anywhere.
 """
 
-import hashlib
-import re
-import signal
-import time
+import zlib
 from collections import OrderedDict, deque
 from functools import partial
-from typing import Any, Callable, Deque, Dict, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Callable, Deque, Dict, List, Optional, Set, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_catalogue import (
     ARBITER,
@@ -26,12 +23,27 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_catalogue i
     Rule,
     rules,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_facts import (
+    Block,
+    Generation,
+    Incident,
+    Memory,
+    Window,
+    failed_message,
+    signal_name,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_lines import (
+    SNIPPET,
+    Line,
+    Lines,
+    earliest,
+    looks_like_text,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_records import (
     GUNICORN,
     NOTHING,
     Clock,
     Stamp,
-    printable,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_scan import Scanner
 
@@ -45,13 +57,8 @@ PID_SECONDS = 600.0
 LOOP_SECONDS = 60.0
 # The start of a process by /proc and by its first log line differ by the rounding of two clocks.
 START_SLACK = 2.0
-REMEMBERED = 1024
 KEPT_PER_EVENT = 20
-EXCERPT_LINES = 6
 EXCERPT_BYTES = 2048
-SNIPPET = 400
-# No time fits into less than this, so what begins a line says nothing of itself.
-SHORTEST_PREFIX = 16
 # Counting lines takes a tenth of the time, and beyond this nobody reads the number.
 COUNTED_BYTES = 16 * 1024 * 1024
 
@@ -59,106 +66,6 @@ HEADER = b"--- Logging error ---"
 PHRASE = b"reentrant call inside"
 ARGUMENTS = b"Arguments: "
 MESSAGE = b"Message: "
-ARGUMENT_NUMBERS = re.compile(rb"\((\d+), (\d+)\)")
-
-
-class Window(NamedTuple):
-    """What the verdict is about; None for no bound."""
-
-    since: Optional[float] = None
-    until: Optional[float] = None
-    arbiter_pid: Optional[int] = None
-
-
-class Generation(NamedTuple):
-    """The arbiter that wrote ``Starting gunicorn`` last."""
-
-    pid: Optional[int]
-    version: str
-    time: Optional[float]
-    ours: bool
-
-
-class Line(NamedTuple):
-    """A line, where the event begins in it and in the stream, and what is known of its writing."""
-
-    text: bytes
-    event: int
-    position: int
-    own: Stamp
-    when: Optional[float]
-
-    def snippet(self) -> bytes:
-        """The event with what stands before it, as far as that is near."""
-        if self.event <= 160:
-            return self.text[:SNIPPET]
-        return b"..." + self.text[self.event - 80 : self.event + SNIPPET]
-
-
-class Incident:
-    """One thing that happened."""
-
-    def __init__(self, event: str, position: int) -> None:
-        self.event = event
-        self.position = position
-        self.lines = 0
-        self.first: Optional[float] = None
-        self.last: Optional[float] = None
-        self.arbiter_pid: Optional[int] = None
-        self.worker_pid: Optional[int] = None
-        self.signal: Optional[str] = None
-        self.snippets: List[bytes] = []
-
-    def add(self, lines: int, when: Optional[float], line: Optional[Line] = None) -> None:
-        self.lines += lines
-        if when is not None:
-            self.first = when if self.first is None else min(self.first, when)
-            self.last = when if self.last is None else max(self.last, when)
-        if line is not None and len(self.snippets) < EXCERPT_LINES:
-            self.snippets.append(line.snippet())
-
-    def excerpt(self) -> str:
-        return "\n".join(printable(snippet) for snippet in self.snippets)
-
-
-class Block:
-    """A ``Logging error`` block that is being read, or the phrase outside of one."""
-
-    def __init__(self, position: int, when: Optional[float], ours: bool) -> None:
-        self.incident = Incident("logging_error", position)
-        self.incident.first = self.incident.last = when
-        self.last = position
-        self.ours = ours
-        self.reentrant = False
-        # Python 3.9 and later: printed as it happens, so never printed again by a forked worker.
-        self.at_once = False
-        # What it was counted as already: it may turn out worse than it looked at first.
-        self.reported = ""
-        # The Message line, when an earlier look has read it and Arguments is still to come.
-        self.message = b""
-
-
-class Memory:
-    """What has been seen lately, bounded: a key leads to when it was and to its incident."""
-
-    def __init__(self) -> None:
-        self.items: OrderedDict[str, Tuple[Optional[float], Optional[Incident]]] = OrderedDict()
-
-    def get(
-        self, key: str, when: Optional[float], horizon: float
-    ) -> Optional[Tuple[Optional[float], Optional[Incident]]]:
-        found = self.items.get(key)
-        if found is None:
-            return None
-        if when is not None and found[0] is not None and abs(when - found[0]) > horizon:
-            return None
-        return found
-
-    def put(self, key: str, when: Optional[float], incident: Optional[Incident]) -> None:
-        self.items[key] = (when, incident)
-        self.items.move_to_end(key)
-        if len(self.items) > REMEMBERED:
-            self.items.popitem(last=False)
 
 
 class Judge:
@@ -204,7 +111,6 @@ class Judge:
         self.unfinished: Optional[int] = None
         self.oldest: Optional[float] = None
         self.newest: Optional[float] = None
-        self._context = (-1, NOTHING)
         # Where the event is that is looked at, and up to where the window was seen not to begin.
         self._at = 0
         self._looked = 0
@@ -239,6 +145,7 @@ class Judge:
                 self.handlers.append(self._on_custom)
         self.slow = [custom for custom in self.customs if not custom.literal]
         self.scanner = Scanner(literals, self._on_hit, self._on_chunk, use_ctypes)
+        self.reading = Lines(self.scanner, self.clock)
         self.scanner.armed[self.arguments] = False
 
     def _on_hit(self, kind: int, at: int) -> None:
@@ -246,66 +153,6 @@ class Judge:
         self.handlers[kind](kind, at)
 
     # -- time and generation ------------------------------------------------------------------
-
-    def _line(self, at: int, context: bool = True) -> Line:
-        """The line around ``at``, and when it was written as far as that can be told."""
-        begin, finish = self.scanner.line(at)
-        return self._stamped(bytes(self.scanner.buffer[begin:finish]), at - begin, at, context)
-
-    def _stamped(self, text: bytes, event: int, at: int, context: bool = True) -> Line:
-        own = NOTHING
-        if event >= SHORTEST_PREFIX or text[:1] == b"{":
-            own = self.clock.stamp(text, event)
-        when = own.time
-        if when is None and context:
-            when = self._context_stamp(at).time
-        return Line(text, event, self.scanner.base + at, own, when)
-
-    def _context_stamp(self, at: int) -> Stamp:
-        """The last line before ``at`` that tells its time."""
-        scanner = self.scanner
-        position = scanner.base + at
-        known, stamp = self._context
-        low = max(scanner.low, known - scanner.base)
-        found = scanner.buffer.rfind(b"\n[", low, at)
-        while found >= 0:
-            match = GUNICORN.match(scanner.buffer, found + 1, at)
-            if match is not None:
-                stamp = Stamp(
-                    self.clock.gunicorn(match.group(1), match.group(2)),
-                    int(match.group(3)),
-                    match.group(4).decode("ascii"),
-                    "gunicorn",
-                )
-                self._context = (position, stamp)
-                return stamp
-            found = scanner.buffer.rfind(b"\n[", low, found)
-        complete = known >= scanner.base + scanner.low
-        found_here = self._walk_back(low, at)
-        if found_here is not None:
-            stamp = found_here
-        elif not complete:
-            stamp = NOTHING
-        self._context = (position, stamp)
-        return stamp
-
-    def _walk_back(self, low: int, at: int) -> Optional[Stamp]:
-        """Any layout; line by line, so bounded."""
-        finish = at
-        for _ in range(200):
-            begin = self.scanner.buffer.rfind(b"\n", low, finish)
-            start = max(begin + 1, low)
-            # The lines of a traceback are indented.
-            if self.scanner.buffer[start] != 32:
-                line = bytes(self.scanner.buffer[start : min(finish, start + 1024)])
-                if len(line) >= SHORTEST_PREFIX:
-                    stamp = self.clock.stamp(line, len(line))
-                    if stamp.time is not None:
-                        return stamp
-            if begin < 0:
-                return None
-            finish = begin
-        return None
 
     def _after_since(self, when: Optional[float]) -> bool:
         if self.window.since is None or self.latched or when is None:
@@ -345,7 +192,7 @@ class Judge:
         return self.generation.pid if self.generation else self.writer
 
     def _on_start(self, _kind: int, at: int) -> None:
-        line = self._line(at)
+        line = self.reading.at(at)
         match = START_PATTERN.match(line.text, line.event)
         if match is None:
             return
@@ -447,7 +294,7 @@ class Judge:
                 if match is None:
                     continue
                 found = match.groupdict()
-            self._event(rule, found, self._stamped(text, event, at))
+            self._event(rule, found, self.reading.stamped(text, event, at))
             return
 
     def _event(self, rule: Rule, found: Dict[str, Any], line: Line) -> None:
@@ -492,7 +339,7 @@ class Judge:
 
     def _on_custom(self, kind: int, at: int) -> None:
         custom = self.searched[kind]
-        line = self._line(at)
+        line = self.reading.at(at)
         # The line was looked at for the first literal in it.
         if line.text.find(custom.literal) == line.event and self.guard(
             custom.name, partial(custom.pattern.search, line.text)
@@ -508,7 +355,7 @@ class Judge:
         block = self.block
         near = block is not None and self.scanner.base + at - block.last < EPISODE_BYTES
         # What follows a header nearby belongs to it; only another header may begin anew.
-        line = self._line(at, context=header or not near)
+        line = self.reading.at(at, context=header or not near)
         if block is not None:
             last = block.incident.last
             if near and (
@@ -537,7 +384,7 @@ class Judge:
             return
         # All of it is here: gone through once, for speed.
         scanner = self.scanner
-        line = self._line(at)
+        line = self.reading.at(at)
         block = self.block = Block(line.position, line.when, self._ours("", line.own, line.when))
         block.at_once = scanner.following(kind) < finish
         block.incident.add(1, line.when, line)
@@ -545,7 +392,7 @@ class Judge:
         if phrase >= 0:
             block.reentrant = True
             if len(self.kept.get("reentrant", ())) < KEPT_PER_EVENT:
-                block.incident.snippets.append(self._line(phrase, context=False).snippet())
+                block.incident.snippets.append(self.reading.at(phrase, context=False).snippet())
             block.incident.lines += buffer.count(PHRASE, phrase, finish)
             scanner.skip(self.phrase, finish)
         scanner.skip(kind, finish)
@@ -598,7 +445,7 @@ class Judge:
         block.incident.lines += len(lines)
         block.incident.snippets += [line[:SNIPPET] for line in lines]
         # What comes next need not look back beyond this block.
-        self._context = (block.last, self._context[1])
+        self.reading.context = (block.last, self.reading.context[1])
         self._close(text, at)
 
     def _close(self, text: bytes = b"", at: int = 0) -> None:
@@ -616,7 +463,7 @@ class Judge:
             incident.worker_pid, incident.signal = death
         if text and (death or not block.at_once):
             # A worker's death is logged once: the same text is the same block, printed again.
-            key = hashlib.sha1(incident.event.encode() + text).hexdigest()
+            key = f"{incident.event} {len(text)} {zlib.crc32(text)} {zlib.adler32(text)}"
             known = self.memory.get(key, when, PID_SECONDS if death else REPRINT_SECONDS)
             self.memory.put(key, when, known[1] if known else incident if block.ours else None)
             if known is not None:
@@ -638,7 +485,7 @@ class Judge:
         text = bytes(scanner.buffer[at : finish if finish >= 0 else stop])
         death = failed_message(text)
         if death is not None:
-            when = self._context_stamp(at).time
+            when = self.reading.before(at).time
             line = Line(text, 0, scanner.base + at, NOTHING, when)
             self._death(death, line, self._ours("", NOTHING, when))
 
@@ -666,7 +513,7 @@ class Judge:
         for custom in self.slow:
             self._search_slowly(custom, start, cut)
         if self.oldest is None:
-            self.oldest = self._first_time(start, min(cut, start + 16384))
+            self.oldest = self.reading.first(start, min(cut, start + 16384))
             match = GUNICORN.search(scanner.buffer, start, min(cut, start + 16384))
             if match is not None and self.informative is None:
                 self.informative = match.group(4) in (b"INFO", b"DEBUG")
@@ -675,8 +522,8 @@ class Judge:
             return
         if self.heard and (window.since is None or self.latched):
             return
-        first = self._first_time(start, min(cut, start + 8192))
-        last_stamp = self._walk_back(max(start, cut - 8192), cut)
+        first = self.reading.first(start, min(cut, start + 8192))
+        last_stamp = self.reading.last(max(start, cut - 8192), cut)
         last = last_stamp.time if last_stamp else first
         if first is None or last is None:
             return
@@ -692,13 +539,6 @@ class Judge:
         if last >= since and window.since is not None:
             self.latched = True
 
-    def _first_time(self, start: int, stop: int) -> Optional[float]:
-        for line in bytes(self.scanner.buffer[start:stop]).split(b"\n")[:50]:
-            when = self.clock.stamp(line, len(line)).time
-            if when is not None:
-                return when
-        return None
-
     def _search_slowly(self, custom: Custom, start: int, cut: int) -> None:
         """A regex without a literal: every byte goes through it, one incident per line."""
         scanner = self.scanner
@@ -708,7 +548,7 @@ class Judge:
             if match is None:
                 return
             found = max(match.start(), at)
-            self._custom(custom, self._line(found))
+            self._custom(custom, self.reading.at(found))
             at = max(scanner.line(found)[1], match.end()) + 1
 
     def finish(self) -> Dict[str, Any]:
@@ -724,7 +564,7 @@ class Judge:
         state = self.state()
         self.unfinished = self.scanner.position()
         self.scanner.search_rest()
-        stamp = self._walk_back(max(self.scanner.low, self.scanner.end - 16384), self.scanner.end)
+        stamp = self.reading.last(max(self.scanner.low, self.scanner.end - 16384), self.scanner.end)
         self.newest = stamp.time if stamp else None
         last = self.block
         if last is not None:
@@ -746,7 +586,7 @@ class Judge:
         return {
             "generation": list(generation[:3]) if generation else None,
             "latched": self.latched,
-            "context": self._context[1].time,
+            "context": self.reading.context[1].time,
             "block": None
             if block is None
             else [
@@ -765,7 +605,7 @@ class Judge:
             pid, version, when = state["generation"]
             self._begin(None if pid is None else int(pid), str(version), seconds(when))
         self.latched = bool(state["latched"])
-        self._context = (0, Stamp(seconds(state["context"]), None, "", ""))
+        self.reading.context = (0, Stamp(seconds(state["context"]), None, "", ""))
         for key, when in state["memory"]:
             self.memory.put(str(key), seconds(when), None)
         if state["block"]:
@@ -781,55 +621,3 @@ class Judge:
 
 def seconds(value: Any) -> Optional[float]:
     return None if value is None else float(value)
-
-
-DEATHS = (
-    (re.compile(rb"Worker with pid %s was terminated due to signal %s"), ARGUMENT_NUMBERS),
-    (None, re.compile(rb"Worker with pid (\d+) was terminated due to signal (\d+)")),
-    (None, re.compile(rb"Worker \(pid:(\d+)\) was sent (SIG[A-Z0-9+]+|(?:code|signal) \d+)!")),
-)
-
-
-def failed_message(text: bytes) -> Optional[Tuple[int, str]]:
-    """The worker and the signal that a lost log line told of."""
-    for needed, pattern in DEATHS:
-        if needed is None or needed.search(text):
-            match = pattern.search(text)
-            if match is not None:
-                return int(match.group(1)), signal_name(match.group(2)) or ""
-    return None
-
-
-def signal_name(value: Any) -> Optional[str]:
-    """``9``, ``signal 9`` and ``SIGKILL`` are one thing."""
-    if value is None:
-        return None
-    text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
-    digits = text[7:] if text.startswith("signal ") else text
-    if digits.isdigit():
-        try:
-            return signal.Signals(int(digits)).name
-        except ValueError:
-            return "signal " + digits
-    return text
-
-
-def earliest(when: float) -> float:
-    """The hour that comes twice in autumn: a time read as of the second may be of the first."""
-    try:
-        before, after = time.localtime(when - 3600), time.localtime(when)
-    except (ValueError, OverflowError, OSError):
-        return when
-    return when - 3600 if before[:6] == after[:6] else when
-
-
-CONTROL = bytes(set(range(32)) - {9, 10, 13, 27})
-
-
-def looks_like_text(sample: bytes) -> bool:
-    """Is this part of a log? Leading NULs are: a truncated file may begin with a hole."""
-    sample = sample.lstrip(b"\0")
-    if not sample:
-        return False
-    odd = len(sample) - len(sample.translate(None, CONTROL))
-    return odd * 20 <= len(sample)

@@ -28,11 +28,8 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_cursor impo
     plan,
     save,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_incidents import (
-    Incident,
-    Judge,
-    Window,
-)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_facts import Incident, Window
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_incidents import Judge
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_reader import (
     LogFile,
     Reader,

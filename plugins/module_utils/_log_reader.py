@@ -5,7 +5,6 @@
 """Open a log and its rotated generations safely, and read them, compressed or not, as bytes."""
 
 import errno
-import hashlib
 import io
 import os
 import re
@@ -265,6 +264,9 @@ def engine(compression: str) -> Any:
 
 def fingerprint(log: LogFile, head: int, offset: int) -> Optional[Print]:
     """Hash the first ``head`` bytes and up to 1 KiB before ``offset``; None if it is shorter."""
+    # OpenSSL comes with it, which is megabytes: only those who have a cursor need it.
+    import hashlib
+
     before = min(MARK, offset)
     if not log.compression:
         if log.size < max(head, offset):

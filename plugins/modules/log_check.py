@@ -245,7 +245,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import F
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_catalogue import (
     custom_patterns,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_incidents import Window
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_facts import Window
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_look import (
     Request,
     check_paths,

@@ -17,7 +17,7 @@ def peak():
 
 
 if __name__ == "__main__" and len(sys.argv) > 1:
-    from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_incidents import Window
+    from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_facts import Window
     from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_look import Request, look
 
     request = Request([sys.argv[1]], Window(), "", {}, (), 10, "", False)

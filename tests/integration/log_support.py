@@ -20,7 +20,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_incidents import Window
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_facts import Window
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_look import Request, look
 
 from tests.integration.service_support import (

@@ -10,7 +10,7 @@ import time
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_catalogue import (
     custom_patterns,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_incidents import Window
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_facts import Window
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_look import Request, look
 
 FIXTURES = os.path.join(os.path.dirname(__file__), "..", "..", "..", "fixtures", "logs")

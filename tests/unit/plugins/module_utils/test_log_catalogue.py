@@ -96,8 +96,7 @@ def _paper(tmp_path):
 
 
 @pytest.mark.parametrize(("event", "text", "worker", "signal"), SAMPLES)
-@pytest.mark.parametrize("level", ["INFO", "WARNING", "ERROR", "CRITICAL"])
-@pytest.mark.parametrize("use_ctypes", [True, False])
+@pytest.mark.parametrize(("level", "use_ctypes"), [("INFO", True), ("CRITICAL", False)])
 def test_a_wording_is_found_at_any_level(paper, event, text, worker, signal, level, use_ctypes):
     result = paper.judge(start() + line(text, level=level), use_ctypes=use_ctypes)
     assert result["counts"] == {event: 1}

@@ -28,12 +28,12 @@ st = hypothesis.strategies
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_catalogue import (
     custom_patterns,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_incidents import Window
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_facts import Window
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_look import Request, look
 
 EVENT = re.compile(rb"EVENT#(\d+);")
 NOW = 1795402933.0
-SCHEDULES = int(os.environ.get("LOG_SCHEDULES", "40"))
+SCHEDULES = int(os.environ.get("LOG_SCHEDULES", "15"))
 
 
 class Generation:

@@ -203,6 +203,25 @@ def test_after_a_reboot_there_is_no_lease(monkeypatch, kept):
     os.kill(pid, signal.SIGKILL)
 
 
+@pytest.mark.parametrize("jump", [-3600.0, 3600.0])
+def test_a_clock_that_is_set_neither_frees_nor_holds_it(monkeypatch, kept, jump):
+    kept.take(300, ["app"])
+    pid = kept.look(print)["pid"]
+    wall, boottime = time.time() + jump, watch.boottime()
+    try:
+        monkeypatch.setattr(time, "time", lambda: wall)
+        seen = kept.look(print)
+        assert 290 < seen["seconds_left"] <= 300
+        assert abs(seen["until"] - wall - seen["seconds_left"]) < 0.01
+        assert abs(kept._post().now() - boottime) < 60, "the watcher's time"
+        kept.take(300, ["app"])
+        assert 290 < kept.look(print)["seconds_left"] <= 300
+        monkeypatch.undo()
+        assert 290 < kept.look(print)["seconds_left"] <= 300
+    finally:
+        os.kill(pid, signal.SIGKILL)
+
+
 def test_where_there_is_no_proc_there_is_no_lease(monkeypatch, kept):
     monkeypatch.setattr(watch, "boot_id", lambda: "")
     with pytest.raises(FleetError, match="needs Linux"):

@@ -287,6 +287,20 @@ class FleetLock:
                     raise
                 self._sleep(_POLL)
 
+    def kept(self) -> Outcome:
+        """Renew one's own; whoever holds none may not go on."""
+        outcome = self._have()
+        if outcome:
+            return outcome
+        with self._directory.opened(create=False) as box:
+            if box:
+                self._refuse_broken(box)
+        raise FleetError(
+            f"This run does not hold the lock of fleet {self._wish.fleet} ({self._where}): it was"
+            " freed when the run was stopped, or never taken. This run must not go on. Start a new"
+            " one."
+        )
+
     def _mine(self, since: Optional[Holder] = None) -> Holder:
         wish, now = self._wish, self.now()
         return Holder(

@@ -43,10 +43,12 @@ options:
       - V(held) takes the lock, or renews the sign of life of one that is held with O(token)
         already (no change). Whoever lost the lock to V(broken) or to being taken over is refused
         from then on.
+      - V(kept) renews what is held with O(token), and is an error for whoever holds nothing: a run
+        that was stopped, and has freed the lock, must not go on.
       - V(free) gives back what is held with O(token). It is an error if another holds it.
       - V(broken) removes the lock, whoever holds it and whatever is in it. Needs O(reason).
     type: str
-    choices: [held, free, broken]
+    choices: [held, kept, free, broken]
     default: held
   directory:
     description:
@@ -238,7 +240,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_directory
 
 ARGUMENTS = {
     "fleet": {"type": "str", "required": True},
-    "state": {"type": "str", "choices": ["held", "free", "broken"], "default": "held"},
+    "state": {"type": "str", "choices": ["held", "kept", "free", "broken"], "default": "held"},
     "directory": {"type": "path", "default": "/var/lib/fleetops-gunicorn"},
     "reason": {"type": "str", "default": ""},
     "owner": {"type": "str", "default": ""},
@@ -306,7 +308,8 @@ def main() -> None:
         if params["state"] == "held":
             outcome = lock.held(params["wait"])
         else:
-            outcome = lock.free() if params["state"] == "free" else lock.broken()
+            change = {"kept": lock.kept, "free": lock.free, "broken": lock.broken}
+            outcome = change[params["state"]]()
     except Held as exc:
         module.fail_json(
             msg=str(exc),

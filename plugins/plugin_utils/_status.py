@@ -44,14 +44,19 @@ def _row(host: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _rotation(results: Iterable[Mapping[str, Any]]) -> str:
-    """``lb1 UP`` for one balancer and backend; what could not be asked is a question mark."""
+    """``lb1 UP`` for one balancer and backend; what could not be asked is a question mark.
+
+    A server that the balancer will put back by itself: ``lb1 DRAIN (back in 540 s)``.
+    """
     words = []
     for result in results:
         servers = result.get("servers")
         if not servers:
             words.append(f"{result.get('item', '')} ?")
+        lease = result.get("lease")
+        back = f" (back in {lease['seconds_left']:.0f} s)" if lease else ""
         for server in servers or []:
-            words.append(f"{result.get('item', '')} {server['status']}")
+            words.append(f"{result.get('item', '')} {server['status']}{back}")
     return ", ".join(words) or "?"
 
 

@@ -40,13 +40,13 @@ class Bed:
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
 
-    def playbook(self, name: str, *arguments: str, **inputs: Any) -> Run:
-        """Run a playbook of the checkout; ``inputs`` are extra variables."""
+    def start(self, name: str, *arguments: str, **inputs: Any) -> subprocess.Popen[str]:
+        """Begin to run a playbook of the checkout; ``inputs`` are extra variables."""
         command = [str(Path(sys.executable).parent / "ansible-playbook"), name, *arguments]
         if inputs:
             command += ["-e", json.dumps(inputs)]
         environment = {**os.environ, "DEMO_ROOT": str(self.fleet.root), "ANSIBLE_NOCOLOR": "1"}
-        done = subprocess.run(
+        return subprocess.Popen(
             command,
             cwd=ROOT,
             env=environment,
@@ -54,10 +54,19 @@ class Bed:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=900,
-            check=False,
+            # So that a test can kill a run with all that belongs to it.
+            start_new_session=True,
         )
-        return Run(done.returncode, done.stdout)
+
+    @staticmethod
+    def ended(run: subprocess.Popen[str]) -> Run:
+        """Wait for its end."""
+        text, _nothing = run.communicate(timeout=900)
+        return Run(run.returncode, text)
+
+    def playbook(self, name: str, *arguments: str, **inputs: Any) -> Run:
+        """Run a playbook of the checkout to its end."""
+        return self.ended(self.start(name, *arguments, **inputs))
 
     def home(self, host: str) -> Path:
         return Path(self.state["hosts"][host]["app_home"])

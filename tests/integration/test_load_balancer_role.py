@@ -68,6 +68,7 @@ class Fleet:
                     "ansible_python_interpreter": sys.executable,
                     "load_balancer_drain_timeout": 10,
                     "load_balancer_up_timeout": 10,
+                    "load_balancer_lease_directory": str(directory / "leases"),
                     # Operator inputs that must be there and that this role does not use.
                     "app_home": "/nonexistent",
                     "app_program": "app",

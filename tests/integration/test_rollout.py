@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import time
+from collections.abc import Callable
 
 import pytest
 
@@ -14,6 +18,13 @@ def seen(bed):
     """What HAProxy showed of the servers during a test."""
     with Observer(bed.fleet.admin, ("web1", "web2"), lambda host: None) as observer:
         yield observer
+
+
+def wait_for(what: Callable[[], object], patience: float = 120) -> None:
+    deadline = time.monotonic() + patience
+    while not what():
+        assert time.monotonic() < deadline, f"not within {patience:g} s"
+        time.sleep(0.05)
 
 
 def running(bed, host: str) -> tuple[str, str]:
@@ -103,3 +114,31 @@ def test_the_way_back_needs_no_network_and_goes_further_each_time(bed, seen):
     assert "rollout_release" in run.text
     assert running(bed, "web1")[0] == "20.0.1"
     assert seen.outages("web2") == []
+
+
+def test_of_two_runs_one_is_refused_and_hears_who_is_at_work(bed, seen):
+    first = bed.start("upgrade.yml", "-l", "web2", rollout_to="21.2.0")
+    wait_for((bed.fleet.root / "lb1/locks/app.lock").exists)
+    refused = bed.playbook("upgrade.yml", "-l", "web1")
+    assert refused.code != 0
+    assert "The lock of fleet app is held by" in refused.words
+    assert f"pid {first.pid}" in refused.words
+    assert bed.ended(first).code == 0
+    assert seen.outages("web1") == []
+    assert not (bed.fleet.root / "lb1/locks/app.lock").exists()
+
+
+def test_a_run_that_is_killed_while_a_host_is_out(bed, seen):
+    """The balancer puts the host back by itself, and the same command again converges."""
+    run = bed.start("upgrade.yml", "-l", "web2", load_balancer_lease=15)
+    wait_for(lambda: not bed.fleet.admin.look()["web2"].in_rotation)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.communicate()
+    assert "(back in" in bed.playbook("status.yml").text
+    wait_for(lambda: bed.fleet.admin.look()["web2"].in_rotation)
+    assert bed.playbook("upgrade.yml", "-l", "web2").code == 0
+    assert running(bed, "web2")[0] == "23.0.0"
+    assert seen.outages("web1") == []
+    assert not (bed.fleet.root / "lb1/locks/app.lock").exists()
+    assert "taken over" in (bed.fleet.root / "lb1/locks/app.history").read_text()
+    assert [file.name for file in (bed.fleet.root / "lb1/leases").iterdir()] == ["lease.log"]

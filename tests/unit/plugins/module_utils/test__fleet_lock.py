@@ -322,6 +322,33 @@ def test_nothing_is_broken_without_a_trace(host, monkeypatch):
     assert locks.parse((host.path / "web.lock").read_bytes()).owner == "alice"
 
 
+def test_kept_renews_ones_own(host):
+    host.lock().held(0)
+    host.sleep(60)
+    kept = host.lock(reason="").kept()
+    assert not kept.changed
+    assert kept.after.heartbeat == host.wall
+    with pytest.raises(Held):
+        host.lock(BOB).kept()
+
+
+def test_kept_takes_nothing_so_that_a_run_that_was_stopped_cannot_go_on(host):
+    with pytest.raises(FleetError, match="does not hold the lock.*must not go on"):
+        host.lock().kept()
+    host.lock().held(0)
+    host.lock().free()
+    with pytest.raises(FleetError, match="does not hold the lock.*must not go on"):
+        host.lock().kept()
+    assert host.files() == []
+
+
+def test_kept_says_who_broke_it(host):
+    host.lock().held(0)
+    host.lock(BOB, reason="the laptop burnt").broken()
+    with pytest.raises(FleetError, match="broken by bob on ctl2.*the laptop burnt"):
+        host.lock().kept()
+
+
 @pytest.mark.parametrize("how", ["broken", "taken over"])
 def test_a_run_whose_lock_was_broken_does_not_go_on(host, how):
     host.lock().held(0)

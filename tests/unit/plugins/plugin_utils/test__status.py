@@ -38,3 +38,10 @@ def test_a_host_that_we_never_touched_has_no_release():
 def test_a_balancer_that_cannot_be_asked_is_a_question():
     blind = {**WEB1, "_load_balancer_result": {"results": [{"item": "lb1", "msg": "refused"}]}}
     assert "lb1 ?" in status_table([blind])[1]
+
+
+def test_a_lease_tells_when_the_balancer_puts_the_server_back():
+    lease = {"until": 1000.0, "seconds_left": 539.6, "pid": 7}
+    out = {"item": "lb1", "servers": [{"status": "DRAIN"}], "lease": lease}
+    line = status_table([{**WEB1, "_load_balancer_result": {"results": [out]}}])[1]
+    assert "lb1 DRAIN (back in 540 s)" in line

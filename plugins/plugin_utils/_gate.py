@@ -97,8 +97,11 @@ def _log(look: dict[str, Any]) -> Iterator[Finding]:
         yield blind
         return
     reasons = "; ".join(log["reasons"]) or "no reason given"
-    if log["verdict"] in ("dirty", "gap"):
-        yield Finding("fail", f"log {log['verdict']}: {reasons}")
+    if log["verdict"] == "dirty":
+        yield Finding("fail", f"log dirty: {reasons}")
+    elif log["verdict"] == "gap":
+        # Nothing is known against the release, and nothing can be known for it.
+        yield Finding("inconclusive", f"part of the log is lost: {reasons}")
     elif log["verdict"] == "no_data" and look.get("log_quiet", "fail") == "fail":
         yield Finding(
             "inconclusive",

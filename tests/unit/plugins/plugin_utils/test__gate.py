@@ -55,7 +55,6 @@ def test_all_well_is_a_pass_that_says_what_was_seen():
         (["process", "orphans"], [{"pid": 99}], "99"),
         (["process", "unmanaged"], [{"pid": 98}], "98"),
         (["log"], {"verdict": "dirty", "reasons": ["1 reentrant"]}, "1 reentrant"),
-        (["log"], {"verdict": "gap", "reasons": ["lost"]}, "lost"),
         (["balancers", 0, "servers", 0, "status"], "DOWN", "DOWN"),
         (["balancers", 0, "servers", 0, "status"], "UP 1/3", "UP 1/3"),
         (["balancers", 0, "servers", 0, "counters", "econ"], 2, "1 connection errors"),
@@ -66,6 +65,12 @@ def test_each_kind_of_trouble_fails_and_is_named(path, value, word):
     result = change(path, value)
     assert result["verdict"] == "fail"
     assert word in " ".join(result["reasons"])
+
+
+def test_a_log_that_was_lost_neither_passes_nor_sends_a_host_back():
+    result = change(["log"], {"verdict": "gap", "reasons": ["rotated away"]})
+    assert result["verdict"] == "inconclusive"
+    assert "rotated away" in " ".join(result["reasons"])
 
 
 @pytest.mark.parametrize(

@@ -222,6 +222,15 @@ def test_truncated_to_the_same_size_with_other_bytes_is_a_gap(log):
     assert log.next()["verdict"] == "gap"
 
 
+def test_a_file_whose_only_line_was_unfinished_is_known_by_it(log):
+    log.rotate()
+    log.append("the first line, without an end")
+    log.next()
+    os.truncate(str(log.path), 0)
+    log.append("something else that is longer than what was there before\n")
+    assert log.next()["verdict"] == "gap"
+
+
 def test_deleted_and_made_anew_is_a_gap(log):
     log.path.unlink()
     wanted = log.dies()

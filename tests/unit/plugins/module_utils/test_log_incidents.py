@@ -10,6 +10,7 @@ import time
 import pytest
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_look import parse_moment
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_records import to_epoch
 
 from tests.unit.plugins.module_utils.paper_log import (
     NOON,
@@ -266,6 +267,12 @@ def test_what_the_old_master_wrote_does_not_fail_the_new_one(paper):
     }
 
 
+def test_our_start_ends_what_others_wrote_in_its_second(paper):
+    """The start of the old arbiter was rotated away, so only the order of the lines tells."""
+    old = line("Handling signal: term", 90, 0, "INFO") + block()
+    assert counts(paper, old + start(100), arbiter_pid=100, since=NOON + 0.7) == {}
+
+
 def test_blocks_belong_to_the_generation_that_wrote_last(paper):
     new = start(100, 0) + line("Handling signal: ttin", 100, 3, "INFO") + block()
     assert counts(paper, start(90, -9) + new, arbiter_pid=100, since=NOON) == ONE
@@ -393,6 +400,16 @@ def test_the_hour_that_comes_twice_hides_nothing(paper):
     zoned = "[2026-10-25 02:35:00 +0200] [1] [ERROR] Worker (pid:7) was sent SIGKILL!\n"
     assert counts(paper, zoned, since=winter, now=winter + 900) == {}
     assert counts(paper, zoned, since=summer, now=winter + 900) == {"worker_killed": 1}
+
+
+@pytest.mark.usefixtures("berlin")
+def test_the_hour_that_comes_twice_is_read_as_the_second():
+    """Whatever mktime was asked before, which some take for a hint."""
+    for month in (7, 1, 7, 12):
+        to_epoch((2026, month, 1, 12, 0, 0), b"")
+        assert to_epoch((2026, 10, 25, 2, 30, 0), b"") == 1792891800.0
+        assert to_epoch((2026, 10, 25, 1, 30, 0), b"") == 1792884600.0
+        assert to_epoch((2026, 10, 25, 3, 30, 0), b"") == 1792895400.0
 
 
 @pytest.mark.usefixtures("berlin")

@@ -241,14 +241,13 @@ def test_deleted_and_made_anew_is_a_gap(log):
 
 def test_an_inode_that_is_used_again(log):
     """The new file has the inode of the old one, and is longer: only its content tells."""
-    inode = log.path.stat().st_ino
-    for _ in range(20):
-        log.path.unlink()
-        log.append(start(pid=500))
-        if log.path.stat().st_ino == inode:
-            break
-    else:
-        pytest.skip("this file system did not give the inode again")
+    old = str(log.path.stat().st_ino)
+    log.path.unlink()
+    log.append(start(pid=500))
+    # File systems do it when they like; here the cursor is made to remember the new number.
+    cursor = read(log.cursor).decode().replace(old, str(log.path.stat().st_ino))
+    with open(log.cursor, "w") as handle:
+        handle.write(cursor)
     wanted = log.dies(3)
     result = log.next()
     assert log.found(result) == wanted

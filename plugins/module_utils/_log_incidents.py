@@ -596,7 +596,9 @@ class Judge:
                 block.message.decode("latin-1"),
                 block.at_once,
             ],
-            "memory": [[key, when] for key, (when, _) in list(self.memory.items.items())[-256:]],
+            "memory": [
+                [key, when] for key, (when, _known) in list(self.memory.items.items())[-256:]
+            ],
         }
 
     def restore(self, state: Dict[str, Any]) -> None:

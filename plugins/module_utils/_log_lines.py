@@ -89,7 +89,7 @@ class Lines:
     def last(self, low: int, at: int) -> Optional[Stamp]:
         """The same in any layout, not before ``low``; line by line, so bounded."""
         finish = at
-        for _ in range(200):
+        for _turn in range(200):
             begin = self.scanner.buffer.rfind(b"\n", low, finish)
             start = max(begin + 1, low)
             # The lines of a traceback are indented.

@@ -135,7 +135,7 @@ def gather(path: str, entry: Optional[Entry]) -> Tuple[List[LogFile], List[str]]
                 raise
             missing = exc
         # A link may have been turned to a new file since, and the old one has a name of its own.
-        others = [real] + [name for name, _ in names]
+        others = [real] + [name for name, _number in names]
         for name in entry.names if entry else []:
             if name not in others and os.path.isfile(name):
                 names.insert(0, (name, None))
@@ -163,7 +163,7 @@ def settled(files: List[LogFile], real: str, names: List[Tuple[str, Optional[int
         if (status.st_dev, status.st_ino) != file.identity:
             return False
     opened = {file.path for file in files}
-    return {name for name, _ in family(real)} <= opened | {name for name, _ in names}
+    return {name for name, _number in family(real)} <= opened | {name for name, _number in names}
 
 
 def unique(files: List[LogFile]) -> List[LogFile]:

@@ -82,7 +82,7 @@ def write_log(path: Path, dense: bool) -> dict[str, int]:
     dice = random.Random(3)
     parts, size, inside, blocks = [], 0, 0, 0
     while size < PIECE:
-        text = "".join(noise(dice) for _ in range(20))
+        text = "".join(noise(dice) for _turn in range(20))
         while dense and inside < 0.3 * size:
             block = reentrant(blocks)
             blocks += 1
@@ -127,7 +127,7 @@ def timed(command: list[str], to_null: bool = False) -> tuple[Took, bytes]:
         env=ENV,
     )
     output = process.stdout.read() if process.stdout else b""
-    _, status, usage = os.wait4(process.pid, 0)
+    _pid, status, usage = os.wait4(process.pid, 0)
     took = Took(time.perf_counter() - began, usage.ru_utime + usage.ru_stime)
     process.returncode = os.WEXITSTATUS(status)
     if status not in (0, 256):
@@ -215,7 +215,7 @@ def incremental(folder: Path) -> None:
     for command in commands.values():
         timed(command)
     pairs = []
-    for _ in range(4 * ROUNDS):
+    for _turn in range(4 * ROUNDS):
         took = {}
         for name, path in logs.items():
             with path.open("ab") as out:

@@ -195,7 +195,7 @@ class Gunicorn:
         self._open.set()
 
     def burst(self, rounds=20):
-        for _ in range(rounds):
+        for _turn in range(rounds):
             self.kill_all()
             time.sleep(0.1)
             if self.process.poll() is not None:

@@ -88,7 +88,7 @@ def treat(server, how, rounds=3):
     elif how == "burst":
         server.burst()
     elif how == "one":
-        for _ in range(rounds):
+        for _turn in range(rounds):
             server.blocked(victims=1)
             provoked += 1
             if server.settle(0.3) is not None:
@@ -181,9 +181,8 @@ def make_noise(fleet, size):
 
 def workers(fleet, wanted):
     arbiter = fleet.pid()
-    return wait_for(
-        lambda: (lambda found: found if len(found) >= wanted else None)(alive_children(arbiter))
-    )
+    wait_for(lambda: len(alive_children(arbiter)) >= wanted)
+    return alive_children(arbiter)
 
 
 def jam(fleet, arbiter, victim):

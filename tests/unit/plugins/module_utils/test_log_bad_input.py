@@ -37,7 +37,7 @@ def _paper(tmp_path):
 
 def garbage(size, seed=1):
     dice = random.Random(seed)
-    return bytes(bytearray(dice.getrandbits(8) for _ in range(size)))
+    return bytes(bytearray(dice.getrandbits(8) for _turn in range(size)))
 
 
 # -- bytes
@@ -155,9 +155,9 @@ def test_no_bytes_at_all_bring_it_down(paper):
     with open(fixture("21.2.0-py3.6.burst"), "rb") as handle:
         good = handle.read()
     dice = random.Random(7)
-    for _ in range(60):
+    for _turn in range(60):
         data = bytearray(good)
-        for _ in range(dice.choice([1, 10, 300])):
+        for _turn in range(dice.choice([1, 10, 300])):
             at = dice.randrange(len(data))
             data[at : at + dice.choice([1, 1, 50])] = garbage(dice.choice([0, 1, 60]), at)
         results = [paper.judge(bytes(data), since=NOON, use_ctypes=use) for use in (True, False)]
@@ -370,7 +370,7 @@ def test_no_file_stays_open(paper):
     paper.write(start())
     (paper.path.parent / "app.log.1").write_text("x\n")
     before = len(os.listdir("/proc/self/fd"))
-    for _ in range(3):
+    for _turn in range(3):
         paper.next()
         with pytest.raises(FleetError):
             check(paper.path.parent)

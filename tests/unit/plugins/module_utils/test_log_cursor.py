@@ -30,7 +30,7 @@ class Log(Paper):
     number = 1000
 
     def dies(self, count=1):
-        for _ in range(count):
+        for _turn in range(count):
             self.number += 1
             self.append(line(f"Worker (pid:{self.number}) was sent SIGKILL!"))
         return list(range(self.number - count + 1, self.number + 1))
@@ -64,7 +64,7 @@ def _log(tmp_path):
 
 
 def test_nothing_new_is_no_data(log):
-    for _ in range(2):
+    for _turn in range(2):
         result = log.next()
         assert (result["verdict"], result["scanned"]["bytes"]) == ("no_data", 0)
 
@@ -132,7 +132,7 @@ PACKERS = {
 @pytest.mark.parametrize("rotations", [1, 2, 3, 9])
 def test_several_rotations_between_two_looks(log, packer, rotations):
     wanted = log.dies()
-    for _ in range(rotations):
+    for _turn in range(rotations):
         log.rotate(PACKERS[packer])
         wanted += log.dies()
     result = log.next()
@@ -153,7 +153,7 @@ def test_a_rotation_without_anything_new_is_no_gap(log):
 
 def test_a_file_that_rotated_out_is_a_gap(log):
     lost = log.dies()
-    for _ in range(3):
+    for _turn in range(3):
         log.rotate()
     (log.path.parent / "app.log.3").unlink()
     log.append(line("x", level="INFO"))
@@ -313,7 +313,7 @@ def test_lines_that_a_full_disk_cut(log):
 def test_check_mode_does_not_move_on(log):
     wanted = log.dies()
     before = read(log.cursor)
-    for _ in range(2):
+    for _turn in range(2):
         assert log.found(log.next(advance=False)) == wanted
     assert read(log.cursor) == before
     assert log.found(log.next()) == wanted

@@ -134,7 +134,7 @@ def written(layout, text, second):
 @pytest.mark.parametrize("layout", sorted(FORMATS))
 @pytest.mark.usefixtures("_utc")
 def test_a_format_of_their_own(paper, layout):
-    _, tells_time, tells_pid = FORMATS[layout]
+    tells_time, tells_pid = FORMATS[layout][1:]
     text = written(layout, "Starting gunicorn 21.2.0", 0) + written(layout, KILLED, 5)
     result = paper.judge(text)
     assert (result["verdict"], result["counts"]) == ("dirty", {"worker_killed": 1})

@@ -62,7 +62,7 @@ def samples():
         if seed % 3 == 2:
             # Lines that are longer than what is read at once.
             alphabet.remove(b"\n")
-        yield b"".join(dice.choice(alphabet) for _ in range(9000))
+        yield b"".join(dice.choice(alphabet) for _turn in range(9000))
 
 
 @pytest.mark.parametrize("use_ctypes", [True, False])

@@ -62,7 +62,7 @@ def test_options_reach_the_look(capsys, log):
 
 def test_check_mode_reads_and_leaves_the_cursor(capsys, log):
     cursor = log.parent / "cursor"
-    for _ in range(2):
+    for _turn in range(2):
         looked = run(capsys, paths=[str(log)], cursor=str(cursor), _ansible_check_mode=True)
         assert looked["verdict"] == "dirty"
         assert not cursor.exists()

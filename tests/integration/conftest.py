@@ -18,6 +18,9 @@ from demo import processes, pythons
 from demo.errors import DemoError
 from demo.fleet import Fleet
 
+# uv brings authorities of its own; a machine may trust others, such as a mirror's.
+os.environ.setdefault("UV_SYSTEM_CERTS", "1")
+
 ROOT = Path(__file__).resolve().parents[2]
 INVENTORY = ROOT / "inventories" / "demo"
 

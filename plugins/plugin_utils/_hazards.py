@@ -111,9 +111,9 @@ HAZARDS = (
         "25.1",
         END,
         "3.0",
-        "opens a control socket under $HOME/.gunicorn of the application's user",
-        "no_control_socket = True where the user has no home directory",
-        "gunicorn 25.1 changelog",
+        "opens a control socket: in the working directory (25.1), in XDG_RUNTIME_DIR or below HOME",
+        "control_socket_disable = True (--no-control-socket) where it cannot or should not be",
+        "gunicorn/config.py since 25.1: control_socket, control_socket_disable",
     ),
     Hazard(
         "no-eventlet",

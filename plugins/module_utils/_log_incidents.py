@@ -47,8 +47,11 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_records imp
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_scan import Scanner
 
-# A nested failure prints its blocks into each other; farther apart they are two.
-EPISODE_BYTES = 32 * 1024
+# A nested failure prints its blocks into each other, and a full pipe of others' lines (64 KiB) may
+# stand in between; farther apart they are two.
+EPISODE_BYTES = 96 * 1024
+# A block that is not torn is much shorter.
+WHOLE_BYTES = 32 * 1024
 EPISODE_SECONDS = 2.0
 # An inherited block is printed when the new worker writes its first line.
 REPRINT_SECONDS = 60.0
@@ -410,7 +413,7 @@ class Judge:
         A block that is torn is none: another header in it is an event of its own to look at.
         """
         buffer, end = self.scanner.buffer, self.scanner.end
-        finish = buffer.find(b"\n" + ARGUMENTS, at, min(end, at + EPISODE_BYTES)) + 1
+        finish = buffer.find(b"\n" + ARGUMENTS, at, min(end, at + WHOLE_BYTES)) + 1
         if not finish or buffer.find(b"\n", finish, min(end, finish + EXCERPT_BYTES)) < 0:
             return -1
         other = self.scanner.following(kind)

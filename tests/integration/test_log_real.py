@@ -185,6 +185,13 @@ def workers(fleet, wanted):
     return alive_children(arbiter)
 
 
+def shown(log):
+    """For a failure: what stands at the beginning of lines, without the frames of tracebacks."""
+    paths = sorted(log.parent.glob("app.err.log*"), key=lambda path: -path.stat().st_mtime)
+    lines = [line for path in paths[:3] for line in path.read_text().splitlines()]
+    return "\n".join(line[:160] for line in lines if not line.startswith((" ", "noise")))
+
+
 def jam(fleet, arbiter, victim):
     """supervisord reads no pipe any more, the pipe is full, and a worker dies."""
     os.kill(fleet.daemon.pid, signal.SIGSTOP)
@@ -251,7 +258,7 @@ def test_under_supervisord_with_rotation(fleet, gunicorn, python, deaths):
     while time.monotonic() < deadline and not (reentrant or victim in told):
         reentrant += look()["counts"].get("reentrant", 0)
     if logs_in_handler(gunicorn):
-        assert reentrant == 1
+        assert reentrant == 1, shown(log)
     else:
         assert reentrant == 0
         assert victim in told

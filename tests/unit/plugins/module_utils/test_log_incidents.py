@@ -167,6 +167,14 @@ def test_lines_of_others_are_spliced_in_anywhere(paper):
         assert found.get("reentrant", 0) == 1, (at, found)
 
 
+def test_a_pipe_full_of_others_lines_may_stand_inside_of_a_block(paper):
+    """Linux pipes hold 64 KiB, and what waits in one is written when the arbiter is, too."""
+    whole = block()
+    for cut in (whole.index("Traceback"), whole.index("Call stack"), whole.index("Message")):
+        text = start() + whole[:cut] + "noise\n" * 11000 + whole[cut:]
+        assert counts(paper, text) == ONE, cut
+
+
 def test_an_event_spliced_into_a_block_is_not_lost(paper):
     for whole in (block(arguments="(7, 9)"), block("'Worker (pid:7) was sent SIGKILL!'", "()")):
         for cut in [at + 1 for at, char in enumerate(whole) if char == "\n"]:

@@ -366,7 +366,7 @@ def test_through_ansible_which_removes_what_it_copied(
     through_ansible(3)
     os.kill(worker, signal.SIGSTOP)
     try:
-        until(lambda: (leases / "lease.log").exists(), "the watcher meets a wedged balancer")
+        until((leases / "lease.log").exists, "the watcher meets a wedged balancer")
     finally:
         os.kill(worker, signal.SIGCONT)
     balancer.wait_up("app/web1", "api/web1")

@@ -43,8 +43,8 @@ options:
       - V(held) takes the lock, or renews the sign of life of one that is held with O(token)
         already (no change). Whoever lost the lock to V(broken) or to being taken over is refused
         from then on.
-      - V(kept) renews what is held with O(token), and is an error for whoever holds nothing, since a
-        run that was stopped, and has freed the lock, must not go on.
+      - V(kept) renews what is held with O(token), and is an error for whoever holds nothing. A run
+        that was stopped, and has freed the lock, must not go on.
       - V(free) gives back what is held with O(token). It is an error if another holds it.
       - V(broken) removes the lock, whoever holds it and whatever is in it. Needs O(reason).
     type: str

@@ -225,14 +225,12 @@ from datetime import datetime, timezone
 from typing import List, Optional, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation import (
-    Activation,
-    Evidence,
-    Files,
-    Wanted,
-)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation import Activation
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation_evidence import Evidence
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation_files import Files
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation_plan import Wanted
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_site import (
     SITE_OPTIONS,
     open_site,
 )

@@ -273,7 +273,7 @@ from typing import List, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_site import (
     SITE_OPTIONS,
     open_site,
 )

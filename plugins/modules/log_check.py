@@ -343,8 +343,10 @@ def main() -> None:
 def program_logs(module: AnsibleModule) -> List[str]:
     """Ask supervisord where the program writes, and with O(home) gunicorn itself, too."""
     # Only who asks for it pays for these imports.
-    from ansible_collections.fleetops.gunicorn.plugins.module_utils._service import (
+    from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_program import (
         choose_program,
+    )
+    from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_site import (
         open_site,
     )
     from ansible_collections.fleetops.gunicorn.plugins.module_utils._supervisor import Supervisor

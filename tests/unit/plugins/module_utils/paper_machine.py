@@ -7,7 +7,7 @@
 import json
 import os
 
-from ansible_collections.fleetops.gunicorn.plugins.module_utils import _service
+from ansible_collections.fleetops.gunicorn.plugins.module_utils import _service_site
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import Reader
 
 INFO = {"name": "app", "group": "app", "statename": "RUNNING", "pid": 9, "exitstatus": 0,
@@ -97,7 +97,7 @@ class Machine:
         supervisor = type("Fake", (), {
             "processes": lambda _: self.processes(), "process": lambda _, n: self.process_info(n),
             "configs": lambda _: self.configs(), "pid": lambda _: 10})()  # fmt: skip
-        self.site = _service.Site(
+        self.site = _service_site.Site(
             "/home", "app", Reader(str(self.root)), supervisor,
             lambda command: "3.6.15\n", lambda: 100.0, boot_epoch, 100)  # fmt: skip
         return self.site.observe()

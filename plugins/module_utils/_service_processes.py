@@ -1,0 +1,139 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who is who among the gunicorn processes: arbiter, workers, and those that nobody looks after."""
+
+from typing import Dict, Iterable, List, Optional, Tuple
+
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import (
+    Listener,
+    Process,
+    Reader,
+    descendants,
+    gunicorn_arguments,
+    is_master_title,
+    read_environ,
+    read_inodes,
+    read_listeners,
+    read_mapped,
+    same_place,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_picture import Stray
+
+
+def _is_gunicorn(process: Optional[Process]) -> bool:
+    return process is not None and gunicorn_arguments(process.cmdline) is not None
+
+
+def _reexecuted(reader: Reader, process: Process) -> bool:
+    """Was it started by USR2? Only such a one has its parent's pid in GUNICORN_PID."""
+    if not _is_gunicorn(process):
+        return False
+    named = read_environ(reader, process.pid).get("GUNICORN_PID")
+    return named == str(process.ppid)
+
+
+def find_masters(reader: Reader, tree: List[Process], table: Dict[int, Process]) -> List[Process]:
+    """The arbiters in a process tree, topmost first."""
+    found = [
+        each
+        for each in tree
+        if gunicorn_arguments(each.cmdline) is not None
+        and (_reexecuted(reader, each) or not _is_gunicorn(table.get(each.ppid)))
+    ]
+    if found:
+        return found
+    # A program of the operator's own around gunicorn's classes: its children are forks that
+    # share its listening socket.
+    for each in tree:
+        forks = [p for p in tree if p.ppid == each.pid and p.cmdline == each.cmdline]
+        if forks:
+            listening = {s.inode for s in read_listeners(reader, each.pid)}
+            shared = read_inodes(reader, each.pid) & read_inodes(reader, forks[0].pid)
+            if shared & listening:
+                return [each]
+    return []
+
+
+def find_workers(reader: Reader, top: Process, table: Dict[int, Process]) -> List[Process]:
+    """The forks of an arbiter; not one that it executed anew."""
+    return [
+        each
+        for each in sorted(table.values())
+        if each.ppid == top.pid
+        and (each.cmdline == top.cmdline or _is_gunicorn(each))
+        and not _reexecuted(reader, each)
+    ]
+
+
+def names_home(homes: Iterable[str], text: str) -> bool:
+    """Does the text name something in the virtualenv or the releases of this home?"""
+    return any(f"{home}/{place}/" in text for home in homes for place in ("venv", "releases"))
+
+
+class Strays:
+    """Finds the gunicorn processes of one home that no arbiter under the program accounts for."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        homes: List[str],
+        supervisor_pid: int,
+        programs: Dict[int, str],
+    ) -> None:
+        """``programs``: the other programs of this supervisord, by pid."""
+        self.reader = reader
+        self.homes = homes
+        self.supervisor_pid = supervisor_pid
+        self._programs = programs
+
+    def find(
+        self,
+        table: Dict[int, Process],
+        top: Optional[Process],
+        others: List[Process],
+        listening: List[Listener],
+    ) -> Tuple[List[Stray], List[Stray]]:
+        """Gunicorn processes of this home whose arbiter is gone, and arbiters out of control."""
+        own = set(descendants(table, top.pid)) if top else set()
+        orphans, unmanaged = [], []
+        for each in sorted(table.values()):
+            if not _is_gunicorn(each):
+                continue
+            forced = each in others
+            if not forced and (each.pid in own or _is_gunicorn(table.get(each.ppid))):
+                continue
+            if not self._lives_here(each):
+                continue
+            inodes = read_inodes(self.reader, each.pid)
+            workers = find_workers(self.reader, each, table)
+            for worker in workers:
+                inodes |= read_inodes(self.reader, worker.pid)
+            addresses = [s.address for s in listening if s.inode in inodes]
+            owner = self._owner(table, each)
+            if workers or forced or owner or is_master_title(each.cmdline):
+                unmanaged.append(Stray(each, addresses, owner))
+            else:
+                orphans.append(Stray(each, addresses, None))
+        return orphans, unmanaged
+
+    def _owner(self, table: Dict[int, Process], process: Process) -> Optional[str]:
+        """The other program of this supervisord that ``process`` belongs to."""
+        pid = process.pid
+        while pid in table:
+            if pid in self._programs:
+                return self._programs[pid]
+            pid = table[pid].ppid
+        return None
+
+    def _lives_here(self, process: Process) -> bool:
+        """Does it run from this home's venv or releases, and in this container?"""
+        if not same_place(self.reader, process.pid, self.supervisor_pid):
+            return False
+        if any(names_home(self.homes, word) for word in process.cmdline):
+            return True
+        if any(names_home(self.homes, path) for path in read_mapped(self.reader, process.pid)):
+            return True
+        path = read_environ(self.reader, process.pid).get("PATH", "")
+        return any(names_home(self.homes, entry + "/") for entry in path.split(":"))

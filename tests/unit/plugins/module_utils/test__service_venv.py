@@ -1,0 +1,109 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+import os
+
+import pytest
+from ansible_collections.fleetops.gunicorn.plugins.module_utils import _service_venv
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import Reader
+
+from tests.unit.plugins.module_utils.paper_machine import dist, make_venv
+
+
+def test_versions_of_a_virtualenv(tmp_path):
+    site = make_venv(tmp_path / "v", "20.0.1", "3.11.7", "version_info")
+    reader = Reader(str(tmp_path))
+    assert _service_venv.gunicorn_version(reader, "/v") == "20.0.1"
+    assert _service_venv.python_version(reader, "/v") == "3.11.7"
+    # An interrupted pip leaves the metadata of two: the code is what runs.
+    dist(site, "gunicorn", "1.0")
+    assert _service_venv.gunicorn_version(reader, "/v") == "20.0.1"
+    (site / "gunicorn/__init__.py").unlink()
+    assert _service_venv.gunicorn_version(reader, "/v") == "1.0"
+    assert _service_venv.gunicorn_version(reader, "/nothing") is None
+    assert _service_venv.python_version(reader, "/nothing") is None
+
+
+@pytest.mark.parametrize(
+    "found, wanted, matches",
+    [
+        ("3.11.7", "3.11", True),
+        ("3.11.7", "3.1", False),
+        ("3.1.7", "3.11", False),
+        ("23.0.0", "23.0.0", True),
+        (None, "23.0.0", False),
+        (None, None, True),
+        ("1", "", True),
+    ],
+)
+def test_versions(found, wanted, matches):
+    assert _service_venv.version_matches(found, wanted) is matches
+
+
+def test_freeze_is_pips_and_tells_no_password(tmp_path):
+    site = make_venv(tmp_path / "v")
+    dist(site, "Flask", "2.0.3")
+    dist(site, "pip", "21.3.1")
+    dist(site, "mine", "1", {"url": "https://bob:pw@host/mine.whl", "archive_info": {}})
+    vcs = {"vcs": "git", "commit_id": "abc"}
+    dist(site, "other", "1", {"url": "https://host/o.git", "vcs_info": vcs})
+    (site / "broken-1.dist-info").mkdir()
+    assert _service_venv.freeze(Reader(str(tmp_path)), "/v") == [
+        "Flask==2.0.3",
+        "gunicorn==20.0.4",
+        "mine @ https://***@host/mine.whl",
+        "other @ git+https://host/o.git@abc",
+    ]
+
+
+def test_what_stands_at_venv(tmp_path):
+    reader = Reader(str(tmp_path))
+    home = tmp_path / "h"
+    (home / "releases").mkdir(parents=True)
+    assert _service_venv.read_venv(reader, "/h").kind == "absent"
+    make_venv(home / "venv")
+    found = _service_venv.read_venv(reader, "/h")
+    assert (found.kind, found.target, found.release) == ("directory", None, None)
+    assert (found.gunicorn, found.python) == ("20.0.4", "3.6.15")
+    (home / "venv").rename(home / "releases/a")
+    make_venv(home / "releases/b", "23.0.0", "3.11.7")
+    os.symlink("releases/b", str(home / "venv"))
+    (home / "releases/.history.json").write_text('{"b": "a"}')
+    found = _service_venv.read_venv(reader, "/h")
+    assert (found.kind, found.target, found.release) == ("symlink", "/h/releases/b", "b")
+    assert (found.gunicorn, found.previous) == ("23.0.0", "a")
+    (home / "releases/a").rename(home / "gone")
+    assert _service_venv.read_venv(reader, "/h").previous is None
+    (home / "releases/.history.json").write_text("[rubbish")
+    assert _service_venv.read_venv(reader, "/h").previous is None
+
+
+def test_a_foreign_release_is_known_by_its_record(tmp_path):
+    make_venv(tmp_path / "elsewhere")
+    reader = Reader(str(tmp_path))
+    assert _service_venv.release_id(reader, "/home", "/elsewhere") is None
+    (tmp_path / "elsewhere/release.json").write_text('{"id": "x"}')
+    assert _service_venv.release_id(reader, "/home", "/elsewhere") == "x"
+    assert _service_venv.release_id(reader, "/home", None) is None
+
+
+def test_history_grows_forward_only():
+    history = _service_venv.add_history({}, "a", "b")
+    history = _service_venv.add_history(history, "b", "c")
+    assert history == {"b": "a", "c": "b"}
+    assert _service_venv.add_history(history, "c", "a") == history
+    assert _service_venv.add_history(history, "c", "b") == history
+    assert _service_venv.add_history(history, None, "d") == history
+    assert _service_venv.add_history(history, "c", "c") == history
+    # A direct way over a stage replaces the long one.
+    assert _service_venv.add_history(history, "a", "c") == {"b": "a", "c": "a"}
+    assert _service_venv.add_history({"a": "b", "b": "a"}, "a", "z")["z"] == "a"
+
+
+def test_the_name_of_an_adopted_one_depends_on_its_content():
+    name = _service_venv.name_adopted("20.0.1", "3.6.15", ["a==1"])
+    assert name.startswith("adopted-20.0.1-py3.6-") and len(name) == 29
+    assert name == _service_venv.name_adopted("20.0.1", "3.6.15", ["a==1"])
+    assert name != _service_venv.name_adopted("20.0.1", "3.6.15", ["a==2"])
+    assert _service_venv.name_adopted(None, None, []).startswith("adopted-unknown-pyunknown-")

@@ -21,7 +21,8 @@ def deviations(
     sharing: Iterable[str] = (),
 ) -> List[Dict[str, str]]:
     """Settings that make a switch slower or less safe, each with its reason."""
-    graceful = whole_number(options.get("graceful_timeout")) or GRACEFUL_TIMEOUT
+    told = whole_number(options.get("graceful_timeout"))
+    graceful = GRACEFUL_TIMEOUT if told is None else told
     found: List[Dict[str, str]] = []
 
     def add(setting: str, value: Any, wanted: str, why: str) -> None:

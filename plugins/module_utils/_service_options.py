@@ -12,10 +12,9 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes impor
 
 _OPTIONS = {
     "workers": ("-w", "--workers"),
-    "graceful_timeout": ("", "--graceful-timeout"),
+    "graceful_timeout": ("--graceful-timeout",),
     "config": ("-c", "--config"),
-    "errorlog": ("", "--error-logfile"),
-    "logfile": ("", "--log-file"),
+    "errorlog": ("--error-logfile", "--log-file"),
 }
 
 
@@ -30,16 +29,23 @@ def parse_options(arguments: Iterable[str]) -> Dict[str, str]:
     """The few settings that matter here, out of gunicorn's command line."""
     words = list(arguments)
     found: Dict[str, str] = {}
-    for index, word in enumerate(words):
-        following = words[index + 1] if index + 1 < len(words) else ""
-        for name, (short, long) in _OPTIONS.items():
-            if word == long or (short and word == short):
-                found[name] = following
-            elif word.startswith(long + "="):
-                found[name] = word[len(long) + 1 :]
-            elif short and word.startswith(short) and not word.startswith("--"):
-                found[name] = word[len(short) :]
+    for word, following in zip(words, words[1:] + [""]):
+        for name, spellings in _OPTIONS.items():
+            for spelling in spellings:
+                value = _value(word, following, spelling)
+                if value:
+                    # As gunicorn does it: the last one counts.
+                    found[name] = value
     return found
+
+
+def _value(word: str, following: str, spelling: str) -> str:
+    if word == spelling:
+        return following
+    if spelling.startswith("--"):
+        return word[len(spelling) + 1 :] if word.startswith(spelling + "=") else ""
+    attached = word.startswith(spelling) and not word.startswith("--")
+    return word[len(spelling) :] if attached else ""
 
 
 def gunicorn_options(
@@ -57,7 +63,7 @@ def log_paths(program: Dict[str, Any], options: Dict[str, str], cwd: Optional[st
     paths = [program["stdout_logfile"]]
     if not program["redirect_stderr"]:
         paths.append(program["stderr_logfile"])
-    own = options.get("errorlog") or options.get("logfile")
+    own = options.get("errorlog")
     if own and own != "-":
         paths.append(os.path.join(cwd or "/", own) if cwd or own.startswith("/") else None)
     found: List[str] = []

@@ -34,6 +34,8 @@ def test_the_wait_depends_on_gunicorns_own():
     )
     found = _service_deviations.deviations(GOOD, {"graceful_timeout": "60"})
     assert [each["wanted"] for each in found] == ["65"]
+    hasty = {"graceful_timeout": "0"}
+    assert _service_deviations.deviations(dict(GOOD, stopwaitsecs=1), hasty) == []
 
 
 def test_wrappers_and_shared_virtualenvs_are_deviations():

@@ -16,6 +16,8 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils import _service_
         ("python /v/bin/gunicorn app", "", "", None, None),
         ("gunicorn:_master", "", "env X=1 gunicorn -w 3 app", "3", None),
         ("python /v/bin/gunicorn --worker-class sync app", "", "", None, None),
+        ("python /v/bin/gunicorn --workers 3 app -w", "", "", "3", None),
+        ("python /v/bin/gunicorn -w 2 --workers 3 app", "", "", "3", None),
     ],
 )
 def test_options(cmdline, environ, command, workers, graceful):
@@ -34,4 +36,9 @@ def test_logs():
     assert logs({}, redirect_stderr=True) == ["/o"]
     assert logs({"errorlog": "own.log"}) == ["/o", "/e", "/srv/own.log"]
     assert logs({"errorlog": "own.log"}, cwd=None) == ["/o", "/e"]
-    assert logs({"logfile": "-"}, stdout_logfile="/dev/stdout", stderr_logfile=None) == []
+    assert logs({"errorlog": "-"}, stdout_logfile="/dev/stdout", stderr_logfile=None) == []
+
+
+def test_both_names_of_the_error_log_are_one_setting():
+    words = "python /v/bin/gunicorn --error-logfile /a --log-file /b app".split()
+    assert _service_options.gunicorn_options(words, {}, "")["errorlog"] == "/b"

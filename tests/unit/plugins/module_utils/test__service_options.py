@@ -40,5 +40,5 @@ def test_logs():
 
 
 def test_both_names_of_the_error_log_are_one_setting():
-    words = "python /v/bin/gunicorn --error-logfile /a --log-file /b app".split()
+    words = ["python", "/v/bin/gunicorn", "--error-logfile", "/a", "--log-file", "/b", "app"]
     assert _service_options.gunicorn_options(words, {}, "")["errorlog"] == "/b"

@@ -326,6 +326,8 @@ def main() -> None:
             holder=None,
             history_file=history,
         )
+    if outcome.taken_over:
+        module.warn(outcome.text)
     module.exit_json(
         changed=outcome.changed,
         msg=outcome.text,

@@ -68,7 +68,11 @@ sanity: venv-dev ## ansible-test sanity, on a copy
 installed: venv-dev ## Build the collection, install the tarball, and run its playbooks from there
 	tests/installed.sh
 
-.PHONY: build clean
+.PHONY: chaos build clean
+POINTS ?= 50
+chaos: venv-dev ## Kill -9 upgrades at POINTS tasks, and run each again (50: about an hour)
+	python -m tests.chaos.kills --points $(POINTS)
+
 build: venv-dev ## Build the collection's tarball into dist/
 	ansible-galaxy collection build --force --output-path dist
 

@@ -325,8 +325,7 @@ class FleetLock:
             mine = self._mine()
             if self._check_mode:
                 return Outcome(None, mine, True, f"The lock of fleet {mine.fleet} would be taken.")
-            assert box
-            if not box.create(self._name, dump(mine)):
+            if not box or not box.create(self._name, dump(mine)):
                 return None
             return Outcome(None, mine, True, f"The lock of fleet {mine.fleet} was taken.")
 

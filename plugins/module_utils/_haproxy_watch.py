@@ -68,7 +68,8 @@ class Leases:
         if not boot:
             raise FleetError("A lease needs Linux's /proc, which is not here. Set lease to 0.")
         with self._directory.locked(create=True) as box:
-            assert box
+            if not box:
+                raise FleetError(f"The directory of the leases, {self._directory.path}, is gone.")
             notes: List[str] = []
             before: Optional[Lease] = None
             try:

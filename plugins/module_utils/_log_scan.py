@@ -190,6 +190,16 @@ class Scanner:
         if self._next and self._next[kind] < at:
             self._next[kind] = self._find(kind, at)
 
+    def skip_between(self, begin: int, end: int, kinds: int) -> None:
+        """Leave out what begins between two places, of the first ``kinds`` literals."""
+        for kind, at in enumerate(self._next[:kinds]):
+            if begin < at < end:
+                self.skip(kind, end)
+
+    def within(self, text: bytes, start: int, stop: int) -> int:
+        """Where ``text`` begins, if all of it is in this chunk and before ``stop``; else NONE."""
+        return self.search(text, start, min(stop, self._stop), self._nul)
+
     def _slide(self) -> None:
         """Make room for a chunk, keeping some history."""
         shift = self.start - HISTORY

@@ -45,7 +45,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_records imp
     Clock,
     Stamp,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_scan import NONE, Scanner
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_scan import Scanner
 
 # A nested failure prints its blocks into each other, and a full pipe of others' lines (64 KiB) may
 # stand in between; farther apart they are two.
@@ -68,6 +68,7 @@ COUNTED_BYTES = 16 * 1024 * 1024
 HEADER = b"--- Logging error ---"
 PHRASE = b"reentrant call inside"
 ARGUMENTS = b"Arguments: "
+ARGUMENTS_LINE = b"\nArguments: "
 MESSAGE = b"Message: "
 NEWLINE = 10
 
@@ -441,9 +442,7 @@ class Judge:
             if (ours and not self._enough(end)) or self.memory.adds(worker):
                 return False
         at_once = scanner.following(kind) < finish
-        scanner.skip(self.phrase, finish)
-        scanner.skip(kind, finish)
-        scanner.skip_between(message, finish - 1, len(self.rules))
+        scanner.skip_between(message, finish, len(self.rules), (self.phrase, kind))
         self.reading.context = (scanner.base + finish, when)
         position = scanner.base + at
         if death or not at_once:
@@ -466,8 +465,8 @@ class Judge:
         """
         scanner = self.scanner
         buffer = scanner.buffer
-        finish = scanner.within(b"\n" + ARGUMENTS, at, at + WHOLE_BYTES) + 1
-        if finish >= NONE:
+        finish = scanner.ahead(ARGUMENTS_LINE, at) + 1
+        if finish + len(ARGUMENTS) > at + WHOLE_BYTES:
             return -1
         if buffer.find(b"\n", finish, min(scanner.end, finish + EXCERPT_BYTES)) < 0:
             return -1

@@ -100,10 +100,12 @@ class Memory:
         return found is not None and found[1] is not None
 
     def put(self, key: str, when: Optional[float], incident: Optional[Incident]) -> None:
-        self.items[key] = (when, incident)
-        self.items.move_to_end(key)
-        if len(self.items) > REMEMBERED:
-            self.items.popitem(last=False)
+        items = self.items
+        if key in items:
+            items.move_to_end(key)
+        items[key] = (when, incident)
+        if len(items) > REMEMBERED:
+            items.popitem(last=False)
 
 
 DEATHS = (

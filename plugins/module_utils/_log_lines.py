@@ -68,7 +68,7 @@ class Lines:
         while found >= 0:
             match = GUNICORN.match(scanner.buffer, found + 1, at)
             if match is not None:
-                when = self.clock.gunicorn(match.group(1), match.group(2))
+                when = self.clock.gunicorn(*match.group(1, 2))
                 self.context = (position, when)
                 return when
             found = scanner.buffer.rfind(b"\n[", low, found)

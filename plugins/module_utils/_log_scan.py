@@ -246,11 +246,12 @@ class Scanner:
         for gate in self.gates:
             gate.forget()
         search = self.search
+        literals = self.literals
         armed = self.armed
         nul = self._nul = self.nul or self.buffer.find(b"\0", start, stop) >= 0
         hits = self._next = [
             search(literal, start, stop, nul) if armed[kind] else NONE
-            for kind, literal in enumerate(self.literals)
+            for kind, literal in enumerate(literals)
         ]
         while True:
             at = min(hits)
@@ -258,7 +259,8 @@ class Scanner:
                 break
             kind = hits.index(at)
             # First the next of its kind: the handler may change what comes then.
-            hits[kind] = self._find(kind, at + len(self.literals[kind]))
+            after = at + len(literals[kind])
+            hits[kind] = search(literals[kind], after, stop, nul) if after < stop else NONE
             self.on_hit(kind, at)
         self._next = []
         if self.on_chunk is not None:

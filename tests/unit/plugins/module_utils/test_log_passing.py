@@ -102,8 +102,9 @@ def judged(data, window, use_ctypes):
     judge = Judge(window, Clock(NOON), use_ctypes=use_ctypes, limits=limits)
     judge.scanner.read(io.BytesIO(data).readinto)
     state = judge.finish()
+    # Copies: what vars() gives of an object need not outlive the object on 3.13.0.
     kept = {
-        event: [vars(one) for one in incidents]
+        event: [dict(vars(one)) for one in incidents]
         for event, incidents in judge.kept.items()
         if incidents
     }

@@ -7,6 +7,7 @@
 import re
 import signal
 from collections import OrderedDict
+from functools import lru_cache
 from typing import Any, List, NamedTuple, Optional, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_lines import Line
@@ -93,30 +94,44 @@ class Memory:
             return None
         return found
 
+    def adds(self, key: str) -> bool:
+        """Is there an incident, told of in the report, to which more may be added?"""
+        found = self.items.get(key)
+        return found is not None and found[1] is not None
+
     def put(self, key: str, when: Optional[float], incident: Optional[Incident]) -> None:
-        self.items[key] = (when, incident)
-        self.items.move_to_end(key)
-        if len(self.items) > REMEMBERED:
-            self.items.popitem(last=False)
+        items = self.items
+        if key in items:
+            items.move_to_end(key)
+        items[key] = (when, incident)
+        if len(items) > REMEMBERED:
+            items.popitem(last=False)
 
 
 DEATHS = (
-    (re.compile(rb"Worker with pid %s was terminated due to signal %s"), ARGUMENT_NUMBERS),
-    (None, re.compile(rb"Worker with pid (\d+) was terminated due to signal (\d+)")),
-    (None, re.compile(rb"Worker \(pid:(\d+)\) was sent (SIG[A-Z0-9+]+|(?:code|signal) \d+)!")),
+    (b"Worker with pid %s was terminated due to signal %s", ARGUMENT_NUMBERS),
+    (
+        b"Worker with pid ",
+        re.compile(rb"Worker with pid (\d+) was terminated due to signal (\d+)"),
+    ),
+    (
+        b"Worker (pid:",
+        re.compile(rb"Worker \(pid:(\d+)\) was sent (SIG[A-Z0-9+]+|(?:code|signal) \d+)!"),
+    ),
 )
 
 
 def failed_message(text: bytes) -> Optional[Tuple[int, str]]:
     """The worker and the signal that a lost log line told of."""
     for needed, pattern in DEATHS:
-        if needed is None or needed.search(text):
+        if needed in text:
             match = pattern.search(text)
             if match is not None:
                 return int(match.group(1)), signal_name(match.group(2)) or ""
     return None
 
 
+@lru_cache(maxsize=128)
 def signal_name(value: Any) -> Optional[str]:
     """``9``, ``signal 9`` and ``SIGKILL`` are one thing."""
     if value is None:

@@ -68,7 +68,9 @@ COUNTED_BYTES = 16 * 1024 * 1024
 HEADER = b"--- Logging error ---"
 PHRASE = b"reentrant call inside"
 ARGUMENTS = b"Arguments: "
+ARGUMENTS_LINE = b"\nArguments: "
 MESSAGE = b"Message: "
+NEWLINE = 10
 
 
 class Judge:
@@ -236,26 +238,33 @@ class Judge:
 
     # -- events -------------------------------------------------------------------------------
 
-    def _count(self, incident: Incident) -> None:
-        event = incident.event
-        if self.unfinished is not None and incident.position >= self.unfinished:
-            self.told.append((incident.position - self.unfinished, event))
-        if (incident.position, event) in self.reported:
-            return
+    def _tally(self, event: str, position: int, when: Optional[float]) -> bool:
+        """One more; False if an earlier look has told of it."""
+        if self.unfinished is not None and position >= self.unfinished:
+            self.told.append((position - self.unfinished, event))
+        if self.reported and (position, event) in self.reported:
+            return False
         self.counts[event] = self.counts.get(event, 0) + 1
         times = self.times.get(event)
         if times is not None:
-            times.append(incident.first)
+            times.append(when)
             if len(times) == times.maxlen:
-                oldest, latest = times[0], incident.first
+                oldest = times[0]
                 # Times unknown: take them to have come at once.
-                span = 0.0 if oldest is None or latest is None else max(0.0, latest - oldest)
+                span = 0.0 if oldest is None or when is None else max(0.0, when - oldest)
                 self.peak[event] = min(span, self.peak.get(event, span))
-        kept = self.kept.setdefault(event, [])
-        if len(kept) < KEPT_PER_EVENT:
-            kept.append(incident)
-        if incident.first is not None:
+        if when is not None:
             self.heard = True
+        return True
+
+    def _enough(self, event: str) -> bool:
+        """Are as many kept as the report shows? Of the others only the number matters."""
+        return len(self.kept.get(event, ())) >= KEPT_PER_EVENT
+
+    def _count(self, incident: Incident) -> None:
+        event = incident.event
+        if self._tally(event, incident.position, incident.first) and not self._enough(event):
+            self.kept.setdefault(event, []).append(incident)
 
     def _once(
         self, event: str, key: str, horizon: float, line: Line, ours: bool
@@ -270,7 +279,7 @@ class Judge:
                 self.memory.put(key, line.when, known[1])
             return None
         incident = Incident(event, line.position)
-        kept = ours and len(self.kept.get(event, ())) < KEPT_PER_EVENT
+        kept = ours and not self._enough(event)
         incident.add(1, line.when, line if kept else None)
         if key:
             self.memory.put(key, line.when, incident if kept else None)
@@ -375,7 +384,8 @@ class Judge:
         return block
 
     def _on_header(self, kind: int, at: int) -> None:
-        buffer = self.scanner.buffer
+        scanner = self.scanner
+        buffer = scanner.buffer
         # Tracebacks since 3.9 quote the source line that writes the header.
         if buffer[at - 1] in b"'\"":
             if self.block is not None:
@@ -386,7 +396,8 @@ class Judge:
             self._open_block(at, header=True)
             return
         # All of it is here: gone through once, for speed.
-        scanner = self.scanner
+        if self._in_passing(kind, at, finish):
+            return
         line = self.reading.at(at)
         block = self.block = Block(line.position, line.when, self._ours("", line.own, line.when))
         block.at_once = scanner.following(kind) < finish
@@ -394,7 +405,7 @@ class Judge:
         phrase = buffer.find(PHRASE, at, finish)
         if phrase >= 0:
             block.reentrant = True
-            if len(self.kept.get("reentrant", ())) < KEPT_PER_EVENT:
+            if not self._enough("reentrant"):
                 block.incident.snippets.append(self.reading.at(phrase, context=False).snippet())
             block.incident.lines += buffer.count(PHRASE, phrase, finish)
             scanner.skip(self.phrase, finish)
@@ -403,20 +414,63 @@ class Judge:
         self._on_arguments(kind, finish)
         if message >= 0:
             end = buffer.find(b"\n", message, finish)
-            for other in range(len(self.rules)):
-                if message < scanner.following(other) < end:
-                    scanner.skip(other, end)
+            scanner.skip_between(message, end, len(self.rules))
+
+    def _in_passing(self, kind: int, at: int, finish: int) -> bool:
+        """Count a whole block of which no line will be shown. False: nothing was done.
+
+        With thousands of blocks all but the first few go this way: it leaves out the lines, and
+        nothing else, of what the long way does.
+        """
+        scanner = self.scanner
+        buffer = scanner.buffer
+        message = buffer.rfind(MESSAGE, max(at, finish - EXCERPT_BYTES), finish)
+        if message < 0 or buffer[at - 1] != NEWLINE:
+            return False
+        if buffer.find(b"\n", message, finish) != finish - 1:
+            return False
+        event = "reentrant" if scanner.following(self.phrase) < finish else "logging_error"
+        text = bytes(buffer[message : buffer.find(b"\n", finish)])
+        death = failed_message(text)
+        when = self.reading.before(at)
+        ours = self._ours("", NOTHING, when)
+        key = block_key(event, text)
+        if (ours and not self._enough(event)) or self.memory.adds(key):
+            return False
+        if death is not None:
+            end, worker = death_event(death), f"worker {death[0]}"
+            if (ours and not self._enough(end)) or self.memory.adds(worker):
+                return False
+        at_once = scanner.following(kind) < finish
+        scanner.skip_between(message, finish, len(self.rules), (self.phrase, kind))
+        self.reading.context = (scanner.base + finish, when)
+        position = scanner.base + at
+        if death or not at_once:
+            known = self.memory.get(key, when, PID_SECONDS if death else REPRINT_SECONDS)
+            self.memory.put(key, when, None)
+            if known is not None:
+                return True
+        if ours:
+            self._tally(event, position, when)
+        if death is not None and self.memory.get(worker, when, PID_SECONDS) is None:
+            self.memory.put(worker, when, None)
+            if ours:
+                self._tally(end, position, when)
+        return True
 
     def _whole(self, kind: int, at: int) -> int:
         """Where the Arguments of the block are, if they are here, and no other block begins before.
 
         A block that is torn is none: another header in it is an event of its own to look at.
         """
-        buffer, end = self.scanner.buffer, self.scanner.end
-        finish = buffer.find(b"\n" + ARGUMENTS, at, min(end, at + WHOLE_BYTES)) + 1
-        if not finish or buffer.find(b"\n", finish, min(end, finish + EXCERPT_BYTES)) < 0:
+        scanner = self.scanner
+        buffer = scanner.buffer
+        finish = scanner.ahead(ARGUMENTS_LINE, at) + 1
+        if finish + len(ARGUMENTS) > at + WHOLE_BYTES:
             return -1
-        other = self.scanner.following(kind)
+        if buffer.find(b"\n", finish, min(scanner.end, finish + EXCERPT_BYTES)) < 0:
+            return -1
+        other = scanner.following(kind)
         while other < finish:
             if buffer[other - 1] not in b"'\"":
                 return -1
@@ -466,7 +520,7 @@ class Judge:
             incident.worker_pid, incident.signal = death
         if text and (death or not block.at_once):
             # A worker's death is logged once: the same text is the same block, printed again.
-            key = f"{incident.event} {len(text)} {zlib.crc32(text)} {zlib.adler32(text)}"
+            key = block_key(incident.event, text)
             known = self.memory.get(key, when, PID_SECONDS if death else REPRINT_SECONDS)
             self.memory.put(key, when, known[1] if known else incident if block.ours else None)
             if known is not None:
@@ -488,14 +542,14 @@ class Judge:
         text = bytes(scanner.buffer[at : finish if finish >= 0 else stop])
         death = failed_message(text)
         if death is not None:
-            when = self.reading.before(at).time
+            when = self.reading.before(at)
             line = Line(text, 0, scanner.base + at, NOTHING, when)
             self._death(death, line, self._ours("", NOTHING, when))
 
     def _death(self, death: Tuple[int, str], line: Line, ours: bool) -> None:
         """The log line that was lost told of a dead worker."""
         worker, number = death
-        event = "worker_terminated" if number == "SIGTERM" else "worker_killed"
+        event = death_event(death)
         line = line._replace(text=line.text.replace(b"\n", b" "))
         incident = self._once(event, f"worker {worker}", PID_SECONDS, line, ours)
         if incident is not None:
@@ -589,7 +643,7 @@ class Judge:
         return {
             "generation": list(generation[:3]) if generation else None,
             "latched": self.latched,
-            "context": self.reading.context[1].time,
+            "context": self.reading.context[1],
             "block": None
             if block is None
             else [
@@ -610,7 +664,7 @@ class Judge:
             pid, version, when = state["generation"]
             self._begin(None if pid is None else int(pid), str(version), seconds(when))
         self.latched = bool(state["latched"])
-        self.reading.context = (0, Stamp(seconds(state["context"]), None, "", ""))
+        self.reading.context = (0, seconds(state["context"]))
         for key, when in state["memory"]:
             self.memory.put(str(key), seconds(when), None)
         if state["block"]:
@@ -622,6 +676,15 @@ class Judge:
             self.block.message = message.encode("latin-1")
             self.block.at_once = bool(at_once)
             self.scanner.armed[self.arguments] = True
+
+
+def death_event(death: Tuple[int, str]) -> str:
+    return "worker_terminated" if death[1] == "SIGTERM" else "worker_killed"
+
+
+def block_key(event: str, text: bytes) -> str:
+    """By what a block is known when it is printed again."""
+    return f"{event} {len(text)} {zlib.crc32(text)} {zlib.adler32(text)}"
 
 
 def seconds(value: Any) -> Optional[float]:

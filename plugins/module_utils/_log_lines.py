@@ -5,7 +5,7 @@
 """The lines around what was found, and when they were written."""
 
 import time
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_records import (
     GUNICORN,
@@ -42,7 +42,7 @@ class Lines:
     def __init__(self, scanner: Scanner, clock: Clock) -> None:
         self.scanner = scanner
         self.clock = clock
-        self.context = (-1, NOTHING)
+        self.context: Tuple[int, Optional[float]] = (-1, None)
 
     def at(self, at: int, context: bool = True) -> Line:
         """The line around ``at``, and when it was written as far as that can be told."""
@@ -55,36 +55,31 @@ class Lines:
             own = self.clock.stamp(text, event)
         when = own.time
         if when is None and context:
-            when = self.before(at).time
+            when = self.before(at)
         return Line(text, event, self.scanner.base + at, own, when)
 
-    def before(self, at: int) -> Stamp:
-        """The last line before ``at`` that tells its time."""
+    def before(self, at: int) -> Optional[float]:
+        """What the last line before ``at`` that tells its time says."""
         scanner = self.scanner
         position = scanner.base + at
-        known, stamp = self.context
+        known, when = self.context
         low = max(scanner.low, known - scanner.base)
         found = scanner.buffer.rfind(b"\n[", low, at)
         while found >= 0:
             match = GUNICORN.match(scanner.buffer, found + 1, at)
             if match is not None:
-                stamp = Stamp(
-                    self.clock.gunicorn(match.group(1), match.group(2)),
-                    int(match.group(3)),
-                    match.group(4).decode("ascii"),
-                    "gunicorn",
-                )
-                self.context = (position, stamp)
-                return stamp
+                when = self.clock.gunicorn(*match.group(1, 2))
+                self.context = (position, when)
+                return when
             found = scanner.buffer.rfind(b"\n[", low, found)
         complete = known >= scanner.base + scanner.low
         found_here = self.last(low, at)
         if found_here is not None:
-            stamp = found_here
+            when = found_here.time
         elif not complete:
-            stamp = NOTHING
-        self.context = (position, stamp)
-        return stamp
+            when = None
+        self.context = (position, when)
+        return when
 
     def last(self, low: int, at: int) -> Optional[Stamp]:
         """The same in any layout, not before ``low``; line by line, so bounded."""

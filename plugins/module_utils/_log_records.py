@@ -69,11 +69,11 @@ class Clock:
 
     def __init__(self, now: float) -> None:
         self.now = now
-        self._text = b""
+        self._text = (b"", b"")
         self._value: Optional[float] = None
 
     def gunicorn(self, text: bytes, zone: bytes) -> Optional[float]:
-        key = text + zone
+        key = (text, zone)
         if key != self._text:
             self._text = key
             self._value = to_epoch(

@@ -23,14 +23,15 @@ OVERLAP = 4096
 MAX_LINE = 8192
 NONE = 1 << 62
 
-# literal, start, stop, whether there is a NUL in between -> where it begins, or NONE
+# literal, start, stop, whether there is a NUL in between -> where it begins, or NONE.
+# What begins so late that it reaches beyond ``stop`` may be found or not.
 Search = Callable[[bytes, int, int, bool], int]
 
 
 def libc_search(buffer: bytearray) -> Optional[Search]:
     """A search through libc, or None where ctypes or the functions are missing.
 
-    The byte at ``stop`` must be writable: a NUL is put there for the time of the search.
+    There must be a NUL at ``stop`` or later, where ``strstr`` ends.
     """
     try:
         # Any failure means "not here": some hardened systems raise MemoryError on the import.
@@ -44,17 +45,16 @@ def libc_search(buffer: bytearray) -> Optional[Search]:
         address = ctypes.addressof((ctypes.c_char * len(buffer)).from_buffer(buffer))
 
         def search(literal: bytes, start: int, stop: int, nul: bool) -> int:
-            if nul or b"\0" in literal:
+            if nul:
                 found = memmem(address + start, stop - start, literal, len(literal))
-                return NONE if found is None else int(found) - address
-            kept = buffer[stop]
-            buffer[stop] = 0
-            found = strstr(address + start, literal)
-            buffer[stop] = kept
-            return NONE if found is None else int(found) - address
+            else:
+                found = strstr(address + start, literal)
+            return NONE if found is None else found - address
 
-        buffer[:8] = b"--probe-"
-        right = [search(b"probe", 0, end, nul) for end in (8, 6) for nul in (False, True)]
+        right = []
+        for probe in (b"--probe-\0", b"--prob\0e-"):
+            buffer[: len(probe)] = probe
+            right += [search(b"probe", 0, probe.index(b"\0"), nul) for nul in (False, True)]
         return search if right == [2, 2, NONE, NONE] else None
     except Exception:
         return None
@@ -132,6 +132,8 @@ class Scanner:
             found, self.gates = find_search(self.buffer, self.literals)
         self.search = found
         self.armed = [True] * len(self.literals)
+        # A literal with a NUL in it is beyond strstr as well.
+        self.nul = any(b"\0" in literal for literal in self.literals)
         self.reach = max(len(literal) for literal in self.literals)
         self.low = HISTORY
         self.start = HISTORY
@@ -140,6 +142,7 @@ class Scanner:
         self._next: List[int] = []
         self._stop = 0
         self._nul = False
+        self._asked = (-1, -1)
 
     def position(self) -> int:
         """The place in the stream up to which everything has been searched."""
@@ -190,6 +193,24 @@ class Scanner:
         if self._next and self._next[kind] < at:
             self._next[kind] = self._find(kind, at)
 
+    def skip_between(self, begin: int, end: int, kinds: int, wholly: Tuple[int, ...] = ()) -> None:
+        """Leave out what begins between two places, of the first ``kinds`` literals.
+
+        Those of the kinds in ``wholly`` are left out wherever they begin, if before ``end``.
+        """
+        following = self._next
+        for kind in [kind for kind, at in enumerate(following) if at < end]:
+            if kind in wholly or (begin < following[kind] and kind < kinds):
+                following[kind] = self.search(self.literals[kind], end, self._stop, self._nul)
+
+    def ahead(self, text: bytes, at: int) -> int:
+        """Where the next of a text begins that is not armed, always the same text; or NONE."""
+        asked, found = self._asked
+        if not asked <= at <= found:
+            found = self.search(text, at, self._stop, self._nul)
+            self._asked = (at, found)
+        return found
+
     def _slide(self) -> None:
         """Make room for a chunk, keeping some history."""
         shift = self.start - HISTORY
@@ -219,14 +240,18 @@ class Scanner:
     def _run(self, start: int, cut: int, stop: int) -> None:
         """Report what begins in [start, cut); matches may reach to ``stop``."""
         self._stop = stop
+        self._asked = (-1, -1)
+        # What comes after the end is free until the next is read.
+        self.buffer[self.end] = 0
         for gate in self.gates:
             gate.forget()
         search = self.search
+        literals = self.literals
         armed = self.armed
-        nul = self._nul = self.buffer.find(b"\0", start, stop) >= 0
+        nul = self._nul = self.nul or self.buffer.find(b"\0", start, stop) >= 0
         hits = self._next = [
             search(literal, start, stop, nul) if armed[kind] else NONE
-            for kind, literal in enumerate(self.literals)
+            for kind, literal in enumerate(literals)
         ]
         while True:
             at = min(hits)
@@ -234,7 +259,8 @@ class Scanner:
                 break
             kind = hits.index(at)
             # First the next of its kind: the handler may change what comes then.
-            hits[kind] = self._find(kind, at + len(self.literals[kind]))
+            after = at + len(literals[kind])
+            hits[kind] = search(literals[kind], after, stop, nul) if after < stop else NONE
             self.on_hit(kind, at)
         self._next = []
         if self.on_chunk is not None:

@@ -144,6 +144,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--points", type=int, default=50, help="how many kills, evenly spread")
     wanted = parser.parse_args()
+    # Whoever ends this ends the fleet as well.
+    signal.signal(signal.SIGTERM, lambda *_about: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="chaos-") as directory:
         fleet = Fleet(Path(directory).resolve(), NETWORK, ROOT / ".demo" / "cache")
         with under_traffic(fleet):

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from balancer_support import REPO, App, Haproxy, Request, Run, get, haproxy_param, until
 
-pytestmark = haproxy_param()
+pytestmark = haproxy_param(every=False)
 
 BACKENDS = """
 backend app

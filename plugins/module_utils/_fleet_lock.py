@@ -10,12 +10,13 @@ The directory and the clocks are passed in.
 import json
 import re
 import time
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_directory import (
     Opened,
     StateDirectory,
+    fields,
 )
 
 SCHEMA = 1
@@ -157,20 +158,13 @@ def parse(content: bytes) -> Holder:
             raise Unbelievable(f"a newer version wrote it (schema {schema}, known here: {SCHEMA})")
         if schema != SCHEMA:
             raise ValueError
-        controller = Controller(**_fields(record["controller"], _CONTROLLER_KINDS))
-        holder = Holder(controller=controller, **_fields(record, _KINDS))
+        controller = Controller(**fields(record["controller"], _CONTROLLER_KINDS))
+        holder = Holder(controller=controller, **fields(record, _KINDS))
         _moment(holder.since)
         _moment(holder.heartbeat)
         return holder
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, OSError):
         raise Unbelievable(f"it is damaged: {plain(repr(content[:80]))}") from None
-
-
-def _fields(record: Dict[str, Any], kinds: Dict[str, Tuple[type, ...]]) -> Dict[str, Any]:
-    for key, kind in kinds.items():
-        if not isinstance(record[key], kind) or isinstance(record[key], bool):
-            raise ValueError
-    return {key: record[key] for key in kinds}
 
 
 # -- what a person reads ------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_drain i
     Clock,
     Wish,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_directory import fields
 
 SCHEMA = 1
 LOG = "lease.log"
@@ -84,13 +85,10 @@ def parse(content: bytes) -> Lease:
         if isinstance(schema, int) and schema > SCHEMA:
             raise Newer(f"the lease is of schema {schema}, and this version knows {SCHEMA}")
         backends = record["backends"]
-        sound = schema == SCHEMA and all(
-            isinstance(record[key], kind) and not isinstance(record[key], bool)
-            for key, kind in _KINDS.items()
-        )
-        if not sound or not backends or not all(isinstance(name, str) for name in backends):
+        named = backends and all(isinstance(name, str) for name in backends)
+        if schema != SCHEMA or not named:
             raise ValueError
-        return Lease(backends=tuple(backends), **{key: record[key] for key in _KINDS})
+        return Lease(backends=tuple(backends), **fields(record, _KINDS))
     except (ValueError, KeyError, TypeError, AttributeError):
         raise Damaged(f"the lease's file is damaged: {content[:80]!r}") from None
 

@@ -141,7 +141,6 @@ class Reader:
         self.log = log
         self.left = stop - start if stop is not None and not log.compression else None
         self.damaged = ""
-        self._pending = b""
         self._engine: Any = None
         self._input = b""
         self._finished = False

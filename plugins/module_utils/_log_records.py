@@ -13,9 +13,6 @@ import re
 import time
 from typing import Any, Dict, NamedTuple, Optional, Tuple
 
-# More of a line than this is never looked at: neither for a prefix nor for an excerpt.
-MAX_PREFIX = 4096
-
 GUNICORN = re.compile(
     rb"\[(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?:[.,]\d+)? ?([+-]\d{4}|)\] \[(\d+)\] \[([A-Z]+)\] ?"
 )

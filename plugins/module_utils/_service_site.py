@@ -13,6 +13,7 @@ import time
 from typing import Any, Callable, Dict, List, Optional
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._machine import boottime
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import (
     Listener,
     Process,
@@ -289,8 +290,7 @@ SITE_OPTIONS: Dict[str, Dict[str, Any]] = {
 
 def boot_epoch() -> float:
     """When the machine booted, as /proc counts start times (suspended time included)."""
-    boottime_clock = 7
-    return time.time() - time.clock_gettime(boottime_clock)
+    return time.time() - boottime()
 
 
 def open_site(params: Dict[str, Any], run: Run) -> Site:

@@ -10,7 +10,7 @@ import os
 import stat
 import time
 from contextlib import contextmanager
-from typing import Callable, Iterator, Optional
+from typing import Any, Callable, Dict, Iterator, Optional, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 
@@ -21,18 +21,26 @@ _TEMPORARY = ".tmp-"
 _ABANDONED = 60
 
 
+def fields(record: Dict[str, Any], kinds: Dict[str, Tuple[type, ...]]) -> Dict[str, Any]:
+    """Those of a record that was read; an error if one is absent or of another kind."""
+    for key, kind in kinds.items():
+        if not isinstance(record[key], kind) or isinstance(record[key], bool):
+            raise ValueError(key)
+    return {key: record[key] for key in kinds}
+
+
 class Opened:
     """The files of an open directory: whatever its path is made to mean later."""
 
     def __init__(self, handle: int, path: str, mode: int) -> None:
-        self._handle = handle
+        self.handle = handle
         self._path = path
         self._mode = mode
 
     def read(self, name: str) -> Optional[bytes]:
         """The content; None if there is no such file."""
         try:
-            handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=self._handle)
+            handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=self.handle)
         except FileNotFoundError:
             return None
         except OSError as exc:
@@ -49,7 +57,7 @@ class Opened:
     def exists(self, name: str) -> bool:
         """Whether there is anything of that name."""
         try:
-            os.stat(name, dir_fd=self._handle, follow_symlinks=False)
+            os.stat(name, dir_fd=self.handle, follow_symlinks=False)
         except FileNotFoundError:
             return False
         return True
@@ -58,27 +66,27 @@ class Opened:
         """Replace the file as a whole."""
         temporary = self._temporary(content)
         try:
-            os.rename(temporary, name, src_dir_fd=self._handle, dst_dir_fd=self._handle)
+            os.rename(temporary, name, src_dir_fd=self.handle, dst_dir_fd=self.handle)
         except BaseException:
             self.remove(temporary)
             raise
-        os.fsync(self._handle)
+        os.fsync(self.handle)
 
     def create(self, name: str, content: bytes) -> bool:
         """Put a whole file where none is. Of all who try at once, one gets True."""
         temporary = self._temporary(content)
         try:
-            os.link(temporary, name, src_dir_fd=self._handle, dst_dir_fd=self._handle)
+            os.link(temporary, name, src_dir_fd=self.handle, dst_dir_fd=self.handle)
         except FileExistsError:
             return False
         finally:
             self.remove(temporary)
-        os.fsync(self._handle)
+        os.fsync(self.handle)
         return True
 
     def remove(self, name: str) -> bool:
         try:
-            os.unlink(name, dir_fd=self._handle)
+            os.unlink(name, dir_fd=self.handle)
         except FileNotFoundError:
             return False
         return True
@@ -94,7 +102,7 @@ class Opened:
         self._sweep()
         name = f"{_TEMPORARY}{os.getpid()}-{os.urandom(8).hex()}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        handle = os.open(name, flags, 0o600, dir_fd=self._handle)
+        handle = os.open(name, flags, 0o600, dir_fd=self.handle)
         try:
             with os.fdopen(handle, "wb") as file:
                 os.fchmod(file.fileno(), self._mode)
@@ -108,10 +116,10 @@ class Opened:
 
     def _sweep(self) -> None:
         """Remove what a process left that was killed between two lines of `create`."""
-        for name in os.listdir(self._handle):
+        for name in os.listdir(self.handle):
             if name.startswith(_TEMPORARY):
                 try:
-                    found = os.stat(name, dir_fd=self._handle, follow_symlinks=False)
+                    found = os.stat(name, dir_fd=self.handle, follow_symlinks=False)
                 except FileNotFoundError:
                     continue
                 if time.time() - found.st_mtime > _ABANDONED:
@@ -141,7 +149,8 @@ class StateDirectory:
         handle = None
         try:
             handle = self._open(create)
-            yield None if handle is None else self._files(handle)
+            mode = 0o600 if self._private else 0o644
+            yield None if handle is None else Opened(handle, self.path, mode)
         except OSError as exc:
             raise FleetError(self._explain(exc)) from None
         finally:
@@ -151,24 +160,16 @@ class StateDirectory:
     @contextmanager
     def locked(self, create: bool = False, timeout: float = 30) -> Iterator[Optional[Opened]]:
         """The same, and nobody else is in here."""
-        handle = None
-        try:
-            handle = self._open(create)
-            if handle is None:
+        with self.opened(create) as box:
+            if box is None:
                 yield None
                 return
-            self._lock(handle, timeout)
-            yield self._files(handle)
-        except OSError as exc:
-            raise FleetError(self._explain(exc)) from None
-        finally:
-            # Closing is not enough: a process forked in here has the same handle for a moment.
-            if handle is not None:
-                fcntl.flock(handle, fcntl.LOCK_UN)
-                os.close(handle)
-
-    def _files(self, handle: int) -> Opened:
-        return Opened(handle, self.path, 0o600 if self._private else 0o644)
+            self._lock(box.handle, timeout)
+            try:
+                yield box
+            finally:
+                # Closing is not enough: a process forked in here has the same handle for a moment.
+                fcntl.flock(box.handle, fcntl.LOCK_UN)
 
     def _lock(self, handle: int, timeout: float) -> None:
         deadline = self._now() + timeout

@@ -120,18 +120,6 @@ def freeze(dists: List[Dist]) -> List[str]:
     return [f"{d.name}=={d.version}" for d in dists]
 
 
-def strangers(venv: str) -> List[str]:
-    """Directories outside of the venv that .pth files put on its path."""
-    found = []
-    for site in site_packages(venv):
-        for path in sorted(glob.glob(os.path.join(glob.escape(site), "*.pth"))):
-            for line in _read(path).splitlines():
-                place = line.strip()
-                if place.startswith("/") and os.path.isdir(place) and not place.startswith(site):
-                    found.append(f"{place} ({os.path.basename(path)})")
-    return found
-
-
 def check_carryable(venv: str) -> None:
     """Refuse a venv whose files do not say what its application runs on."""
     if not os.path.isdir(venv):

@@ -173,7 +173,7 @@ def test_one_at_a_time_and_a_wait_that_ends(place):
 def test_the_lock_goes_although_a_forked_process_still_has_it_open(place):
     directory = StateDirectory(str(place), True)
     with directory.locked(create=True) as box:
-        held = os.dup(box._handle)
+        held = os.dup(box.handle)
     other = os.open(str(place), os.O_RDONLY)
     try:
         fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -17,6 +17,7 @@ _ANY_MAINT, _ANY_DRAIN = 0x01 | 0x02 | 0x20, 0x08 | 0x10
 
 _COUNTERS = [
     "stot",
+    "req_tot",
     "lbtot",
     "bin",
     "bout",
@@ -26,6 +27,7 @@ _COUNTERS = [
     "wredis",
     "cli_abrt",
     "srv_abrt",
+    "dreq",
     "dresp",
     "eint",
     "chkfail",
@@ -117,6 +119,8 @@ class Backend(NamedTuple):
     table: bool
     active: int
     servers: Tuple[Server, ...]
+    # Of the backend itself: also what no server ever saw, such as HAProxy's own 503.
+    counters: Dict[str, int] = {}
 
     def serves(self, server: Server) -> bool:
         """Whether new requests go to it (a backup gets them only when nobody else is left)."""
@@ -278,6 +282,7 @@ def parse_backends(
                     table=name in tables,
                     active=_int(row.get("act")),
                     servers=tuple(servers.get(name, [])),
+                    counters=_counters(row),
                 )
             )
         elif row["svname"] != "FRONTEND":
@@ -303,8 +308,12 @@ def _server(row: Dict[str, str], admin_bits: int) -> Server:
         backup=_int(row.get("bck")) > 0,
         address=row.get("addr") or "",
         cookie=row.get("cookie") or "",
-        counters={key: int(row[key]) for key in _COUNTERS if (row.get(key) or "").isdigit()},
+        counters=_counters(row),
     )
+
+
+def _counters(row: Dict[str, str]) -> Dict[str, int]:
+    return {key: int(row[key]) for key in _COUNTERS if (row.get(key) or "").isdigit()}
 
 
 def _int(text: Optional[str]) -> int:

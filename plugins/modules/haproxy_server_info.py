@@ -153,6 +153,47 @@ available:
       wanted: 1
       possible: true
       enough: true
+totals:
+  description:
+    - What users saw of each backend as a whole. It counts what no server does, such as HAProxy's
+      own C(503) when no server is left, and is not the sum of the servers' counters.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    backend:
+      description: The backend.
+      returned: success
+      type: str
+    counters:
+      description:
+        - Whole numbers since the process of RV(node) started, from the row C(BACKEND) of C(show
+          stat) and under its names. They are only comparable between two looks at the same process
+          (same RV(node.pid), and RV(node.uptime) has grown); a reload starts them from 0.
+        - C(req_tot) requests received (only in C(mode http)), C(stot) sessions (in C(mode tcp),
+          connections), C(lbtot) choices of a server.
+        - C(hrsp_1xx), C(hrsp_2xx), C(hrsp_3xx), C(hrsp_4xx), C(hrsp_5xx) and C(hrsp_other) answers
+          that were sent to users, by status, HAProxy's own among them (only in C(mode http)).
+        - C(econ) requests for which no connection to a server came about, C(eresp) for which a
+          server broke off its answer or sent none, C(wretr) retried connections, C(wredis) requests
+          sent to another server after a retry, C(dreq) and C(dresp) requests and answers that a
+          rule denied, C(cli_abrt) and C(srv_abrt) transfers that the user or the server broke off.
+        - C(bin) and C(bout) bytes. C(qtime), C(ctime), C(rtime) and C(ttime) the mean time in ms
+          that the last 1024 requests waited for a slot, for a connection, for the first byte, and
+          took in all.
+        - C(chkdown) how often no server was left, C(downtime) for how many seconds in all,
+          C(lastchg) seconds since that last changed.
+        - A counter that this HAProxy does not have is absent.
+      returned: success
+      type: dict
+  sample:
+    - backend: app
+      counters:
+        req_tot: 120034
+        hrsp_2xx: 120031
+        hrsp_5xx: 3
+        econ: 3
+        wretr: 9
 backends:
   description: The backends with all their servers.
   returned: success
@@ -281,7 +322,10 @@ def main() -> None:
         }
         for backend in picture.backends
     ]
-    module.exit_json(changed=False, backends=backends, lease=lease, notes=notes, **found)
+    totals = [{"backend": row.name, "counters": row.counters} for row in picture.backends]
+    module.exit_json(
+        changed=False, backends=backends, totals=totals, lease=lease, notes=notes, **found
+    )
 
 
 if __name__ == "__main__":

@@ -626,8 +626,37 @@ def test_info_shows_everything_and_judges_nothing(
     assert [row["server"] for row in backend["servers"]] == ["web1", "web2"]
     assert result["servers"][0]["counters"]["hrsp_2xx"] == 1
     assert result["node"]["version"].startswith("2") or result["node"]["version"].startswith("3")
+    [totals] = result["totals"]
+    assert (totals["backend"], totals["counters"]["req_tot"]) == ("app", 1)
     everything = ok(Run("haproxy_server_info", socket=balancer.socket()).result())
     assert "app" in [found["name"] for found in everything["backends"]]
     unknown = Run("haproxy_server_info", socket=balancer.socket(), server="web9").result()
     assert unknown["failed"]
     apps.web2.start()
+
+
+def test_the_totals_have_the_errors_that_no_server_saw(
+    start: Callable[..., Haproxy], apps: SimpleNamespace
+) -> None:
+    balancer = start()
+    assert get(balancer.port).startswith("200")
+    for app in (apps.web1, apps.web2):
+        app.stop()
+    balancer.wait("app/web1", "DOWN")
+    balancer.wait("app/web2", "DOWN")
+    for _turn in range(3):
+        assert get(balancer.port).startswith("503")
+    result = ok(Run("haproxy_server_info", socket=balancer.socket(), backends=["app"]).result())
+    [totals] = result["totals"]
+    counters = totals["counters"]
+    assert (counters["req_tot"], counters["stot"]) == (4, 4)
+    assert (counters["hrsp_2xx"], counters["hrsp_5xx"], counters["econ"]) == (1, 3, 3)
+    assert sum(row["counters"]["hrsp_5xx"] for row in result["backends"][0]["servers"]) == 0
+    assert result["node"]["pid"] == balancer.pid()
+    apps.web1.start()
+    apps.web2.start()
+    balancer.wait_up("app/web1", "app/web2")
+    balancer.reload()
+    again = ok(Run("haproxy_server_info", socket=balancer.socket(), backends=["app"]).result())
+    assert again["node"]["pid"] != result["node"]["pid"]
+    assert again["totals"][0]["counters"]["req_tot"] == 0, "another process, another count"

@@ -57,6 +57,13 @@ def test_a_server_is_read_from_both_answers():
     assert picture().mine("web2")[0].check == "L4CON Connection refused"
 
 
+def test_a_backend_counts_for_itself_what_no_server_saw():
+    stat = f"{HEAD}econ,\napp,BACKEND,,0,12,DOWN,0,0,0,1,,,,,http,,3,,\n"
+    [backend] = haproxy.parse_backends(stat, {}, ())
+    assert backend.counters == {"stot": 12, "hrsp_5xx": 3}, "an empty counter is none"
+    assert picture().backends[0].counters == {"stot": 9, "hrsp_5xx": 0}
+
+
 @pytest.mark.parametrize(
     ("bits", "admin", "own"),
     [

@@ -66,6 +66,14 @@ class Node(NamedTuple):
     uptime: int
 
 
+class Glance(NamedTuple):
+    """The process that answered, and what `set server … state` made of a server per backend."""
+
+    pid: int
+    uptime: int
+    own: Dict[str, str]
+
+
 class Server(NamedTuple):
     """One server of one backend, as HAProxy sees it now."""
 
@@ -93,9 +101,7 @@ class Server(NamedTuple):
     @property
     def own(self) -> str:
         """The part of `admin` that `set server … state` changes."""
-        if self.admin_bits & _FORCED_MAINT:
-            return "maint"
-        return "drain" if self.admin_bits & _FORCED_DRAIN else "ready"
+        return own_state(self.admin_bits)
 
     @property
     def up(self) -> bool:
@@ -120,7 +126,7 @@ class Backend(NamedTuple):
     active: int
     servers: Tuple[Server, ...]
     # Of the backend itself: also what no server ever saw, such as HAProxy's own 503.
-    counters: Dict[str, int] = {}
+    counters: Dict[str, int]
 
     def serves(self, server: Server) -> bool:
         """Whether new requests go to it (a backup gets them only when nobody else is left)."""
@@ -162,6 +168,10 @@ class Need(NamedTuple):
         # Rounded up: 50% of 3 servers are 2.
         return -(-total * self.number // 100) if self.percent else self.number
 
+    @property
+    def text(self) -> str:
+        return f"{self.number}{'%' if self.percent else ''}"
+
 
 class Available(NamedTuple):
     """The servers of a backend that are UP beside the wanted one."""
@@ -175,6 +185,12 @@ class Available(NamedTuple):
     @property
     def enough(self) -> bool:
         return not self.reason
+
+
+def own_state(admin_bits: int) -> str:
+    if admin_bits & _FORCED_MAINT:
+        return "maint"
+    return "drain" if admin_bits & _FORCED_DRAIN else "ready"
 
 
 def some(names: object, limit: int = 20) -> str:

@@ -7,13 +7,16 @@
 Sockets, time and the look at other processes are passed in.
 """
 
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from contextlib import contextmanager
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils import _haproxy as haproxy
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy import (
+    Glance,
     Moved,
     Need,
+    Node,
     NotHaproxy,
     Picture,
     Server,
@@ -100,10 +103,42 @@ class Balancer:
             ids[name] = found[0]
         return ids
 
+    def glance(self, server: str) -> Glance:
+        """A look that costs little. Backends without the server are left out."""
+        commands = [f"show servers state {name}" for name in self._backends]
+        info, *answers = self._answers(["show info"] + commands)
+        node = haproxy.parse_node(info)
+        own = {
+            backend: haproxy.own_state(bits)
+            for answer in answers
+            for (backend, name), (_id, bits) in haproxy.parse_states(answer).items()
+            if name == server
+        }
+        return Glance(node.pid, node.uptime, own)
+
     def write(self, server: Server, state: str) -> None:
         command = f"set server {server.backend}/{server.server} state {state}"
         # One command and no more: an error's text may have empty lines in it.
         haproxy.check_written(command, self._ask([command]).strip())
+
+
+class Guard:
+    """Who must know of a change, and who must not make another meanwhile. Here: nobody."""
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """In here nobody else takes a server out of this balancer."""
+        yield
+
+    def begin(self) -> None:
+        """Before the first write, alone. An error leaves everything as it is."""
+
+    def keep(self, out: Dict[str, str], node: Node, drained: bool = False) -> None:
+        """At every look while the server is out: in which state per backend, in which process.
+        An error puts it back."""
+
+    def let_go(self, backends: Sequence[str]) -> None:
+        """Before it is put back: nobody may take it out again. Never an error."""
 
 
 class Change:
@@ -124,19 +159,22 @@ class Change:
         self.notes: List[str] = []
         self.changed = False
         self.left_drained = False
-        # Called at every look while the server is out, and with True at the end of the drain:
-        # somebody may have to be told that the work goes on. An error puts the server back.
-        self.keep: Callable[[bool], None] = lambda drained: None
-        self.before = balancer.read()
+        self.guard = Guard()
+        self.before = self.picture = balancer.read()
+        self.mine = self.before.mine(wish.server)
         # Not even the process that answers is to be seen: a container, or another host.
         self._alive = alive if alive and alive(self.before.node.pid) else None
-        self.mine = self.before.mine(wish.server)
-        self.picture = self.before
         self.measured: Dict[str, float] = {"sessions_cut": 0}
         self._seen = {self.before.node.pid}
         self._reasserted = False
         self._wanted: Dict[str, str] = {}
         self._guarded: List[str] = []
+
+    def _start_over(self) -> None:
+        """Whatever was read before, somebody else may have changed it since."""
+        self._look()
+        self.before = self.picture
+        self.mine = self.before.mine(self.wish.server)
 
     # -- what would happen -------------------------------------------------------------------
 
@@ -220,16 +258,36 @@ class Change:
 
     def _drain(self) -> None:
         """Out of rotation and without a session, or as it was before, and an error."""
-        self._guarded = self._lowers(self.mine)
-        self._wanted = {r.backend: "drain" if r.admin == "ready" else r.admin for r in self.mine}
         try:
-            for row in self.mine:
-                if row.admin == "ready":
-                    self._write(row, "drain")
+            with self.guard.alone():
+                self._start_over()
+                self.check("drained")
+                self.guard.begin()
+                self._take_out()
             self._settle()
-            self.keep(True)
+            self._tell(drained=True)
         except FleetError as exc:
             raise FleetError(f"{exc} {self._give_up(exc)}") from None
+
+    def _take_out(self) -> None:
+        self._guarded = self._lowers(self.mine)
+        self._wanted = {r.backend: "drain" if r.admin == "ready" else r.admin for r in self.mine}
+        for row in self.mine:
+            if row.admin == "ready":
+                self._write(row, "drain")
+        self._tell()
+
+    def _tell(self, drained: bool = False) -> None:
+        rows = self.picture.mine(self.wish.server)
+        out = {row.backend: row.own for row in rows if row.own != "ready"}
+        self.guard.keep(out, self.picture.node, drained)
+
+    def take_out_again(self, states: Dict[str, str]) -> None:
+        """For somebody who keeps it out: as the drain would, and without the wait."""
+        self.check("drained")
+        for row in self.mine:
+            if row.own == "ready":
+                self._write(row, states[row.backend])
 
     def _settle(self) -> None:
         first = {row.backend: row for row in self.picture.mine(self.wish.server)}
@@ -310,17 +368,28 @@ class Change:
 
     def _keep_out(self) -> str:
         """Look again. Returns why the server is in rotation although it should not be."""
-        self.keep(False)
         self._look()
-        lost = [row for row in self.picture.mine(self.wish.server) if row.admin == "ready"]
-        guarded = self._guarded + [b for b in self._lowers(lost) if b not in self._guarded]
-        text = self._shortage(guarded)
-        if not lost:
+        self._tell()
+        if not self._lost():
+            text = self._shortage(self._guarded)
             if text:
                 raise FleetError(
                     f"While {self.wish.server} was drained, too few others were left: {text}"
                 )
             return ""
+        with self.guard.alone():
+            self._look()
+            return self._again()
+
+    def _lost(self) -> List[Server]:
+        return [row for row in self.picture.mine(self.wish.server) if row.admin == "ready"]
+
+    def _again(self) -> str:
+        lost = self._lost()
+        if not lost:
+            return "somebody drained it again just now"
+        guarded = self._guarded + [b for b in self._lowers(lost) if b not in self._guarded]
+        text = self._shortage(guarded)
         if self._reasserted:
             raise FleetError(
                 f"{self.wish.server} came back into rotation on the balancer"
@@ -332,6 +401,7 @@ class Change:
             return text
         for row in lost:
             self._write(row, self._wanted[row.backend])
+        self._tell()
         self._guarded = guarded
         self._reasserted = True
         self.note(f"{self.wish.server} was in rotation again and was drained again")
@@ -344,6 +414,7 @@ class Change:
         if isinstance(exc, TimedOut) and self.wish.on_timeout == "fail":
             self.left_drained = True
             return "It was left out of rotation, as on_timeout=fail asks."
+        self.guard.let_go([row.backend for row in self.mine if row.own == "ready"])
         errors = []
         for row in self.mine:
             try:
@@ -364,6 +435,8 @@ class Change:
     def _restore(self) -> None:
         """In rotation and truly UP, or ready and an error that says what HAProxy sees."""
         deadline = self._clock.now() + self.wish.up_timeout
+        self.guard.let_go([row.backend for row in self.mine])
+        self._start_over()
         waiting = [row for row in self.mine if row.own != "ready"]
         self._warm_up([row for row in waiting if row.own == "maint"], deadline)
         for row in waiting:

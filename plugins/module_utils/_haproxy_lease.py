@@ -11,10 +11,14 @@ import hashlib
 import json
 import re
 from contextlib import suppress
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy import parse_need
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy import (
+    Glance,
+    Need,
+    parse_need,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_drain import (
     Balancer,
     Change,
@@ -26,11 +30,17 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_directory
 SCHEMA = 1
 LOG = "lease.log"
 LOG_LIMIT = 64 * 1024
-# How often the watcher looks whether it is still wanted.
-GLANCE = 1.0
+# How often the watcher looks whether it is still wanted, and whether the server is still out.
+GLANCE = 0.5
+# How long one exchange with HAProxy may take before the lease's end, and how seldom one that
+# gives no answer is asked.
+LOOK = 1.0
+_SELDOM = 4.0
 # A balancer that does not answer at the end of the lease is asked again for so long.
 PATIENCE = 600.0
 RETRY = 2.0
+# How long the watcher waits for the others who work in the directory.
+_ALONE = 30.0
 # Out of MAINT a server is given so long for its checks, and any server to come UP.
 _UP_TIMEOUT = 5.0
 
@@ -41,6 +51,18 @@ class Damaged(FleetError):
 
 class Newer(FleetError):
     """Written by a newer version, whose promises cannot be read here."""
+
+
+class Hold(NamedTuple):
+    """What the server is to stay in until the lease ends, and the HAProxy that was told so."""
+
+    out: Tuple[Tuple[str, str], ...]
+    pid: int
+    uptime: int
+    need: str
+
+
+NOTHING = Hold((), 0, 0, "1")
 
 
 class Lease(NamedTuple):
@@ -54,6 +76,7 @@ class Lease(NamedTuple):
     until: float
     pid: int
     start_ticks: int
+    hold: Hold = NOTHING
 
 
 _KINDS: Dict[str, Tuple[type, ...]] = {
@@ -74,7 +97,8 @@ def file_name(where: object, server: str) -> str:
 
 
 def dump(lease: Lease) -> bytes:
-    record = dict(lease._asdict(), schema=SCHEMA, backends=list(lease.backends))
+    hold = dict(lease.hold._asdict(), out=dict(lease.hold.out))
+    record = dict(lease._asdict(), schema=SCHEMA, backends=list(lease.backends), hold=hold)
     return json.dumps(record, sort_keys=True).encode() + b"\n"
 
 
@@ -88,9 +112,21 @@ def parse(content: bytes) -> Lease:
         named = backends and all(isinstance(name, str) for name in backends)
         if schema != SCHEMA or not named:
             raise ValueError
-        return Lease(backends=tuple(backends), **fields(record, _KINDS))
+        found = Lease(backends=tuple(backends), **fields(record, _KINDS))
+        return found._replace(hold=_parse_hold(record["hold"]))
     except (ValueError, KeyError, TypeError, AttributeError):
         raise Damaged(f"the lease's file is damaged: {content[:80]!r}") from None
+
+
+def _parse_hold(record: Any) -> Hold:
+    out = tuple(record["out"].items())
+    if not all(state in ("drain", "maint") for _backend, state in out):
+        raise ValueError
+    return Hold(out=out, **fields(record, {"pid": (int,), "uptime": (int,), "need": (str,)}))
+
+
+def held(out: Dict[str, str], pid: int, uptime: int, need: Need) -> Hold:
+    return Hold(tuple(sorted(out.items())), pid, uptime, need.text)
 
 
 def merged(backends: Sequence[str], before: Optional[Lease]) -> Tuple[str, ...]:
@@ -106,6 +142,28 @@ def as_data(lease: Lease, alive: bool, boottime: float, wall: float) -> Dict[str
         "seconds_left": left,
         "pid": lease.pid if alive else None,
     }
+
+
+def take_out_again(
+    ask: Callable[[Sequence[str]], str], lease: Lease, backends: Sequence[str], clock: Clock
+) -> str:
+    """Out of rotation in those backends, each for which enough others are UP, and what was done;
+    an error if it is still in rotation in any."""
+    states = dict(lease.hold.out)
+    done: List[str] = []
+    errors: List[str] = []
+    for backend in backends:
+        wish = Wish(lease.server, parse_need(lease.hold.need), 0, "restore", 0, 0, 0.1)
+        try:
+            change = Change(Balancer(ask, [backend]), wish, clock)
+            change.take_out_again(states)
+            if change.changed:
+                done.append(f"{backend}: {states[backend]} again")
+        except FleetError as exc:
+            errors.append(f"{backend}: {exc}")
+    if errors:
+        raise FleetError("; ".join(errors + done))
+    return "; ".join(done)
 
 
 def put_back(
@@ -150,7 +208,9 @@ class Post(NamedTuple):
     """What a watcher may do. Inside of `alone` nobody renews or cancels the lease."""
 
     read: Callable[[], Optional[Lease]]
-    alone: Callable[[Callable[[], bool]], bool]
+    alone: Callable[[Callable[[], bool], float], bool]
+    glance: Callable[[Lease, float], Glance]
+    again: Callable[[Lease, Sequence[str]], str]
     restore: Callable[[Lease], str]
     log: Callable[[str], None]
     remove: Callable[[], None]
@@ -158,22 +218,57 @@ class Post(NamedTuple):
     sleep: Callable[[float], None]
 
 
+class Memory:
+    """Which HAProxy knows that the server is out: another one may just have forgotten it."""
+
+    def __init__(self) -> None:
+        self._told = NOTHING
+        self._pid = 0
+        self._uptime = 0
+        self._released: Set[str] = set()
+
+    def lost(self, hold: Hold, seen: Glance) -> List[str]:
+        """The backends in which the server is to be taken out again.
+
+        Who sets it ready in the process that knows (its own pid, and no younger than before) is
+        an operator, who is right.
+        """
+        if hold != self._told:
+            self._told = hold
+            self._pid, self._uptime = hold.pid, hold.uptime
+            self._released.clear()
+        ready = [name for name, _state in hold.out if seen.own.get(name) == "ready"]
+        if seen.pid == self._pid and seen.uptime >= self._uptime:
+            self._released.update(ready)
+            self._uptime = seen.uptime
+        lost = [name for name in ready if name not in self._released]
+        if not lost:
+            self._pid, self._uptime = seen.pid, seen.uptime
+        return lost
+
+
 class Watcher:
-    """Waits for the end of a lease, puts the server back, and is gone."""
+    """Keeps a server out until the end of its lease, puts it back, and is gone."""
 
     def __init__(self, lease: Lease, post: Post) -> None:
         self._lease = lease
         self._post = post
         self._told = False
+        self._memory = Memory()
+        self._said = ""
+        self._next_look = 0.0
+        self._pause = GLANCE
 
     def run(self) -> None:
         while self._wanted():
             left = self._lease.until - self._post.now()
             if left > 0:
+                self._keep_out(min(left, LOOK))
+                left = max(self._lease.until - self._post.now(), 0)
                 self._post.sleep(min(left, GLANCE))
                 continue
             try:
-                if self._post.alone(self._end):
+                if self._post.alone(self._end, _ALONE):
                     return
             except FleetError as exc:
                 if -left >= PATIENCE:
@@ -183,6 +278,45 @@ class Watcher:
                     self._leave(f"the lease ended, and it cannot be restored yet: {exc}", False)
                     self._told = True
             self._post.sleep(RETRY)
+
+    def _keep_out(self, patience: float) -> None:
+        """Take it out again if HAProxy was started anew and has forgotten. No error ends this:
+        it is the end of the lease that counts."""
+        if not self._lease.hold.out or self._post.now() < self._next_look:
+            return
+        try:
+            seen = self._post.glance(self._lease, patience)
+            self._pause = GLANCE
+        except FleetError:
+            # Wedged, or away for a moment. Connections that nobody takes must not pile up.
+            self._pause = min(self._pause * 2, _SELDOM)
+            self._next_look = self._post.now() + self._pause
+            return
+        lost = self._memory.lost(self._lease.hold, seen)
+        if not lost:
+            return
+
+        def again() -> bool:
+            # Whoever puts it back has said so before, in here.
+            if self._wanted() and dict(self._lease.hold.out).keys() >= set(lost):
+                self._say(seen.pid, self._try(lost))
+            return True
+
+        # Somebody else is at work in here: then the next look finds what is left to do.
+        with suppress(FleetError):
+            self._post.alone(again, LOOK)
+
+    def _try(self, lost: Sequence[str]) -> str:
+        try:
+            return self._post.again(self._lease, lost)
+        except FleetError as exc:
+            return f"NOT TAKEN OUT AGAIN YET: {exc}"
+
+    def _say(self, pid: int, done: str) -> None:
+        text = f"HAProxy was started anew (pid {pid}): {done}"
+        if done and text != self._said:
+            self._post.log(text)
+            self._said = text
 
     def _wanted(self) -> bool:
         """Whether the lease is still this watcher's; if so, as it was last renewed."""
@@ -226,4 +360,4 @@ class Watcher:
 
         # Where nothing can be written, nothing can be said.
         with suppress(FleetError):
-            self._post.alone(go)
+            self._post.alone(go, _ALONE)

@@ -14,13 +14,22 @@ import os
 import signal
 import socket
 import time
-from contextlib import suppress
-from typing import Callable, Dict, List, Optional, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Callable, Dict, Iterator, List, Optional, Sequence
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils import _haproxy_lease as leases
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_drain import Change, Clock
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_lease import Lease
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy import (
+    Glance,
+    Node,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_drain import (
+    Balancer,
+    Change,
+    Clock,
+    Guard,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_lease import Hold, Lease
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_socket import (
     Address,
     ask,
@@ -49,6 +58,26 @@ class Leases:
         self._server = server
         self._patience = patience
         self._name = leases.file_name(address.where, server)
+        self._inside: Optional[Opened] = None
+
+    @contextmanager
+    def alone(self, create: bool = False, timeout: float = 30) -> Iterator[Optional[Opened]]:
+        """Nobody else takes, renews or cancels a lease of this host, or takes a server out, in
+        here. May be entered again from inside."""
+        if self._inside:
+            yield self._inside
+            return
+        with self._directory.locked(create, timeout) as box:
+            self._inside = box
+            try:
+                yield box
+            finally:
+                self._inside = None
+
+    def make(self) -> None:
+        """The directory; an error if it cannot be had."""
+        with self._directory.opened(create=True):
+            pass
 
     def look(self, note: Callable[[str], object]) -> Optional[Dict[str, object]]:
         """The lease as data; None, and a note, if there is none that can be believed."""
@@ -62,12 +91,15 @@ class Leases:
             return None
         return leases.as_data(found, self._alive(found), boottime(), time.time())
 
-    def take(self, seconds: float, backends: Sequence[str]) -> List[str]:
-        """From now on the server is put back after so long. Returns what a person should know."""
+    def take(
+        self, seconds: float, backends: Sequence[str], hold: Hold = leases.NOTHING
+    ) -> List[str]:
+        """From now on the server is put back after so long, and until then kept out as `hold`
+        says. Returns what a person should know."""
         boot = boot_id()
         if not boot:
             raise FleetError("A lease needs Linux's /proc, which is not here. Set lease to 0.")
-        with self._directory.locked(create=True) as box:
+        with self.alone(create=True) as box:
             if not box:
                 raise FleetError(f"The directory of the leases, {self._directory.path}, is gone.")
             notes: List[str] = []
@@ -79,9 +111,10 @@ class Leases:
             until = boottime() + seconds
             all_of_them = leases.merged(backends, before)
             if before and self._alive(before):
-                box.write(
-                    self._name, leases.dump(before._replace(until=until, backends=all_of_them))
-                )
+                renewed = before._replace(until=until, backends=all_of_them)
+                if hold.out:
+                    renewed = renewed._replace(hold=hold)
+                box.write(self._name, leases.dump(renewed))
                 return notes
             if before:
                 notes.append(
@@ -100,13 +133,24 @@ class Leases:
                     until=until,
                     pid=0,
                     start_ticks=0,
+                    hold=hold,
                 ),
             )
         return notes
 
+    def let_go(self, backends: Sequence[str]) -> None:
+        """The server may go back into these backends: nobody takes it out again. The promise to
+        put it back stays."""
+        with self.alone() as box:
+            found = self._read(box) if box else None
+            if box and found and found.hold.out:
+                out = tuple(held for held in found.hold.out if held[0] not in backends)
+                hold = found.hold._replace(out=out)
+                box.write(self._name, leases.dump(found._replace(hold=hold)))
+
     def drop(self, backends: Sequence[str]) -> None:
         """No promise for these backends any more; without any left, no watcher either."""
-        with self._directory.locked() as box:
+        with self.alone() as box:
             if not box:
                 return
             found: Optional[Lease] = None
@@ -114,7 +158,9 @@ class Leases:
                 found = self._read(box)
             rest = tuple(name for name in found.backends if name not in backends) if found else ()
             if found and rest:
-                box.write(self._name, leases.dump(found._replace(backends=rest)))
+                out = tuple(held for held in found.hold.out if held[0] in rest)
+                hold = found.hold._replace(out=out)
+                box.write(self._name, leases.dump(found._replace(backends=rest, hold=hold)))
                 return
             # A watcher that is not ended finds its file gone: here no promise is kept half.
             box.remove(self._name)
@@ -209,35 +255,37 @@ class Leases:
         self.watch(lease)
 
     def watch(self, lease: Lease) -> None:
+        self._inside = None  # that was the module's
         leases.Watcher(lease, self._post()).run()
 
     def _post(self) -> leases.Post:
-        inside: Dict[str, Opened] = {}
+        clock = Clock(time.monotonic, time.time, time.sleep)
+
+        def asker(found: Lease, timeout: float) -> Callable[[Sequence[str]], str]:
+            address = parse_address(found.socket)
+            return lambda commands: ask(address, commands, timeout)
 
         def read() -> Optional[Lease]:
-            if "box" in inside:
-                return self._read(inside["box"])
+            if self._inside:
+                return self._read(self._inside)
             with self._directory.opened() as box:
                 return self._read(box) if box else None
 
-        def alone(act: Callable[[], bool]) -> bool:
-            with self._directory.locked() as box:
-                if not box:
-                    return True
-                inside["box"] = box
-                try:
-                    return act()
-                finally:
-                    inside.clear()
+        def alone(act: Callable[[], bool], timeout: float) -> bool:
+            with self.alone(timeout=timeout) as box:
+                return act() if box else True
+
+        def glance(found: Lease, timeout: float) -> Glance:
+            backends = [backend for backend, _state in found.hold.out]
+            return Balancer(asker(found, timeout), backends).glance(found.server)
+
+        def again(found: Lease, backends: Sequence[str]) -> str:
+            return leases.take_out_again(asker(found, leases.LOOK), found, backends, clock)
 
         def restore(found: Lease) -> str:
-            address = parse_address(found.socket)
+            patience = self._patience
             return leases.put_back(
-                lambda commands: ask(address, commands, self._patience),
-                found.server,
-                found.backends,
-                Clock(time.monotonic, time.time, time.sleep),
-                self._patience,
+                asker(found, patience), found.server, found.backends, clock, patience
             )
 
         def log(text: str) -> None:
@@ -245,47 +293,93 @@ class Leases:
             line = " ".join(f"{when} {self._server} on {self._address.text}: {text}".split())
             # The server is what counts: a full disk does not keep it out.
             with suppress(OSError, FleetError):
-                inside["box"].append(leases.LOG, line[:1000].encode(), leases.LOG_LIMIT)
+                if self._inside:
+                    self._inside.append(leases.LOG, line[:1000].encode(), leases.LOG_LIMIT)
 
         def remove() -> None:
-            inside["box"].remove(self._name)
+            if self._inside:
+                self._inside.remove(self._name)
 
-        return leases.Post(read, alone, restore, log, remove, boottime, time.sleep)
+        return leases.Post(read, alone, glance, again, restore, log, remove, boottime, time.sleep)
+
+
+class LeaseGuard(Guard):
+    """Keeps drains of one balancer apart, and no drained server without somebody to put it back."""
+
+    def __init__(self, change: Change, kept: Leases, seconds: float) -> None:
+        self._change = change
+        self._kept = kept
+        self._seconds = seconds
+        self._renewed = 0.0
+        self._hold = leases.NOTHING
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            if self._can_be_alone():
+                stack.enter_context(self._kept.alone(create=True))
+            yield
+
+    def _can_be_alone(self) -> bool:
+        try:
+            self._kept.make()
+        except FleetError as exc:
+            if self._seconds > 0:
+                raise self._not_taken(exc) from None
+            # Without a lease nothing else needs the directory.
+            self._change.note(f"another drain at the same time would not be noticed: {exc}")
+            return False
+        return True
+
+    def begin(self) -> None:
+        if self._seconds > 0:
+            try:
+                self._take(self._hold)
+            except FleetError as exc:
+                raise self._not_taken(exc) from None
+
+    def _not_taken(self, exc: FleetError) -> FleetError:
+        return FleetError(
+            f"The lease of {self._change.wish.server} could not be taken, and without it nothing is"
+            f" drained. {exc}"
+        )
+
+    def keep(self, out: Dict[str, str], node: Node, drained: bool = False) -> None:
+        # A drain may last longer than its lease, and its end is where the lease counts from.
+        if self._seconds <= 0:
+            return
+        hold = leases.held(out, node.pid, node.uptime, self._change.wish.need)
+        news = (hold.out, hold.pid) != (self._hold.out, self._hold.pid)
+        if drained or news or time.monotonic() - self._renewed > self._seconds / 3:
+            self._take(hold)
+
+    def let_go(self, backends: Sequence[str]) -> None:
+        try:
+            self._kept.let_go(backends)
+        except FleetError as exc:
+            self._change.note(f"its lease could not be told that it goes back: {exc}")
+
+    def _take(self, hold: Hold) -> None:
+        backends = [row.backend for row in self._change.mine]
+        for text in self._kept.take(self._seconds, backends, hold):
+            self._change.note(text)
+        self._renewed = time.monotonic()
+        self._hold = hold
 
 
 def carry_out(change: Change, state: str, kept: Leases, seconds: float) -> None:
     """What was asked, and a drained server never without somebody who puts it back."""
-    ready_before = [row.backend for row in change.mine if row.own == "ready"]
-    everywhere = [row.backend for row in change.mine]
     leased = state == "drained" and seconds > 0
-    renewed = time.monotonic()
-
-    def keep(drained: bool) -> None:
-        # A drain may last longer than its lease, and its end is where the lease counts from.
-        nonlocal renewed
-        if drained or time.monotonic() - renewed > seconds / 3:
-            for text in kept.take(seconds, everywhere):
-                change.note(text)
-            renewed = time.monotonic()
-
-    if leased:
-        try:
-            keep(True)
-        except FleetError as exc:
-            raise FleetError(
-                f"Nothing was changed, since the lease of {change.wish.server} could not be taken."
-                f" {exc}"
-            ) from None
-        change.keep = keep
+    change.guard = LeaseGuard(change, kept, seconds if leased else 0)
     try:
         change.carry_out(state)
     except FleetError:
         if leased and not change.changed:
-            _drop(kept, ready_before, change.note)
+            _drop(kept, [row.backend for row in change.mine if row.own == "ready"], change.note)
         raise
     finally:
         if state == "ready" and "ready_at" in change.measured:
-            _drop(kept, everywhere, change.note)
+            _drop(kept, [row.backend for row in change.mine], change.note)
 
 
 def _drop(kept: Leases, backends: Sequence[str], note: Callable[[str], None]) -> None:

@@ -239,6 +239,46 @@ def haproxy(binary: str, directory: Path, backends: str, mode: str = "http") -> 
         balancer.stop()
 
 
+class Relay:
+    """Stands before a socket of HAProxy. It can be slow, or accept and never answer."""
+
+    def __init__(self, directory: Path, to: str) -> None:
+        self.path = str(directory / "relay.sock")
+        self.delay = 0.0
+        self.asked = 0
+        self.wedged = False
+        self._to = to
+        self._held: list[socket.socket] = []
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(self.path)
+        self._listener.listen(64)
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                link = self._listener.accept()[0]
+                self.asked += 1
+                if self.wedged:
+                    self._held.append(link)
+                else:
+                    threading.Thread(target=self._pass_on, args=(link,), daemon=True).start()
+
+    def _pass_on(self, link: socket.socket) -> None:
+        with link, socket.socket(socket.AF_UNIX) as there, suppress(OSError):
+            request = link.recv(65536)
+            time.sleep(self.delay)
+            there.connect(self._to)
+            there.sendall(request)
+            while chunk := there.recv(65536):
+                link.sendall(chunk)
+
+    def close(self) -> None:
+        self._listener.close()
+        for link in self._held:
+            link.close()
+
+
 class Request(threading.Thread):
     """One request through the balancer, in the background."""
 

@@ -19,7 +19,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from balancer_support import REPO, App, Haproxy, Request, Run, get, haproxy_param, until
+from balancer_support import REPO, App, Haproxy, Relay, Request, Run, get, haproxy_param, until
 
 pytestmark = haproxy_param(every=False)
 
@@ -46,13 +46,14 @@ def apps() -> Iterator[SimpleNamespace]:
 
 
 @pytest.fixture
-def start(binary: str, apps: SimpleNamespace, tmp_path: Path) -> Iterator[Callable[[], Haproxy]]:
+def start(binary: str, apps: SimpleNamespace, tmp_path: Path) -> Iterator[Callable[..., Haproxy]]:
     started = []
 
-    def go() -> Haproxy:
+    def go(up: bool = True) -> Haproxy:
         text = BACKENDS.format(web1=apps.web1.port, web2=apps.web2.port)
         started.append(Haproxy(binary, tmp_path, text))
-        started[-1].wait_up("app/web1", "app/web2", "api/web1", "api/web2")
+        if up:
+            started[-1].wait_up("app/web1", "app/web2", "api/web1", "api/web2")
         return started[-1]
 
     yield go
@@ -260,17 +261,118 @@ def test_two_servers_at_once(start: Callable[[], Haproxy], leases: Path) -> None
     assert do(balancer, leases, "ready")["lease"] is None
 
 
-def test_a_restart_of_haproxy_leaves_nothing_to_do(
-    start: Callable[[], Haproxy], leases: Path
+@pytest.mark.parametrize("how", ["reload", "restart"])
+def test_a_haproxy_that_was_started_anew_is_told_again(
+    start: Callable[..., Haproxy], leases: Path, how: str
 ) -> None:
     balancer = start()
-    lease = do(balancer, leases, lease=6)["lease"]
-    balancer.stop()
-    balancer = start()
-    assert balancer.status("app/web1") == "UP"
+    lease = do(balancer, leases, backends=["app", "api"], lease=8)["lease"]
+    if how == "reload":
+        balancer.reload()
+        anew = time.monotonic()
+    else:
+        balancer.stop()
+        anew = time.monotonic()
+        balancer = start(up=False)
+    until(
+        lambda: balancer.status("app/web1") == balancer.status("api/web1") == "DRAIN",
+        "it is drained again",
+    )
+    # Its own checks (every 100 ms here) must find the other UP, and then comes the watcher's look.
+    assert time.monotonic() - anew < 5
+    assert {get(balancer.port) for _turn in range(6)} == {"200 web2"}
+    assert f"HAProxy was started anew (pid {balancer.pid()})" in story(leases)
+    assert not gone(lease["pid"]) and seen(balancer, leases)["pid"] == lease["pid"]
+    balancer.wait_up("app/web1", "api/web1")
     until(lambda: gone(lease["pid"]), "the watcher ends")
-    assert "app: was ready already" in story(leases)
+    assert "the lease ended: app: was in drain, restored and UP" in story(leases)
     assert only_the_log(leases)
+
+
+def test_an_operator_who_sets_it_ready_is_right_also_after_a_reload(
+    start: Callable[[], Haproxy], leases: Path, tmp_path: Path
+) -> None:
+    balancer = start()
+    relay = Relay(tmp_path, balancer.socket())
+
+    def looks(number: int) -> None:
+        before = relay.asked
+        until(lambda: relay.asked >= before + number, "the watcher looks")
+
+    try:
+        do(balancer, leases, lease=LONG, socket=relay.path)
+        balancer.ask("set server app/web1 state ready")
+        balancer.wait_up("app/web1")
+        looks(4)
+        assert balancer.status("app/web1") == "UP"
+        balancer.reload()
+        balancer.wait_up("app/web1", "app/web2")
+        looks(4)
+        assert balancer.status("app/web1") == "UP"
+        assert not (leases / "lease.log").exists()
+        do(balancer, leases, "ready", socket=relay.path)
+    finally:
+        relay.close()
+
+
+def test_where_too_few_others_are_up_it_stays_in_and_that_is_told(
+    start: Callable[[], Haproxy], leases: Path, apps: SimpleNamespace
+) -> None:
+    balancer = start()
+    do(balancer, leases, lease=LONG)
+    apps.web2.stop()
+    balancer.wait("app/web2", "DOWN")
+    balancer.reload()
+    until(
+        lambda: (
+            (leases / "lease.log").exists()
+            and "NOT TAKEN OUT AGAIN YET: app: web1 was not drained" in story(leases)
+        ),
+        "the watcher tells",
+    )
+    assert balancer.status("app/web1").startswith("UP")
+    assert get(balancer.port) == "200 web1"
+    apps.web2.start()
+    balancer.wait("app/web1", "DRAIN")
+    assert get(balancer.port) == "200 web2"
+    do(balancer, leases, "ready")
+
+
+def test_ready_after_a_reload_is_not_taken_back(start: Callable[[], Haproxy], leases: Path) -> None:
+    balancer = start()
+    for _turn in range(5):
+        do(balancer, leases, lease=LONG)
+        balancer.reload()
+        # The watcher and this one come at the same time, and this one is right.
+        do(balancer, leases, "ready")
+        assert watchers(leases) == []
+        assert balancer.status("app/web1") == "UP"
+
+
+def test_a_wedged_socket_neither_ends_the_watch_nor_makes_it_late(
+    start: Callable[[], Haproxy], leases: Path, tmp_path: Path
+) -> None:
+    balancer = start()
+    relay = Relay(tmp_path, balancer.socket())
+    try:
+        lease = do(balancer, leases, socket=relay.path, lease=12, socket_timeout=2)["lease"]
+        relay.wedged, relay.asked = True, 0
+        balancer.reload()
+        wedged_at = time.monotonic()
+        until(lambda: relay.asked >= 2, "the watcher asks")
+        relay.wedged = False
+        balancer.wait("app/web1", "DRAIN")
+        assert time.monotonic() - wedged_at < 10
+        relay.wedged, relay.asked = True, 0
+        until(lambda: "cannot be restored yet" in story(leases), "the lease ends")
+        assert time.time() - lease["until"] < 6, "not later than one exchange and a look"
+        assert relay.asked < 15, "connections pile up where nobody takes them"
+        relay.wedged = False
+        balancer.wait_up("app/web1")
+        until(lambda: gone(lease["pid"]), "the watcher ends")
+        assert only_the_log(leases)
+    finally:
+        relay.close()
 
 
 def test_a_balancer_that_is_away_at_the_end_is_asked_again(
@@ -390,7 +492,7 @@ def test_a_directory_that_others_could_reach_is_refused_before_the_drain(
     wanted = leases / "deep" / "deeper" if how == "no parent" else leases
     result = begin(balancer, wanted, lease=5).result()
     assert result["failed"]
-    assert "Nothing was changed" in result["msg"]
+    assert "could not be taken" in result["msg"] and "left as it was" in result["msg"]
     assert {"symlink": "not followed", "open": "0755", "file": "no directory"}.get(
         how, "is not there"
     ) in result["msg"]

@@ -72,6 +72,9 @@ def begin(balancer: Haproxy | str, state: str = "drained", **more: Any) -> Run:
         "state": state,
         "drain_timeout": 20,
         "up_timeout": 20,
+        **(
+            {} if isinstance(balancer, str) else {"lease_directory": f"{balancer.directory}/leases"}
+        ),
         **more,
     }
     return Run("haproxy_server", **args)

@@ -32,6 +32,8 @@ class Fake:
         self.deaf = False  # takes commands and does nothing
         self.at = {}
         self.alive = {100}
+        self.uptime = 9
+        self.wrote = lambda: None
 
     def sleep(self, seconds):
         self.time += seconds
@@ -57,7 +59,7 @@ class Fake:
 
     def answer(self, command):
         if command == "show info":
-            return f"node: lb1\nVersion: 2.6\nPid: {self.pid}\nUptime_sec: 9\n"
+            return f"node: lb1\nVersion: 2.6\nPid: {self.pid}\nUptime_sec: {self.uptime}\n"
         if command == "show cli level":
             return self.level + "\n"
         if command in ("show table", "show backend"):
@@ -78,6 +80,7 @@ class Fake:
             return head + f"app,BACKEND,0,0,9,UP,2,2,0,,http,{self.cookie}\n"
         assert command.startswith("set server app/web1 state ")
         self.writes.append(command.split()[-1])
+        self.wrote()
         if not self.deaf:
             self.admin["web1"] = command.split()[-1]
         return ""

@@ -9,10 +9,13 @@ import json
 import pytest
 from ansible_collections.fleetops.gunicorn.plugins.module_utils import _haproxy_lease as leases
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy import Glance
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_drain import Clock
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_lease import (
     Damaged,
+    Hold,
     Lease,
+    Memory,
     Newer,
     Watcher,
 )
@@ -20,6 +23,8 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_lease i
 from tests.unit.plugins.module_utils.paper_balancer import Fake, late
 
 LEASE = Lease("t1", "/run/a.sock", "web1", ("app",), "boot", 100.0, 42, 7)
+HOLD = Hold((("app", "drain"),), 1, 5, "1")
+HELD = LEASE._replace(hold=HOLD)
 
 
 class Place:
@@ -34,6 +39,11 @@ class Place:
         self.at = {}
         self.broken = ""  # what the balancer answers instead
         self.unlockable = ""
+        self.seen = Glance(1, 9, {"app": "drain"})
+        self.looks = []
+        self.again = []
+        self.short = ""
+        self.wedged = False
 
     def sleep(self, seconds):
         assert not self.locked, "nobody could renew"
@@ -48,7 +58,22 @@ class Place:
             raise self.file
         return self.file
 
-    def alone(self, act):
+    def glance(self, lease, patience):
+        assert not self.locked, "nobody could renew"
+        self.looks.append(self.time)
+        if self.wedged:
+            self.time += patience
+            raise FleetError("wedged")
+        return self.seen
+
+    def take_out(self, lease, backends):
+        self.again.append((self.time, list(backends), self.locked))
+        if self.short:
+            raise FleetError(self.short)
+        self.seen = self.seen._replace(own=dict(lease.hold.out))
+        return "app: drain again"
+
+    def alone(self, act, timeout):
         if self.unlockable:
             raise FleetError(self.unlockable)
         self.locked = True
@@ -71,13 +96,15 @@ class Place:
         post = leases.Post(
             self.read,
             self.alone,
+            self.glance,
+            self.take_out,
             self.restore,
             self.said.append,
             self.remove,
             lambda: self.time,
             self.sleep,
         )
-        Watcher(LEASE, post).run()
+        Watcher(self.file, post).run()
         return self
 
 
@@ -101,11 +128,11 @@ def test_a_renewal_moves_the_end_and_the_backends(place):
 
 
 def test_a_renewal_in_the_last_instant_is_seen(place):
-    def alone(act):
+    def alone(act, timeout):
         # Who renewed held the lock until now.
         place.alone = Place.alone.__get__(place)
         place.file = LEASE._replace(until=300.0)
-        return place.alone(act)
+        return place.alone(act, timeout)
 
     place.alone = alone
     place.watch()
@@ -122,7 +149,7 @@ def test_cancelled_or_of_another_it_ends_within_a_second(place, instead):
 
 
 def test_cancelled_in_the_last_instant(place):
-    def alone(act):
+    def alone(act, timeout):
         place.file = None
         place.locked = True
         return act()
@@ -176,11 +203,166 @@ def test_without_the_lock_it_is_restored_in_the_end(place):
     assert place.time < 703.0
 
 
+# -- kept out -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def held(place):
+    place.file = HELD
+    return place
+
+
+def forget(place, pid, uptime=0):
+    place.seen = Glance(pid, uptime, {"app": "ready"})
+
+
+@pytest.mark.parametrize(("pid", "uptime"), [(2, 0), (2, 5000), (1, 3)])
+def test_another_haproxy_that_forgot_is_told_within_a_second(held, pid, uptime):
+    held.at[40.0] = lambda: forget(held, pid, uptime)
+    held.watch()
+    [(when, backends, locked)] = held.again
+    assert 40.0 <= when <= 41.0
+    assert backends == ["app"]
+    assert locked, "counted and written alone"
+    assert held.said == [
+        f"HAProxy was started anew (pid {pid}): app: drain again",
+        "the lease ended: restored",
+    ]
+    assert [when for when, _backends, _locked in held.restored] == [100.0]
+
+
+def test_every_further_haproxy_too(held):
+    for turn in range(1, 9):
+        held.at[turn * 10.0] = lambda turn=turn: forget(held, 1 + turn)
+    held.watch()
+    assert len(held.again) == 8
+
+
+def test_an_operator_is_right_also_after_the_next_reload(held):
+    held.at[40.0] = lambda: forget(held, 1, 49)
+    held.at[60.0] = lambda: forget(held, 2)
+    held.watch()
+    assert held.again == []
+
+
+def test_an_operator_is_right_in_the_process_that_was_told_again(held):
+    held.at[40.0] = lambda: forget(held, 2)
+    held.at[50.0] = lambda: forget(held, 2, 10)
+    held.watch()
+    assert len(held.again) == 1
+
+
+def test_a_further_drain_overrules_the_operator(held):
+    held.at[40.0] = lambda: forget(held, 1, 49)
+    held.at[50.0] = lambda: setattr(held, "seen", Glance(1, 55, {"app": "drain"}))
+    held.at[50.1] = lambda: setattr(held, "file", HELD._replace(hold=HOLD._replace(uptime=55)))
+    held.at[60.0] = lambda: forget(held, 2)
+    held.watch()
+    assert len(held.again) == 1
+
+
+def test_a_reload_right_after_the_drain_is_seen_although_nobody_looked(held):
+    forget(held, 2)
+    held.watch()
+    assert [when for when, _backends, _locked in held.again] == [0.0]
+
+
+def test_too_few_others_are_waited_for_and_told_once(held):
+    held.short = "app: backend app would be left with 0"
+    held.at[40.0] = lambda: forget(held, 2)
+    held.at[50.0] = lambda: setattr(held, "short", "")
+    held.watch()
+    assert 50.0 <= held.again[-1][0] <= 51.0
+    assert held.said[:-1] == [
+        "HAProxy was started anew (pid 2): NOT TAKEN OUT AGAIN YET: app: backend app would be left"
+        " with 0",
+        "HAProxy was started anew (pid 2): app: drain again",
+    ]
+
+
+def test_who_lets_it_go_has_the_last_word(held):
+    def let_go_then_reload():
+        held.file = HELD._replace(hold=HOLD._replace(out=()))
+        forget(held, 2)
+
+    held.at[40.0] = let_go_then_reload
+    held.watch()
+    assert held.again == []
+    assert held.restored, "the promise stays"
+
+
+def test_who_lets_it_go_in_the_last_instant_too(held):
+    alone = held.alone
+
+    def waited(act, timeout):
+        # Who let it go was alone until now.
+        held.file = HELD._replace(hold=HOLD._replace(out=()))
+        return alone(act, timeout)
+
+    held.alone = waited
+    held.at[40.0] = lambda: forget(held, 2)
+    held.watch()
+    assert held.again == []
+
+
+def test_a_wedged_balancer_holds_up_nothing_and_is_asked_seldom(held):
+    held.wedged = True
+    held.watch()
+    assert held.restored[0][0] <= 101.0
+    assert len(held.looks) < 30, "connections pile up where nobody takes them"
+
+    held.wedged, held.time, held.looks, held.again = False, 0.0, [], []
+    held.file = HELD
+    held.at[40.0] = lambda: setattr(held, "wedged", True)
+    held.at[50.0] = lambda: forget(held, 2)
+    held.at[50.1] = lambda: setattr(held, "wedged", False)
+    held.watch()
+    assert 50.0 <= held.again[0][0] <= 56.0
+
+
+def test_without_the_lock_nothing_is_taken_out(held):
+    held.unlockable = "another process is at work"
+    held.at[40.0] = lambda: forget(held, 2)
+    held.at[45.0] = lambda: setattr(held, "unlockable", "")
+    held.watch()
+    assert 45.0 <= held.again[0][0] <= 46.0
+
+
+def test_a_server_that_is_not_there_any_more_is_nobodys():
+    assert Memory().lost(HOLD, Glance(2, 0, {})) == []
+
+
+def take_out_again(fake, need="1"):
+    clock = Clock(lambda: fake.time, lambda: fake.time, fake.sleep)
+    held = LEASE._replace(hold=HOLD._replace(need=need, out=(("app", "maint"),)))
+    return leases.take_out_again(late(fake), held, ["app"], clock)
+
+
+def test_it_is_taken_out_again_as_it_was():
+    fake = Fake()
+    assert take_out_again(fake) == "app: maint again"
+    assert fake.writes == ["maint"]
+    assert take_out_again(fake) == "", "somebody else was faster"
+    assert fake.writes == ["maint"]
+
+
+@pytest.mark.parametrize("status", ["DOWN", "UP 1/2"])
+def test_it_stays_in_where_too_few_others_are_up(status):
+    fake = Fake()
+    fake.health["web2"] = status
+    with pytest.raises(FleetError, match="left with 0"):
+        take_out_again(fake)
+    assert fake.writes == []
+    fake.health["web1"] = "DOWN"
+    assert take_out_again(fake) == "app: maint again", "nobody misses it"
+
+
 # -- the file -----------------------------------------------------------------------------------
 
 
 def test_what_is_written_is_read():
     assert leases.parse(leases.dump(LEASE)) == LEASE
+    assert leases.parse(leases.dump(HELD)) == HELD
 
 
 @pytest.mark.parametrize("length", range(0, len(leases.dump(LEASE)) - 2, 7))
@@ -200,6 +382,10 @@ def test_half_of_it_is_not_believed(length):
         {"schema": 0},
         {"schema": "1"},
         {"token": 5},
+        {"hold": {}},
+        {"hold": None},
+        {"hold": {"out": {"app": "ready"}, "pid": 1, "uptime": 1, "need": "1"}},
+        {"hold": {"out": ["app"], "pid": 1, "uptime": 1, "need": "1"}},
     ],
 )
 def test_another_shape_is_not_believed(change):

@@ -4,6 +4,7 @@
 
 """Leases around a drain. Processes are real where they can be told from the test's own."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -37,9 +38,29 @@ class Noted:
     def __init__(self, fake):
         self.fake = fake
         self.calls = []
+        self.holds = []
         self.fails = {}
+        self.inside = False
+        self.no_place = ""
+        fake.entered = lambda: None
 
-    def take(self, seconds, backends):
+    def make(self):
+        if self.no_place:
+            raise FleetError(self.no_place)
+
+    @contextlib.contextmanager
+    def alone(self, create):
+        assert not self.inside
+        self.inside = True
+        self.fake.entered()
+        yield
+        self.inside = False
+
+    def let_go(self, backends):
+        self.calls.append(("let_go", list(backends), list(self.fake.writes)))
+
+    def take(self, seconds, backends, hold):
+        self.holds.append(hold)
         self.calls.append(("take", list(self.fake.writes)))
         if len(self.calls) in self.fails:
             raise FleetError(self.fails[len(self.calls)])
@@ -52,7 +73,64 @@ class Noted:
 def test_the_lease_is_there_before_the_drain_and_counts_from_its_end(fake):
     kept = Noted(fake)
     watch.carry_out(change(fake), "drained", kept, 300)
-    assert kept.calls == [("take", []), ("take", ["drain"])]
+    assert kept.calls == [("take", []), ("take", ["drain"]), ("take", ["drain"])]
+    assert [hold.out for hold in kept.holds] == [(), (("app", "drain"),), (("app", "drain"),)]
+    assert (kept.holds[-1].pid, kept.holds[-1].need) == (100, "1")
+
+
+def test_what_is_kept_out_follows_what_the_server_is_in(fake):
+    fake.cookie = "SRV"
+    kept = Noted(fake)
+    watch.carry_out(change(fake), "drained", kept, 300)
+    assert kept.holds[-1].out == (("app", "maint"),)
+    fake.reload()
+    fake.admin["web1"] = "drain"
+    watch.carry_out(change(fake), "drained", kept, 300)
+    assert kept.holds[-1].pid == 101
+
+
+def test_a_server_that_somebody_else_took_out_meanwhile_is_counted(fake):
+    kept = Noted(fake)
+    asked = change(fake)
+    asked.check("drained")
+    # While this one waited to be alone, another one was.
+    fake.entered = lambda: fake.admin.update(web2="drain")
+    with pytest.raises(FleetError, match="web1 was not drained.*left with 0.*left as it was"):
+        watch.carry_out(asked, "drained", kept, 300)
+    assert fake.writes == []
+    assert [call[0] for call in kept.calls] == ["drop"], "nothing was taken"
+
+
+def test_all_that_takes_out_is_written_alone_and_nobody_waits_for_sessions_there(fake):
+    kept = Noted(fake)
+    inside = []
+    fake.wrote = lambda: inside.append(kept.inside)
+    fake.sessions = 1
+    fake.at[2] = fake.reload
+    fake.at[4] = lambda: setattr(fake, "sessions", 0)
+    sleep, slept = fake.sleep, []
+
+    def watched(seconds):
+        slept.append(kept.inside)
+        sleep(seconds)
+
+    fake.sleep = watched
+    fake.alive = set()
+    watch.carry_out(change(fake, watch=False), "drained", kept, 0)
+    assert fake.writes == ["drain", "drain"]
+    assert inside == [True, True]
+    assert slept and not any(slept)
+
+
+def test_without_a_lease_a_directory_that_cannot_be_had_is_told(fake):
+    kept = Noted(fake)
+    kept.no_place = "/run is not yours"
+    asked = change(fake)
+    watch.carry_out(asked, "drained", kept, 0)
+    assert fake.writes == ["drain"]
+    assert any("/run is not yours" in note for note in asked.notes)
+    with pytest.raises(FleetError, match="/run is not yours.*left as it was"):
+        watch.carry_out(change(fake), "drained", kept, 300)
 
 
 def test_without_a_lease_nothing_is_taken_or_dropped(fake):
@@ -64,7 +142,7 @@ def test_without_a_lease_nothing_is_taken_or_dropped(fake):
 def test_no_lease_no_drain(fake):
     kept = Noted(fake)
     kept.fails[1] = "no room"
-    with pytest.raises(FleetError, match="Nothing was changed.*no room"):
+    with pytest.raises(FleetError, match="could not be taken.*no room.*left as it was"):
         watch.carry_out(change(fake), "drained", kept, 300)
     assert fake.writes == []
 
@@ -75,14 +153,17 @@ def test_a_lease_that_cannot_be_renewed_puts_the_server_back(fake):
     with pytest.raises(FleetError, match="no room.*put back"):
         watch.carry_out(change(fake), "drained", kept, 300)
     assert fake.admin["web1"] == "ready"
-    assert kept.calls[-1] == ("drop", ["app"], ["drain", "ready"])
+    assert kept.calls[-2:] == [
+        ("let_go", ["app"], ["drain"]),
+        ("drop", ["app"], ["drain", "ready"]),
+    ]
 
 
 def test_ready_drops_it_once_it_is_ready(fake):
     fake.admin["web1"] = "drain"
     kept = Noted(fake)
     watch.carry_out(change(fake), "ready", kept, 0)
-    assert kept.calls == [("drop", ["app"], ["ready"])]
+    assert kept.calls == [("let_go", ["app"], []), ("drop", ["app"], ["ready"])]
 
 
 def test_ready_that_is_not_up_yet_is_ready_all_the_same(fake):
@@ -91,7 +172,7 @@ def test_ready_that_is_not_up_yet_is_ready_all_the_same(fake):
     kept = Noted(fake)
     with pytest.raises(FleetError, match="not UP"):
         watch.carry_out(change(fake), "ready", kept, 0)
-    assert kept.calls == [("drop", ["app"], ["ready"])]
+    assert kept.calls == [("let_go", ["app"], []), ("drop", ["app"], ["ready"])]
 
 
 def test_ready_that_was_not_taken_keeps_it(fake):
@@ -100,7 +181,7 @@ def test_ready_that_was_not_taken_keeps_it(fake):
     kept = Noted(fake)
     with pytest.raises(FleetError, match="reads back"):
         watch.carry_out(change(fake), "ready", kept, 0)
-    assert kept.calls == []
+    assert [call[0] for call in kept.calls] == ["let_go"]
 
 
 def test_a_drain_that_fails_drops_it_only_if_the_server_is_back(fake):
@@ -122,7 +203,7 @@ def test_a_drain_that_was_there_before_keeps_its_lease(fake):
     kept = Noted(fake)
     with pytest.raises(FleetError, match="left as it was"):
         watch.carry_out(change(fake), "drained", kept, 300)
-    assert [call[0] for call in kept.calls] == ["take"]
+    assert [call[0] for call in kept.calls] == ["take", "take"]
 
 
 # -- processes ----------------------------------------------------------------------------------
@@ -176,6 +257,35 @@ def test_taken_renewed_seen_and_dropped(kept, tmp_path):
     assert not watch.started(first["pid"])
     assert notes == []
     assert list((tmp_path / "leases").iterdir()) == []
+
+
+def test_what_is_kept_out_is_renewed_and_let_go(kept, tmp_path):
+    def hold():
+        [file] = (tmp_path / "leases").glob("*.json")
+        return watch.leases.parse(file.read_bytes()).hold
+
+    both = watch.leases.Hold((("api", "drain"), ("app", "maint")), 100, 9, "50%")
+    kept.take(300, ["app", "api"], both)
+    assert hold() == both
+    kept.take(300, ["app", "api"])
+    assert hold() == both, "a renewal before the drain forgets nothing"
+    kept.let_go(["app"])
+    assert hold().out == (("api", "drain"),)
+    assert kept.look(print)["seconds_left"] > 200, "the promise to put it back stays"
+    kept.take(300, ["app", "api"], both)
+    kept.drop(["api"])
+    assert hold().out == (("app", "maint"),)
+    kept.drop(["app"])
+
+
+def test_alone_is_alone_and_may_be_entered_again(kept, tmp_path):
+    other = watch.Leases(str(tmp_path / "leases"), parse_address("/b.sock"), "web2", 1)
+    with kept.alone(create=True) as box, kept.alone() as again:
+        assert box is again
+        with pytest.raises(FleetError, match="Another process"), other.alone(timeout=0.1):
+            pass
+    with other.alone() as found:
+        assert found
 
 
 def test_another_process_of_the_same_pid_is_not_the_watcher(monkeypatch, kept):

@@ -6,12 +6,7 @@
 
 from __future__ import annotations
 
-import getpass
-import hashlib
-import multiprocessing
-import os
 import shlex
-import socket
 import time
 from typing import Any
 
@@ -20,42 +15,16 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._fleet_lock impo
     Controller,
     why_dead,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._machine import (
-    boot_id,
-    exists,
-    pid_namespace,
-    started,
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._controller import (
+    look,
+    myself,
+    token_of,
+    user,
 )
 
 MODULE = "fleetops.gunicorn.fleet_lock"
 # While it waits, the holder may die: that only the controller can see.
 _LOOK_EVERY = 5.0
-
-
-def myself() -> Controller:
-    """The process that runs the whole playbook; an action runs in a child of it."""
-    parent = multiprocessing.parent_process()
-    pid = parent.pid if parent and parent.pid else os.getpid()
-    return Controller(socket.gethostname(), boot_id(), pid_namespace(), pid, started(pid))
-
-
-def token_of(me: Controller) -> str:
-    """The same for all tasks of a run, and for no other run."""
-    return hashlib.sha256(repr(tuple(me)).encode()).hexdigest()[:16]
-
-
-def user() -> str:
-    """The person: behind sudo, the one who called it."""
-    try:
-        name = getpass.getuser()
-    except (KeyError, OSError):
-        name = f"uid {os.getuid()}"
-    return os.environ.get("SUDO_USER", name) if os.geteuid() == 0 else name
-
-
-def look(pid: int) -> int | None:
-    """When the process started; 0 if it is there and hides that; None if there is none."""
-    return started(pid) or (0 if exists(pid) else None)
 
 
 class ActionModule(ActionBase):

@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._budget import error_budget
+
 ORDER = ("fail", "error", "inconclusive", "pass")
 CONNECTION_ERRORS = ("econ", "eresp")
 IN_SERVICE = ("UP", "no check")
@@ -27,19 +29,24 @@ class Finding(NamedTuple):
 
 
 def judge(look: dict[str, Any]) -> dict[str, Any]:
-    """Return ``{"verdict", "reasons", "summary"}`` for one look.
+    """Return ``{"verdict", "reasons", "summary", "stop"}`` for one look.
+
+    ``stop`` says that the run must end at once, though nothing is known against this host.
 
     ``look`` holds the results of the modules that looked, each optional:
     ``health`` (http_health), ``process`` (gunicorn_info), ``log`` (log_check), ``balancers`` (list
     of haproxy_server_info) with ``baseline`` (the same when the watch began); and what they are
-    judged by: ``generation`` (of active_release), ``log_quiet``, ``balancer_tolerance``.
+    judged by: ``generation`` (of active_release), ``log_quiet``, ``balancer_tolerance``,
+    ``budget`` (of `error_budget`).
     """
-    findings = [*_health(look), *_process(look), *_log(look), *_balancers(look)]
+    spent = _budget(look)
+    findings = [*_health(look), *_process(look), *_log(look), *_balancers(look), *spent]
     verdict = min((finding.verdict for finding in findings), key=ORDER.index, default="pass")
     return {
         "verdict": verdict,
         "reasons": [finding.reason for finding in findings],
         "summary": _summary(look),
+        "stop": bool(spent),
     }
 
 
@@ -131,6 +138,14 @@ def _balancers(look: dict[str, Any]) -> Iterator[Finding]:
                     f"{count} {what} at the balancer for {where}"
                     f" (gate_balancer_tolerance.{name} is {allowed})",
                 )
+
+
+def _budget(look: dict[str, Any]) -> list[Finding]:
+    """Users suffer, and nobody can say whether from this host: no reason to go back."""
+    if not look.get("budget") or not look.get("balancers"):
+        return []
+    spent = error_budget(look["balancers"], look["budget"])
+    return [] if spent["within"] else [Finding("inconclusive", spent["text"])]
 
 
 def _servers(results: Any) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -109,3 +109,17 @@ def test_tolerated_errors_pass():
 
 def test_without_an_earlier_look_no_counter_is_judged():
     assert change(["baseline"], [])["verdict"] == "pass"
+
+
+def test_users_who_suffer_stop_the_run_and_take_nobody_back():
+    def seen(errors):
+        counters = {"req_tot": 1000, "hrsp_5xx": errors}
+        totals = [{"backend": "app", "counters": counters}]
+        return [{"item": "lb1", "node": {"pid": 1}, "totals": totals, "servers": []}]
+
+    budget = {"baseline": seen(0), "errors": 5, "percent": -1}
+    well = judge({"balancers": seen(5), "budget": budget})
+    assert (well["verdict"], well["stop"]) == ("pass", False)
+    ill = judge({"balancers": seen(6), "budget": budget})
+    assert (ill["verdict"], ill["stop"]) == ("inconclusive", True)
+    assert "6 errors" in ill["reasons"][0]

@@ -1,0 +1,281 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a fleet has been through: the run at hand, where each host is, and which release is bad.
+
+A record is a dictionary of this shape (times are seconds since the epoch)::
+
+    {"schema": 1, "fleet": "app",
+     "run": {"id", "kind", "owner", "controller", "reason", "plan", "overrides": [..],
+             "status": "running|halted|done", "began", "updated", "host", "why"},
+     "hosts": {"web1": {"phase", "release", "stage", "plan", "run", "by", "at", "why"}},
+     "marks": {"23.0.0-py3.11-1a2b3c4d": {"mark": "good|bad", "host", "by", "at", "why"}},
+     "events": [the last EVENTS of them, as they were told]}
+
+``tell`` is pure: a record and an event become the next record, or a refusal.
+"""
+
+import json
+import time
+from typing import Any, Dict, List, Optional, Tuple
+
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._fleet_lock import (
+    check_fleet,
+    plain,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_directory import (
+    Opened,
+    StateDirectory,
+    fields,
+)
+
+SCHEMA = 1
+# Some hundred bytes each: the whole stays far below what a state file may hold.
+EVENTS = 500
+HOSTS = 1000
+MARKS = 500
+
+# event -> where the host is afterwards
+PHASES = {
+    "taken": "taken",
+    "passed": "passed",
+    "failed": "failed",
+    "returned": "returned",
+    "out": "out",
+}
+EVENT_NAMES = ("began", *PHASES, "halted", "ended")
+
+Record = Dict[str, Any]
+
+
+class Unbelievable(FleetError):
+    """The file is no record of ours."""
+
+
+class Halted(FleetError):
+    """The run was stopped: none of its hosts may be drained any more."""
+
+
+def empty(fleet: str) -> Record:
+    return {"schema": SCHEMA, "fleet": fleet, "run": None, "hosts": {}, "marks": {}, "events": []}
+
+
+_RUN_KINDS: Dict[str, Tuple[type, ...]] = {
+    "id": (str,),
+    "kind": (str,),
+    "owner": (str,),
+    "controller": (str,),
+    "reason": (str,),
+    "plan": (str,),
+    "overrides": (list,),
+    "status": (str,),
+    "began": (int, float),
+    "updated": (int, float),
+    "host": (str,),
+    "why": (str,),
+}
+_HOST_KINDS: Dict[str, Tuple[type, ...]] = {
+    "phase": (str,),
+    "release": (str,),
+    "stage": (int,),
+    "plan": (str,),
+    "run": (str,),
+    "by": (str,),
+    "at": (int, float),
+    "why": (str,),
+}
+_MARK_KINDS: Dict[str, Tuple[type, ...]] = {
+    "mark": (str,),
+    "host": (str,),
+    "by": (str,),
+    "at": (int, float),
+    "why": (str,),
+}
+
+
+def parse(content: Optional[bytes], fleet: str) -> Record:
+    """The record; an empty one if there is no file. Anything else than a whole one is an error."""
+    if content is None:
+        return empty(fleet)
+    if not content.strip():
+        raise Unbelievable("it is empty")
+    try:
+        found = json.loads(content.decode("utf-8"))
+        schema = found["schema"]
+        if isinstance(schema, int) and schema > SCHEMA:
+            raise Unbelievable(f"a newer version wrote it (schema {schema}, known here: {SCHEMA})")
+        if schema != SCHEMA:
+            raise ValueError
+        run = found["run"]
+        return {
+            "schema": SCHEMA,
+            "fleet": fleet,
+            "run": None if run is None else fields(run, _RUN_KINDS),
+            "hosts": {str(k): fields(v, _HOST_KINDS) for k, v in found["hosts"].items()},
+            "marks": {str(k): fields(v, _MARK_KINDS) for k, v in found["marks"].items()},
+            "events": [dict(event) for event in found["events"]],
+        }
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise Unbelievable(f"it is damaged: {plain(repr(content[:80]))}") from None
+
+
+def dump(record: Record) -> bytes:
+    return json.dumps(record, sort_keys=True).encode() + b"\n"
+
+
+def tell(record: Record, event: Dict[str, Any]) -> Record:
+    """The record after the event; raises `Halted` where the run may not go on.
+
+    ``event`` has the keys ``event`` (one of EVENT_NAMES), ``run`` (its id), ``by``, ``at``, and as
+    the event needs ``controller``, ``kind``, ``plan``, ``reason``, ``overrides``, ``host``,
+    ``release``, ``stage``, ``why``, ``blame`` (the release is bad), ``before`` (one that is good).
+    """
+    after = dict(record, hosts=dict(record["hosts"]), marks=dict(record["marks"]))
+    name = event["event"]
+    if name == "began":
+        after["run"] = _begun(event)
+    else:
+        after["run"] = _go_on(record["run"], event)
+    if name in PHASES:
+        after["hosts"][event["host"]] = _host(event, after["run"])
+    if name == "passed":
+        after["marks"][event["release"]] = _mark("good", event)
+    if name in ("failed", "returned") and event.get("blame") and event.get("release"):
+        after["marks"][event["release"]] = _mark("bad", event)
+    if name == "returned" and event.get("before"):
+        after["marks"][event["before"]] = _mark("good", dict(event, why="serves again"))
+        after["hosts"][event["host"]]["release"] = event["before"]
+    after["hosts"] = _newest(after["hosts"], HOSTS)
+    after["marks"] = _newest(after["marks"], MARKS)
+    told = {key: value for key, value in event.items() if value not in ("", [], None, False, 0)}
+    after["events"] = (list(record["events"]) + [told])[-EVENTS:]
+    return after
+
+
+def _begun(event: Dict[str, Any]) -> Dict[str, Any]:
+    return {
+        "id": event["run"],
+        "kind": event.get("kind", ""),
+        "owner": event["by"],
+        "controller": event.get("controller", ""),
+        "reason": event.get("reason", ""),
+        "plan": event.get("plan", ""),
+        "overrides": list(event.get("overrides", [])),
+        "status": "running",
+        "began": event["at"],
+        "updated": event["at"],
+        "host": "",
+        "why": "",
+    }
+
+
+def _go_on(run: Optional[Dict[str, Any]], event: Dict[str, Any]) -> Dict[str, Any]:
+    name = event["event"]
+    if run is None or run["id"] != event["run"]:
+        other = f"the last one is of {run['owner']}, {moment(run['began'])}" if run else "none is"
+        raise Halted(
+            f"This run is not in the record of the fleet ({other}). It must not go on. Start a new"
+            " one."
+        )
+    if name == "taken" and run["status"] != "running":
+        raise Halted(
+            f"This run was {run['status']} at {moment(run['updated'])}"
+            + (f" by {run['host']}" if run["host"] else "")
+            + (f": {run['why']}" if run["why"] else "")
+            + f". {event['host']} is not drained. Repair the cause and start a new run."
+        )
+    status = run["status"]
+    if name in ("failed", "out", "halted"):
+        status = "halted"
+    elif name == "ended" and status == "running":
+        status = "done"
+    after = dict(run, status=status, updated=event["at"])
+    if status == "halted" and run["status"] != "halted":
+        after.update(host=event.get("host", ""), why=event.get("why", ""))
+    return after
+
+
+def _host(event: Dict[str, Any], run: Dict[str, Any]) -> Dict[str, Any]:
+    return {
+        "phase": PHASES[event["event"]],
+        "release": event.get("release", ""),
+        "stage": int(event.get("stage") or 0),
+        "plan": run["plan"],
+        "run": run["id"],
+        "by": event["by"],
+        "at": event["at"],
+        "why": event.get("why", ""),
+    }
+
+
+def _mark(mark: str, event: Dict[str, Any]) -> Dict[str, Any]:
+    keys = ("host", "by", "at", "why")
+    return dict({key: event.get(key, "") for key in keys}, mark=mark)
+
+
+def _newest(entries: Dict[str, Dict[str, Any]], limit: int) -> Dict[str, Dict[str, Any]]:
+    if len(entries) <= limit:
+        return entries
+    kept = sorted(entries, key=lambda name: float(entries[name]["at"]))[-limit:]
+    return {name: entries[name] for name in kept}
+
+
+def moment(epoch: float) -> str:
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(epoch))
+    except (OverflowError, OSError, ValueError):
+        return "an unknown time"
+
+
+class FleetRecord:
+    """The record of one fleet in a directory of the state host."""
+
+    def __init__(self, directory: StateDirectory, fleet: str, check_mode: bool) -> None:
+        check_fleet(fleet)
+        self._directory = directory
+        self._fleet = fleet
+        self._check_mode = check_mode
+        self._name = f"{fleet}.record.json"
+
+    @property
+    def path(self) -> str:
+        return f"{self._directory.path}/{self._name}"
+
+    def read(self) -> Record:
+        with self._directory.opened() as box:
+            return self._read(box)
+
+    def tell(self, event: Dict[str, Any]) -> Tuple[Record, Record]:
+        """Returns the record before and after."""
+        create = event["event"] == "began" and not self._check_mode
+        with self._directory.locked(create=create) as box:
+            before = self._read(box)
+            after = tell(before, event)
+            if box and not self._check_mode:
+                box.write(self._name, dump(after))
+            return before, after
+
+    def _read(self, box: Optional[Opened]) -> Record:
+        try:
+            return parse(box.read(self._name) if box else None, self._fleet)
+        except Unbelievable as exc:
+            raise Unbelievable(
+                f"The record of fleet {self._fleet} cannot be believed ({self.path}): {exc}. Which"
+                " releases are bad cannot be told. Look at it, then move it away on that host:"
+                f" mv {self.path} {self.path}.bad"
+            ) from None
+
+
+def marked_bad(record: Record, releases: List[str]) -> List[str]:
+    """For each of the releases that is marked bad, a sentence that says who found it so."""
+    texts = []
+    for name in releases:
+        mark = record["marks"].get(name)
+        if mark and mark["mark"] == "bad":
+            texts.append(
+                f"{name} is marked bad since {moment(mark['at'])} ({mark['host']}, by"
+                f" {mark['by']}): {mark['why'] or 'no reason given'}"
+            )
+    return texts

@@ -1,0 +1,256 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+module: fleet_record
+short_description: Remember what a fleet has been through
+version_added: 0.1.0
+description:
+  - Keeps the record of a fleet, a small file on one host that all who work on the fleet agree on
+    (the state host), usually the first load balancer. It outlives the run, the controller and the
+    operator.
+  - It holds the run at hand or the last one, where each host is, which releases are good or bad,
+    and the last 500 events.
+  - Without O(event) it only reads.
+  - Events of one run are told in turn; several hosts may tell at once. The file is replaced as a
+    whole.
+  - A record that is empty, damaged, or of a newer version is refused; the error says where it is
+    and how to move it away.
+attributes:
+  action:
+    support: full
+    description: The controller tells which run it is and who runs it.
+  check_mode:
+    support: full
+    description: Refuses as the real run does, and writes nothing.
+  diff_mode:
+    support: full
+    description: The status of the run, and the phase of the host.
+  platform:
+    support: full
+    platforms: posix
+    description: The state host.
+options:
+  fleet:
+    description: The fleet's name. Letters, digits, and C(._-), at most 100.
+    type: str
+    required: true
+  directory:
+    description:
+      - Where the record is.
+      - Made with mode 0755 if it is not there. Refused if it is a symbolic link, if others than
+        root and the connecting user own it, or if others can write to it.
+    type: path
+    default: /var/lib/fleetops-gunicorn
+  event:
+    description:
+      - What happened.
+      - V(began) starts a run, whatever became of the one before.
+      - V(taken) is told right before O(host) is drained. It is refused if the run was halted, or is
+        not the one in the record.
+      - V(passed) marks O(release) as good.
+      - V(failed) and V(out) halt the run; V(out) says that the host could not be put back.
+        V(failed) with O(blame) marks O(release) as bad.
+      - V(returned) tells that O(host) serves with O(before) again, and marks that as good; with
+        O(blame) it marks O(release) as bad.
+      - V(halted) stops the run without a word on a host, V(ended) ends it.
+    type: str
+    choices: [began, taken, passed, failed, returned, out, halted, ended]
+  host:
+    description: The host that it happened to.
+    type: str
+    default: ""
+  release:
+    description: The id of the release that it happened to.
+    type: str
+    default: ""
+  before:
+    description: The id of the release that serves again.
+    type: str
+    default: ""
+  stage:
+    description: The stage, from 1; 0 for none.
+    type: int
+    default: 0
+  why:
+    description: What there is to say of it; one line, at most 300 characters are kept.
+    type: str
+    default: ""
+  blame:
+    description: Whether it speaks against O(release).
+    type: bool
+    default: false
+  kind:
+    description: What the run does, for V(began).
+    type: str
+    default: ""
+  reason:
+    description: What the run is for, for V(began).
+    type: str
+    default: ""
+  plan:
+    description: What names the plan of the run, for V(began).
+    type: str
+    default: ""
+  overrides:
+    description: The guards that the operator switched off, for V(began).
+    type: list
+    elements: str
+    default: []
+  by:
+    description: Who. If empty, the user who runs Ansible on the controller.
+    type: str
+    default: ""
+  run:
+    description: What tells this run from every other. If empty, made from the process that runs it.
+    type: str
+    default: ""
+  controller:
+    description: The controller's name. If empty, it is filled in.
+    type: str
+    default: ""
+author:
+  - The fleetops.gunicorn authors (@fleetops)
+"""
+
+EXAMPLES = r"""
+- name: Read the record
+  fleetops.gunicorn.fleet_record:
+    fleet: web
+  delegate_to: "{{ groups['lb'] | first }}"
+  register: record
+
+- name: Note that the host is about to be drained
+  fleetops.gunicorn.fleet_record:
+    fleet: web
+    event: taken
+    host: "{{ inventory_hostname }}"
+    release: 23.0.0-py3.11-1a2b3c4d
+    stage: 2
+  delegate_to: "{{ groups['lb'] | first }}"
+"""
+
+RETURN = r"""
+record:
+  description: The record, in check mode as it would be. Times are seconds since the epoch.
+  returned: success
+  type: dict
+  contains:
+    run:
+      description:
+        - The run at hand or the last one, or null.
+        - Its C(id), C(kind), C(owner), C(controller), C(reason), C(plan), C(overrides), C(status)
+          (V(running), V(halted) or V(done)), C(began), C(updated), and the C(host) that halted it
+          with the reason, C(why).
+      returned: always
+      type: dict
+    hosts:
+      description:
+        - Where each host is, by its name.
+        - Its C(phase) (V(taken), V(passed), V(failed), V(returned) or V(out)), with C(release),
+          C(stage), C(plan), C(run), C(by), C(at) and C(why).
+      returned: always
+      type: dict
+    marks:
+      description: By release, its C(mark) (V(good) or V(bad)), with C(host), C(by), C(at), C(why).
+      returned: always
+      type: dict
+    events:
+      description: The last 500 events, the oldest first.
+      returned: always
+      type: list
+      elements: dict
+path:
+  description: Where the record is.
+  returned: always
+  type: str
+  sample: /var/lib/fleetops-gunicorn/web.record.json
+halted:
+  description: Whether it failed because this run may not go on.
+  returned: failure
+  type: bool
+"""
+
+import time
+from typing import Any, Dict
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._fleet_lock import plain
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._fleet_record import (
+    EVENT_NAMES,
+    PHASES,
+    FleetRecord,
+    Halted,
+    Record,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_directory import (
+    StateDirectory,
+)
+
+_WORDS = ("host", "release", "before", "why", "kind", "reason", "plan", "by", "run", "controller")
+
+ARGUMENTS: Dict[str, Dict[str, Any]] = {
+    "fleet": {"type": "str", "required": True},
+    "directory": {"type": "path", "default": "/var/lib/fleetops-gunicorn"},
+    "event": {"type": "str", "choices": list(EVENT_NAMES)},
+    "stage": {"type": "int", "default": 0},
+    "blame": {"type": "bool", "default": False},
+    "overrides": {"type": "list", "elements": "str", "default": []},
+}
+ARGUMENTS.update({word: {"type": "str", "default": ""} for word in _WORDS})
+
+
+def event_of(params: Dict[str, Any]) -> Dict[str, Any]:
+    event: Dict[str, Any] = {word: plain(params[word]) for word in _WORDS}
+    event.update(
+        event=params["event"],
+        stage=params["stage"],
+        blame=params["blame"],
+        overrides=[plain(each) for each in params["overrides"]],
+        at=round(time.time(), 3),
+    )
+    return event
+
+
+def seen(record: Record, host: str) -> Dict[str, str]:
+    run = record["run"]
+    words = {"run": run["status"] if run else "none"}
+    if host:
+        words[host] = record["hosts"].get(host, {}).get("phase", "unknown")
+    return words
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS,
+        required_if=[("event", name, ["host"]) for name in PHASES],
+        supports_check_mode=True,
+    )
+    params = module.params
+    path = f"{params['directory'].rstrip('/')}/{params['fleet']}.record.json"
+    try:
+        kept = FleetRecord(
+            StateDirectory(params["directory"], private=False), params["fleet"], module.check_mode
+        )
+        if params["event"] is None:
+            module.exit_json(changed=False, record=kept.read(), path=path)
+        if params["event"] in PHASES and not params["host"]:
+            raise FleetError(f"event {params['event']} needs host: to which did it happen?")
+        if not params["run"] or not params["by"]:
+            raise FleetError("event needs run and by: which run tells it, and who runs it?")
+        before, after = kept.tell(event_of(params))
+    except FleetError as exc:
+        module.fail_json(msg=str(exc), halted=isinstance(exc, Halted), path=path)
+    module.exit_json(
+        changed=True,
+        record=after,
+        path=path,
+        diff={"before": seen(before, params["host"]), "after": seen(after, params["host"])},
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -70,8 +70,9 @@ installed: venv-dev ## Build the collection, install the tarball, and run its pl
 
 .PHONY: chaos build clean
 POINTS ?= 50
-chaos: venv-dev ## Kill -9 upgrades at POINTS tasks, and run each again (50: about an hour)
-	python -m tests.chaos.kills --points $(POINTS)
+ONLY ?=
+chaos: venv-dev ## Break a fleet in every way we know, under traffic (ONLY=regex; POINTS=50 kills)
+	python -m tests.chaos --points $(POINTS) --only '$(ONLY)'
 
 build: venv-dev ## Build the collection's tarball into dist/
 	ansible-galaxy collection build --force --output-path dist

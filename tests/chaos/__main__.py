@@ -1,0 +1,61 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Break the fleet in every way we know, under traffic, and see that it keeps serving.
+
+    python -m tests.chaos [--only REGEX] [--points 50] [--list]
+
+A line for each case; the table is kept in .cache/chaos/ too. Exit code 1 if a case went wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.chaos import harness
+from tests.chaos.bed import Bed
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--only", default="", metavar="REGEX", help="cases whose name has this")
+    parser.add_argument("--points", type=int, default=50, help="how many kills, evenly spread")
+    parser.add_argument("--list", action="store_true", help="name the cases and run none")
+    wanted = parser.parse_args()
+    cases = [
+        case
+        for case in harness.registry(wanted.points)
+        if re.search(wanted.only, str(case), re.IGNORECASE)
+    ]
+    if wanted.list or not cases:
+        print("\n".join(map(str, cases)) or f"No case has {wanted.only!r} in its name.")
+        return 0 if cases else 2
+    # Whoever ends this ends the fleet as well.
+    signal.signal(signal.SIGTERM, lambda *_about: sys.exit(143))
+    rows: list[harness.Row] = []
+    with tempfile.TemporaryDirectory(prefix="chaos-") as directory:
+        bed = Bed(Path(directory).resolve())
+        try:
+            bed.make()
+            print(" | ".join(harness.COLUMNS), flush=True)
+            for case in cases:
+                row = harness.play(bed, case)
+                rows.append(row)
+                harness.write(rows)
+                print(" | ".join(harness.cells(row)), flush=True)
+                for text in row.wrong:
+                    print("    " + text.replace("\n", "\n    "), flush=True)
+        finally:
+            bed.stop()
+    print(harness.summary(rows))
+    return 1 if any(row.wrong for row in rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

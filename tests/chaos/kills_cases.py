@@ -1,0 +1,97 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The controller dies: kill -9 at task boundaries, SIGINT and SIGTERM at the worst points."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+
+from tests.chaos.bed import MIDDLE, NEW, Bed
+from tests.chaos.harness import Case, case, series
+from tests.chaos.wrong import Wrong
+
+ALL = {"rollout_stages": None}
+
+
+def boundaries(bed: Bed) -> list[str]:
+    """The plays and tasks of a two-stage run, from a run that nobody kills."""
+    if "boundaries" not in bed.memory:
+        run = bed.run(**ALL)
+        if run.wait():
+            raise Wrong(f"the run without a kill failed: {run.end}")
+        bed.memory["boundaries"] = [task.name for task in run.tasks]
+    return list(bed.memory["boundaries"])
+
+
+@case("kill", "nothing (a two-stage run)", fast=True)
+def nothing(bed: Bed) -> None:
+    boundaries(bed)
+    run = bed.run(**ALL)
+    bed.ends(run, 0)
+    bed.check("changed=0" in run.words, "a second run changes something")
+    bed.check(not any("Drain on every" in task.name for task in run.tasks), "it drains again")
+    bed.expect(web1=NEW, web2=NEW)
+
+
+def kill_at(bed: Bed, share: float) -> None:
+    names = boundaries(bed)
+    # Before it nothing of the fleet is changed.
+    begin = next(i for i, name in enumerate(names) if "Ask every balancer whether" in name)
+    number = begin + round(share * (len(names) - 1 - begin))
+    run = bed.run(**ALL)
+    where = run.passes(number)
+    run.kill()
+    time.sleep(1)
+    out = bed.out_of_rotation()
+    bed.check(len(out) < 2, f"all out of rotation: {out}")
+    bed.converges(**ALL)
+    bed.expect(web1=NEW, web2=NEW)
+    bed.end_state += f"; killed at task {number} of {len(names)}: {where.split(' : ')[-1]}"
+
+
+@series
+def kills(points: int) -> Iterator[Case]:
+    for number in range(points):
+        share = number / max(points - 1, 1)
+        yield Case("kill", f"-9 at {share:.1%} of the run", lambda bed, s=share: kill_at(bed, s))
+
+
+def interrupted(bed: Bed, number: int, task: str, times: int = 1) -> None:
+    run = bed.run()
+    run.reaches(task, times)
+    run.signal(number)
+    bed.ends(run)
+    bed.check(len(bed.out_of_rotation()) < 2, "all out of rotation")
+    bed.converges()
+    bed.expect(web1=MIDDLE, web2=MIDDLE)
+
+
+POINTS = {
+    "the build": "Build and try it",
+    "the drain": "drained | Drain on every balancer",
+    "the switch": "activate | Switch and prove",
+    "what comes between switch and restore": "boot | Judge",
+    "the soak": "soak_look | Look",
+}
+
+
+def forget_releases(bed: Bed) -> None:
+    """So that there is something to build."""
+    for name in ("web1", "web2"):
+        bed.forget_releases(name)
+
+
+def register(number: signal.Signals) -> None:
+    for where, task in POINTS.items():
+        prepare = forget_releases if where == "the build" else None
+        case("interrupt", f"{number.name} during {where}", prepare=prepare)(
+            lambda bed, number=number, task=task: interrupted(bed, number, task)
+        )
+
+
+register(signal.SIGINT)
+register(signal.SIGTERM)

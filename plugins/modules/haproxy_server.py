@@ -63,7 +63,7 @@ options:
         since HAProxy takes a server out of MAINT for UP before it has looked.
       - If HAProxy is reloaded while the module waits and forgets that the server is drained, it
         is drained once more. The process before the reload must have ended too, where it can be
-        seen (socket on the same host).
+        seen (socket on the same host). For a reload after that, see O(lease).
     type: str
     choices: [drained, ready]
     required: true
@@ -75,6 +75,11 @@ options:
         DRAIN or MAINT, and backup servers that are not in use do not count; servers without a
         check do.
       - If fewer are left while the server drains, it is put back at once and the module fails.
+      - Counting and draining are one step, which only one process of the host takes at a time, so
+        that drains which run in parallel never take out more together than each of them may. They
+        are kept apart by O(lease_directory), which therefore must be the same for all of them;
+        nobody waits there for the sessions of another. Without O(lease), a directory that cannot
+        be had is only a note.
     type: str
     default: "1"
   drain_timeout:
@@ -115,10 +120,15 @@ options:
       - The lease is taken before the server is drained, renewed while the module waits, and counts
         from the end of the drain. Every further O(state=drained) renews it, also for a server that
         is drained already; O(state=ready) cancels it. If it cannot be taken, nothing is drained.
-      - A small process on the host where the module runs keeps it, and ends with it. It finds the
-        server ready (as after a restart of HAProxy), or sets it ready; HAProxy's own check keeps
-        a dead one out. A balancer that gives no answer is asked again for ten minutes. A
-        clock that is set does not move the end of the lease.
+      - A small process on the host where the module runs keeps it, and ends with it. At the end it
+        finds the server ready, or sets it ready; HAProxy's own check keeps a dead one out. A
+        balancer that gives no answer is asked again for ten minutes. A clock that is set does not
+        move the end of the lease.
+      - Until the end it looks at HAProxy twice a second. A HAProxy that was reloaded or restarted
+        has forgotten the drain, and the server is taken out again as soon as O(min_available)
+        others are UP there, which needs a health check of each; C(lease.log) says so. Until then
+        the server gets requests. Only C(load-server-state-from-file) leaves no such gap. Who sets
+        the server ready in a HAProxy that knew of the drain is not overruled.
       - Needs Linux, and the privilege to change the server even if it is drained already. Where
         C(logind) ends the processes of a user at logout (C(KillUserProcesses)), it ends this one
         too, unless the connection is root's; the next renewal says so and starts another.

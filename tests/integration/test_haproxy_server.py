@@ -18,7 +18,17 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from balancer_support import App, Haproxy, Request, Run, free_port, get, haproxy_param, until
+from balancer_support import (
+    App,
+    Haproxy,
+    Relay,
+    Request,
+    Run,
+    free_port,
+    get,
+    haproxy_param,
+    until,
+)
 
 pytestmark = haproxy_param()
 
@@ -559,6 +569,109 @@ def test_requests_that_come_to_a_draining_server_take_it_to_maint(
     result = ok(run.result())
     assert balancer.status("app/web1") == "MAINT"
     assert any("while it was in DRAIN" in note for note in result["notes"])
+
+
+# -- several at once ----------------------------------------------------------------------------
+
+
+def test_drains_at_the_same_time_never_leave_too_few(
+    binary: str, apps: SimpleNamespace, tmp_path: Path
+) -> None:
+    """Eight modules at once, each of which alone would be right, behind a socket so slow that
+    all of them have counted before the first one has written."""
+    servers = [f"web{number}" for number in range(8)]
+    # Without a check: what is counted is what the drains themselves do.
+    lines = "".join(f"  server {name} 127.0.0.1:{apps.web1.port}\n" for name in servers)
+    balancer = Haproxy(binary, tmp_path, f"backend app\n{lines}")
+    relay = Relay(tmp_path, balancer.socket())
+    relay.delay = 0.2
+    fewest = len(servers)
+    done = threading.Event()
+
+    def watch() -> None:
+        nonlocal fewest
+        while not done.is_set():
+            rows = balancer.rows()
+            fewest = min(
+                fewest, sum(rows[f"app/{name}"]["status"] == "no check" for name in servers)
+            )
+            time.sleep(0.01)
+
+    watcher = threading.Thread(target=watch)
+    try:
+        watcher.start()
+        runs = [
+            begin(
+                balancer,
+                socket=relay.path,
+                server=name,
+                min_available="5",
+                lease=60 * (number % 2),
+            )
+            for number, name in enumerate(servers)
+        ]
+        results = [run.result() for run in runs]
+        out = [name for name in servers if balancer.status(f"app/{name}") == "DRAIN"]
+        assert fewest == 5, "never fewer, and no drain was refused that could have been"
+        assert len(out) == 3
+        assert [r["servers"][0]["server"] for r in results if not r.get("failed")] == out
+        refused = [result for result in results if result.get("failed")]
+        assert all("min_available asks for 5 of 8" in result["msg"] for result in refused)
+        assert not any(result["changed"] for result in refused)
+    finally:
+        done.set()
+        watcher.join(10)
+        for name in servers:
+            do(balancer, "ready", server=name, socket=relay.path)
+        relay.close()
+        balancer.stop()
+
+
+def test_a_drain_that_waits_is_not_disturbed_by_another_that_is_right(
+    binary: str, apps: SimpleNamespace, tmp_path: Path
+) -> None:
+    lines = "".join(
+        f"  server {name} 127.0.0.1:{app.port} check\n"
+        for name, app in (("web1", apps.web1), ("web2", apps.web2), ("web3", apps.web2))
+    )
+    balancer = Haproxy(binary, tmp_path, f"backend app\n  option httpchk GET /\n{lines}")
+    try:
+        balancer.wait_up("app/web1", "app/web2", "app/web3")
+        slow(balancer)
+        first = begin(balancer)
+        balancer.wait("app/web1", "DRAIN")
+        apps.web2.let_go.set()
+        # Nobody is kept waiting until the first one's sessions have ended.
+        ok(do(balancer, server="web2"))
+        assert first.running()
+        refused = do(balancer, server="web3")
+        assert "min_available asks for 1 of 3" in refused["msg"]
+        apps.web1.let_go.set()
+        ok(first.result())
+        assert [balancer.status(f"app/web{number}") for number in (1, 2, 3)] == [
+            "DRAIN",
+            "DRAIN",
+            "UP",
+        ]
+    finally:
+        balancer.stop()
+
+
+def test_from_the_fall_of_the_other_to_the_restore_is_a_matter_of_its_check(
+    start: Callable[..., Haproxy], apps: SimpleNamespace
+) -> None:
+    balancer = start()
+    slow(balancer)
+    run = begin(balancer)
+    balancer.wait("app/web1", "DRAIN")
+    apps.web2.stop()
+    balancer.wait("app/web2", "DOWN")
+    down = time.monotonic()
+    until(lambda: balancer.status("app/web1").startswith("UP"), "web1 is back")
+    # A look every 0.1 s, and a write; generous for a machine that is busy.
+    assert time.monotonic() - down < 2
+    assert "too few others were left" in run.result()["msg"]
+    apps.web2.start()
 
 
 # -- reload in between --------------------------------------------------------------------------

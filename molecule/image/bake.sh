@@ -35,3 +35,6 @@ umask 022
 make_venv /srv/app/venv
 /srv/app/venv/bin/pip install --quiet --no-index --find-links /srv/wheelhouse --requirement /srv/app/requirements.txt
 chown -R app:app /srv/app
+# The app makes its files here, and cannot exchange what is root's (docs/security.md).
+chown root:app /srv/app
+chmod 1775 /srv/app

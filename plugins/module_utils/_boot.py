@@ -44,12 +44,15 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes impor
     read_listeners,
     read_process,
     read_table,
+    shown,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import (
     gunicorn_arguments as running_arguments,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._pythons import user_of_pid
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._requirements import same_version
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._trust import as_whom
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._venv import site_packages
 
 ATTEMPTS = 3
 POLL = 0.1
@@ -58,6 +61,8 @@ GRACE_FOR_5XX = 5.0
 STOP_TIMEOUT = 10.0
 TOKEN = "FLEETOPS_BOOT_TEST"
 SCRATCH = "gunicorn-boot-"
+# The environment of what runs as somebody else, who can read it: ours may hold credentials.
+PLAIN = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}
 
 # Reads the configuration just as gunicorn does, and loads the worker class, which
 # --check-config does not.
@@ -106,7 +111,9 @@ def live_launch(pid: int, environment: Dict[str, str], fallback: Optional[Launch
         )
     if running_arguments(process.cmdline) is None:
         raise FleetError(
-            "like_pid: process {} is no gunicorn: {}".format(pid, " ".join(process.cmdline)[:200])
+            "like_pid: process {} is no gunicorn: {}".format(
+                pid, " ".join(shown(process.cmdline))[:200]
+            )
         )
     base = f"/proc/{pid}/"
     cwd = reader.link(base + "cwd")
@@ -143,7 +150,8 @@ def check_import(launch: Optional[Launch], wanted: Wanted) -> Dict[str, Any]:
     """Import gunicorn and the worker class that the configuration names."""
     python = wanted.prefix + "/bin/python"
     if launch is None:
-        result = run([python, "-c", _IMPORT_ALONE], dict(os.environ), "/", 120)
+        whom = as_whom(python, *site_packages(wanted.prefix))
+        result = run([python, "-c", _IMPORT_ALONE], PLAIN, "/", 120, whom)
     else:
         argv = [python, "-c", _IMPORT] + gunicorn_arguments(launch)
         result = run(argv, launch.environment, launch.directory, 120, user_of(launch))
@@ -246,7 +254,7 @@ def _prove(port: int, pid: int, token: str, wanted: Wanted, log: str) -> int:
         raise FleetError(
             "boot test: the program's command does not start gunicorn from the release {}, but "
             "{}. It must name the gunicorn of <app_home>/venv.".format(
-                wanted.prefix, " ".join(words[:3])[:200]
+                wanted.prefix, " ".join(shown(words[:3]))[:200]
             )
         )
     match = re.search(r"Starting gunicorn (\S+)", log)
@@ -304,7 +312,8 @@ def _once(
     user = user_of(launch)
     this = boot_launch(launch, f"127.0.0.1:{port}", scratch, wanted.gunicorn, token)
     targets = [parse_url(f"{s}://127.0.0.1:{port}{path}") for s in ("http", "https")]
-    with tempfile.TemporaryFile(dir=scratch) as output:
+    # Not in the scratch directory: it belongs to the application's user by now.
+    with tempfile.TemporaryFile() as output:
         if user:
             # So that a program which opens /dev/stderr by name may do so.
             os.fchown(output.fileno(), launch.uid, launch.gid)

@@ -226,7 +226,7 @@ def build(
                 os.rename(place, plan_.path)
                 sync_directory(releases)
                 done = True
-            _prove_named(plan_.path, plan_.order.gunicorn)
+            _prove_named(plan_.path, plan_.order.gunicorn, launch)
         finally:
             if not done:
                 remove_tree(place)
@@ -276,9 +276,11 @@ def _fill(
     return builder.record(dists, relaxed, checks, now())
 
 
-def _prove_named(path: str, gunicorn: str) -> None:
+def _prove_named(path: str, gunicorn: str, launch: Optional[Launch]) -> None:
     """The scripts run at the final place: the only thing that could not be tried before."""
-    result = run([os.path.join(path, "bin", "gunicorn"), "--version"], dict(os.environ), "/", 60)
+    user = _boot.user_of(launch) if launch else None
+    command = [os.path.join(path, "bin", "gunicorn"), "--version"]
+    result = run(command, _boot.PLAIN, "/", 60, user)
     if result.status != 0 or gunicorn not in result.output:
         put_aside(path, "its gunicorn does not run")
         raise FleetError(
@@ -351,7 +353,8 @@ def check(
             raise FleetError(f"{path} cannot be trusted: {why}")
     dists = _venv.read_dists(path)
     gunicorn = next((d.version for d in dists if d.name == "gunicorn"), "")
-    probed = probe_python(os.path.join(path, "bin", "python"))
+    user = User(launch.uid, launch.gid, launch.groups) if launch else None
+    probed = probe_python(os.path.join(path, "bin", "python"), user)
     if not gunicorn or probed.interpreter is None:
         raise FleetError(
             "{} is no virtualenv with a gunicorn in it ({})".format(

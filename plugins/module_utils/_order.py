@@ -28,6 +28,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._interpreters im
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._place import (
     read_record,
+    refuse_doubt,
     why_not_believed,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._pythons import (
@@ -60,7 +61,7 @@ class Base(NamedTuple):
     recorded: Dict[str, Any]
 
 
-def carry_base(venv: str) -> Base:
+def carry_base(venv: str, user: Optional[User] = None) -> Base:
     """What to carry over from a venv.
 
     A release that was itself carried over hands on what it got: each stage is then built
@@ -76,7 +77,7 @@ def carry_base(venv: str) -> Base:
         dists = [Dist(n, v, tuple(r)) for n, v, r in saved["dists"]]
         return Base(dists, dict(saved["markers"]), saved)
     dists = read_dists(venv)
-    probed = probe_python(os.path.join(venv, "bin", "python"))
+    probed = probe_python(os.path.join(venv, "bin", "python"), user)
     if probed.interpreter is None:
         raise FleetError(
             "{}: its Python {}. What it holds cannot be carried over; give a requirements file "
@@ -170,6 +171,7 @@ def check_home(home: str) -> str:
     place = os.path.join(real, "releases")
     if os.path.lexists(place) and not os.path.isdir(place):
         raise FleetError(f"{place} is there and is not a directory")
+    refuse_doubt(place)
     target = place if os.path.isdir(place) else real
     if os.statvfs(target).f_flag & os.ST_RDONLY:
         raise FleetError(f"{target} is on a file system that is mounted read-only")
@@ -208,7 +210,7 @@ def plan(order: Order) -> Plan:
                 f"hashes are required, and what is carried over from {order.carry_from} has none; "
                 "give a requirements file with hashes (app_requirements)"
             )
-        base = carry_base(order.carry_from)
+        base = carry_base(order.carry_from, order.user)
         carried = carry(base.dists, base.markers, it.markers, order.carry_from)
         keep = carried.setuptools
         source = "carried over from " + order.carry_from

@@ -28,16 +28,31 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._release import 
     is_build_name,
     parse_record,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._venv import freeze, read_dists
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._trust import (
+    as_whom,
+    cure,
+    doubt,
+    read_file,
+    user_name,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._venv import (
+    freeze,
+    read_dists,
+    site_packages,
+)
 
 LOCK_TIMEOUT = 1800.0
+# A record of some hundred packages has a few dozen KiB.
+LIMIT = 1 << 24
 
 
 def read_record(path: str) -> Optional[Dict[str, Any]]:
     """The record of a release; None if the directory has none. FleetError if it is no good."""
     try:
-        with open(os.path.join(path, RECORD), encoding="utf-8") as file:
-            return parse_record(file.read(), os.path.basename(path))
+        content = read_file(os.path.join(path, RECORD), LIMIT)
+        if content is None:
+            raise FleetError(f"its {RECORD} is not a file")
+        return parse_record(content.decode("utf-8"), os.path.basename(path))
     except FileNotFoundError:
         return None
     except UnicodeDecodeError as exc:
@@ -52,6 +67,9 @@ def why_not_believed(path: str) -> str:
         record = read_record(path)
         if record is None:
             return f"it has no {RECORD}"
+        found = None if record.get("adopted") else doubt(path)
+        if found:
+            return f"{found}, who may have changed it"
         changed = (
             []
             if record.get("adopted")
@@ -59,7 +77,8 @@ def why_not_believed(path: str) -> str:
         )
         if changed:
             return "it was changed after it was built: {}".format(", ".join(changed[:8]))
-        if run([path + "/bin/python", "-c", ""], {}, "/", 60).status != 0:
+        python = path + "/bin/python"
+        if run([python, "-c", ""], {}, "/", 60, as_whom(python, *site_packages(path))).status != 0:
             return "its Python does not run any more"
     except FleetError as exc:
         return str(exc)
@@ -67,17 +86,32 @@ def why_not_believed(path: str) -> str:
 
 
 def make_releases(path: str) -> str:
-    """The directory of the releases."""
+    """The directory of the releases: ours alone to write to, or root might be led elsewhere."""
     with suppress(FileExistsError):
         os.mkdir(path, 0o755)
+    refuse_doubt(path)
     return path
+
+
+def refuse_doubt(path: str) -> None:
+    """An error, with the way out, if root could be led elsewhere while it builds there."""
+    found = doubt(path)
+    if found is None:
+        return
+    text = (
+        f"{found}, who could lead root elsewhere while it builds in {path}. Nothing was written. "
+        f"Either keep that for root: `{cure(found)}`"
+    )
+    if found.owned:
+        text += f"; or build as {user_name(found.uid)}: ansible_become_user"
+    raise FleetError(text + ".")
 
 
 @contextmanager
 def locked(releases: str, sleep: Callable[[float], None] = time.sleep) -> Iterator[None]:
     """One builder at a time in one home. The kernel lets go of the lock of a dead one."""
     path = os.path.join(releases, LOCK)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     try:
         deadline = time.monotonic() + LOCK_TIMEOUT
         while True:
@@ -188,11 +222,8 @@ def write_record(path: str, record: Mapping[str, Any]) -> None:
 
 def set_modes(path: str) -> None:
     """Readable for all, writable for the owner, whatever wheels and umask wanted."""
-    for top, directories, files in os.walk(path):
+    for top, _directories, files in os.walk(path):
         os.chmod(top, 0o755)
-        for name in directories:
-            if os.path.islink(os.path.join(top, name)):
-                continue
         for name in files:
             full = os.path.join(top, name)
             mode = os.lstat(full).st_mode

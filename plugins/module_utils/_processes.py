@@ -12,6 +12,12 @@ import struct
 import sys
 from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._trust import (
+    doubt,
+    read_file,
+    trusted_uids,
+)
+
 SHOWN_ARGUMENTS = 60
 SHOWN_CHARACTERS = 300
 
@@ -66,8 +72,7 @@ class Reader:
 
     def read(self, path: str, limit: int = 1 << 20) -> Optional[bytes]:
         try:
-            with open(self._at(path), "rb") as file:
-                return file.read(limit)
+            return read_file(self._at(path), limit)
         except PermissionError:
             self.denied.add(path)
         except OSError:
@@ -126,11 +131,13 @@ class Reader:
 
     def trusted(self, path: str) -> bool:
         """May this user execute it without running what another user could have put there?"""
+        real = self._at(path)
         try:
-            info = os.stat(self._at(path))
+            info = os.stat(real)
         except OSError:
             return False
-        return info.st_uid in (0, os.geteuid()) and not info.st_mode & 0o022
+        mine = info.st_uid in trusted_uids() and not info.st_mode & 0o022
+        return mine and doubt(real) is None
 
     def real(self, path: str) -> str:
         found = os.path.realpath(self._at(path))

@@ -24,6 +24,8 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._interpreters im
     patterns,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import Reader
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._trust import as_whom, doubt
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._venv import site_packages
 
 
 def homes() -> List[str]:
@@ -61,15 +63,25 @@ def user_of_pid(pid: int) -> Optional[User]:
     return User(uids[1], gids[1], tuple(numbers("Groups"))) if uids and gids else None
 
 
+def venv_of(path: str) -> str:
+    """The directory whose ``bin`` holds a Python."""
+    return os.path.dirname(os.path.dirname(path))
+
+
 def probe_python(path: str, user: Optional[User] = None) -> Probed:
-    """Ask a Python what it is; as ``user``, because what root can run others may not."""
+    """Ask a Python what it is, and whether ``user`` can run it: what root can, others may not.
+
+    Root asks as somebody else what somebody else may have written: a virtualenv runs code of its
+    site-packages before anything that it is told to run.
+    """
     if not os.path.isfile(path) or not os.access(path, os.X_OK):
         return Probed(None, "")
     env = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", "HOME": "/"}
-    result = run([path, "-I", "-c", PROBE], env, "/", 60)
+    whom = as_whom(path, os.path.realpath(path), *site_packages(venv_of(path)), user=user)
+    result = run([path, "-I", "-c", PROBE], env, "/", 60, whom)
     if result.status != 0:
         # Python 2 knows no -I; it gets its chance to say which it is.
-        result = run([path, "-E", "-s", "-c", PROBE], env, "/", 60)
+        result = run([path, "-E", "-s", "-c", PROBE], env, "/", 60, whom)
     try:
         answer = json.loads(result.output.strip().splitlines()[-1])
         it = parse_probe(answer)
@@ -103,6 +115,19 @@ def find_python(wanted: str, extra: List[str], user: Optional[User], uv: str) ->
     )
 
     def look(path: str) -> Probed:
-        return probe_python(path, user)
+        probed = probe_python(path, user)
+        if probed.interpreter is None or os.geteuid() != 0:
+            return probed
+        # Root will run it to build, so it must be what root alone can have put there, and its
+        # answers must be its own rather than those of a virtualenv made from it.
+        real = probed.interpreter.executable
+        found = doubt(real)
+        if found:
+            return Probed(
+                None,
+                f"{found}, and root runs nothing that others may have written; build as that user "
+                "(ansible_become_user), or with a Python of root's",
+            )
+        return probed if path == real else probe_python(real, user)
 
     return find(wanted, places, lambda p: sorted(glob.glob(p)), look, bool(uv))

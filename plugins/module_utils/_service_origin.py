@@ -21,6 +21,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_venv im
 
 # Between the clock of the file system (4 to 10 ms) and the one of the scheduler.
 CLOCK_SLACK = 0.05
+PYTHON = re.compile(r"^(python|pypy)[0-9.]*[a-z]*$")
 
 Run = Callable[[List[str]], Optional[str]]
 
@@ -39,6 +40,9 @@ class Pythons:
         Root does not run what the application's user may have written; pyvenv.cfg serves then.
         """
         if not executable or not self.reader.trusted(executable):
+            return None
+        if not PYTHON.match(os.path.basename(executable)):
+            # A link in a virtualenv may lead to any program of root's.
             return None
         if executable not in self._pythons:
             code = "import sys; print('%d.%d.%d' % sys.version_info[:3])"

@@ -20,12 +20,15 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._requirements im
     canonical,
     redact,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._trust import read_file
+
+# The largest METADATA hold a long description.
+LIMIT = 1 << 22
 
 
 def _read(path: str) -> str:
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
+        return (read_file(path, LIMIT) or b"").decode("utf-8", "replace")
     except OSError:
         return ""
 

@@ -53,10 +53,10 @@ def test_a_flip_that_fails_is_undone(tmp_path, monkeypatch):
     world.write_net()
     rename = os.rename
 
-    def fail(old, new):
+    def fail(old, new, **directories):
         if old.endswith(".venv-next"):
             raise OSError(30, "read-only file system")
-        rename(old, new)
+        rename(old, new, **directories)
 
     monkeypatch.setattr(os, "rename", fail)
     world.boots = False

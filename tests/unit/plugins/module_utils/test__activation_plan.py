@@ -63,7 +63,7 @@ def test_a_left_over_that_shares_the_address_is_refused_before_the_stop(world):
 
 
 def test_a_home_that_cannot_be_written_is_found_out_before_the_stop(world, monkeypatch):
-    def refuse(*_paths):
+    def refuse(*_paths, **_directories):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(os, "symlink", refuse)

@@ -187,9 +187,8 @@ def test_what_may_not_be_read_is_remembered(monkeypatch):
     def refuse(path, *_more):
         raise PermissionError(13, "no", path)
 
-    for name in ("listdir", "readlink", "lstat"):
+    for name in ("listdir", "readlink", "lstat", "open"):
         monkeypatch.setattr(os, name, refuse)
-    monkeypatch.setattr("builtins.open", refuse)
     reader = Reader()
     assert (reader.names("/a"), reader.link("/b"), reader.kind("/c")) == ([], None, "absent")
     assert reader.read("/d") is None

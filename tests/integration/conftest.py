@@ -20,6 +20,8 @@ from demo.fleet import Fleet
 
 # uv brings authorities of its own; a machine may trust others, such as a mirror's.
 os.environ.setdefault("UV_SYSTEM_CERTS", "1")
+# Every task is shown, so that a test can see what was done and what was not.
+os.environ.setdefault("ANSIBLE_STDOUT_CALLBACK", "ansible.builtin.default")
 
 ROOT = Path(__file__).resolve().parents[2]
 INVENTORY = ROOT / "inventories" / "demo"
@@ -43,12 +45,16 @@ class Bed:
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
 
-    def start(self, name: str, *arguments: str, **inputs: Any) -> subprocess.Popen[str]:
+    def start(
+        self, name: str, *arguments: str, callback: str = "", **inputs: Any
+    ) -> subprocess.Popen[str]:
         """Begin to run a playbook of the checkout; ``inputs`` are extra variables."""
         command = [str(Path(sys.executable).parent / "ansible-playbook"), name, *arguments]
         if inputs:
             command += ["-e", json.dumps(inputs)]
         environment = {**os.environ, "DEMO_ROOT": str(self.fleet.root), "ANSIBLE_NOCOLOR": "1"}
+        if callback:
+            environment["ANSIBLE_STDOUT_CALLBACK"] = callback
         return subprocess.Popen(
             command,
             cwd=ROOT,
@@ -77,6 +83,10 @@ class Bed:
     @property
     def state(self) -> dict[str, Any]:
         return json.loads((self.fleet.root / "fleet.json").read_text())
+
+    def record(self) -> dict[str, Any]:
+        """What the fleet has been through, as the balancer's host keeps it."""
+        return json.loads((self.fleet.root / "lb1/locks/app.record.json").read_text())
 
     def version(self, host: str) -> dict[str, Any]:
         """What the application itself says that it runs."""

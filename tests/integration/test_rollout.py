@@ -6,6 +6,8 @@ import os
 import re
 import signal
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 
 import pytest
@@ -78,12 +80,19 @@ def test_a_log_that_is_dirty_sends_the_host_back(bed, seen):
     assert len(seen.outages("web1")) == 1
     assert seen.outages("web2") == []
     assert "UP" in bed.playbook("status.yml", "-l", "web1").text
+    assert bed.record()["run"]["status"] == "halted"
+    assert bed.record()["hosts"]["web1"]["phase"] == "returned"
+    assert len(bad(bed)) == 1 and bad(bed)[0].startswith("21.2.0")
+    assert bed.record()["marks"]["adopted-20.0.1-py3.6"]["mark"] == "good"
 
 
 def test_the_canary_then_the_second_run(bed, seen):
     other = bed.fingerprint()["web2"]
-    run = bed.playbook("upgrade.yml", "-l", "web1")
+    run = bed.playbook("upgrade.yml", "-l", "web1", rollout_force=True)
     assert run.code == 0, run.text[-4000:]
+    # What passes is good, whatever was thought of it before.
+    assert bad(bed) == []
+    assert bed.record()["run"]["overrides"] == ["rollout_force"]
     assert running(bed, "web1")[0] == "23.0.0"
     assert bed.fingerprint()["web2"] == other
     assert drains(run) == 2
@@ -103,7 +112,7 @@ def test_check_says_that_what_runs_is_stable(bed):
 def test_the_way_back_needs_no_network_and_goes_further_each_time(bed, seen):
     """Every proxy and index leads nowhere, so a rollback that installs anything fails."""
     nowhere = {"release_index_url": "http://127.0.0.1:1/simple"}
-    run = bed.playbook("rollback.yml", "-l", "web1", **nowhere)
+    run = bed.playbook("rollback.yml", "-l", "web1", rollout_reason="users complain", **nowhere)
     assert run.code == 0, run.text[-4000:]
     assert running(bed, "web1")[0] == "21.2.0"
     run = bed.playbook("rollback.yml", "-l", "web1", **nowhere)
@@ -116,8 +125,68 @@ def test_the_way_back_needs_no_network_and_goes_further_each_time(bed, seen):
     assert seen.outages("web2") == []
 
 
+def test_what_was_rolled_back_is_not_chosen_again_by_itself(bed, seen):
+    before = bed.fingerprint()
+    for arguments in (["-l", "web2"], ["-l", "web1", "--check"]):
+        run = bed.playbook("upgrade.yml", *arguments)
+        assert run.code != 0
+        assert re.search(r"23\.0\.0\S+ is marked bad since .* users complain", run.words)
+        assert "-e rollout_force=true" in run.words
+    assert bed.fingerprint() == before
+    assert seen.outages("web1") == seen.outages("web2") == []
+    refused = bed.playbook("rollback.yml", "-l", "web1", rollout_release=bad(bed)[0])
+    assert "is marked bad" in refused.words
+    assert bed.fingerprint() == before
+
+
+def bad(bed) -> list[str]:
+    marks = bed.record()["marks"]
+    return [name for name, mark in marks.items() if mark["mark"] == "bad"]
+
+
+def test_when_users_suffer_the_run_stops_before_the_next_drain(bed, seen):
+    """The errors come from the application, while a release is built."""
+    before = bed.fingerprint()
+    run = bed.start("upgrade.yml", "-l", "web2", rollout_force=True, rollout_error_budget=5)
+    wait_for((bed.fleet.root / "lb1/locks/app.record.json").exists)
+    wait_for(lambda: bed.record()["run"]["status"] == "running")
+    fail(bed, 20)
+    ended = bed.ended(run)
+    assert ended.code != 0
+    assert re.search(r"The run stops before web2 is touched: \d+ errors in \d+ requests", ended.words)
+    assert "rollout_error_budget is 5" in ended.words
+    assert bed.fingerprint() == before
+    assert seen.outages("web2") == []
+    assert bed.record()["run"]["status"] == "halted"
+    assert not (bed.fleet.root / "lb1/locks/app.lock").exists()
+
+
+def fail(bed, times: int) -> None:
+    """Ask the application through the balancer for what it cannot do."""
+    for _ in range(times):
+        with pytest.raises(urllib.error.HTTPError, match="500"):
+            urllib.request.urlopen(f"http://{bed.fleet.front}/fail", timeout=10)
+
+
+def test_a_record_that_cannot_be_believed_stops_the_run_before_anything(bed, seen):
+    record = bed.fleet.root / "lb1/locks/app.record.json"
+    whole = record.read_bytes()
+    before = bed.fingerprint()
+    try:
+        for spoilt in (b"", whole[:100], b'{"schema": 99}'):
+            record.write_bytes(spoilt)
+            run = bed.playbook("upgrade.yml", "-l", "web1")
+            assert run.code != 0
+            assert "The record of fleet app cannot be believed" in run.words
+            assert f"mv {record} {record}.bad" in run.words
+    finally:
+        record.write_bytes(whole)
+    assert bed.fingerprint() == before
+    assert seen.outages("web1") == []
+
+
 def test_of_two_runs_one_is_refused_and_hears_who_is_at_work(bed, seen):
-    first = bed.start("upgrade.yml", "-l", "web2", rollout_to="21.2.0")
+    first = bed.start("upgrade.yml", "-l", "web2", rollout_to="21.2.0", rollout_force=True)
     wait_for((bed.fleet.root / "lb1/locks/app.lock").exists)
     refused = bed.playbook("upgrade.yml", "-l", "web1")
     assert refused.code != 0
@@ -130,13 +199,14 @@ def test_of_two_runs_one_is_refused_and_hears_who_is_at_work(bed, seen):
 
 def test_a_run_that_is_killed_while_a_host_is_out(bed, seen):
     """The balancer puts the host back by itself, and the same command again converges."""
-    run = bed.start("upgrade.yml", "-l", "web2", load_balancer_lease=15)
+    forced = {"load_balancer_lease": 15, "rollout_force": True}
+    run = bed.start("upgrade.yml", "-l", "web2", **forced)
     wait_for(lambda: not bed.fleet.admin.look()["web2"].in_rotation)
     os.killpg(run.pid, signal.SIGKILL)
     run.communicate()
     assert "(back in" in bed.playbook("status.yml").text
     wait_for(lambda: bed.fleet.admin.look()["web2"].in_rotation)
-    assert bed.playbook("upgrade.yml", "-l", "web2").code == 0
+    assert bed.playbook("upgrade.yml", "-l", "web2", **forced).code == 0
     assert running(bed, "web2")[0] == "23.0.0"
     assert seen.outages("web1") == []
     assert not (bed.fleet.root / "lb1/locks/app.lock").exists()

@@ -26,6 +26,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._canary_exact im
     binomial_tail,
     difference_limit,
     dispersion,
+    gamma_score,
     lag_one,
     share_tail,
     signed_rank_tail,
@@ -44,7 +45,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._canary_types im
 )
 
 # Clustering is believed this many standard deviations above chance: a false belief costs power.
-_CLUSTERED = 3.0
+_CLUSTERED = 4.0
 
 
 class Sample(NamedTuple):
@@ -181,7 +182,7 @@ def _burst(found: Sequence[Sample]) -> float:
         a = dispersion([e.canary for e in found], [e.canary_exposure for e in found])
         b = dispersion([e.baseline for e in found], [e.baseline_exposure for e in found])
         statistic, mean, variance = (left + right for left, right in zip(a, b, strict=True))
-        if mean and statistic > mean + _CLUSTERED * math.sqrt(variance):
+        if gamma_score(statistic, mean, variance) > _CLUSTERED:
             worst = max(worst, statistic / mean)
         if len(found) < 6:
             break

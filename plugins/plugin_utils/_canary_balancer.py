@@ -37,7 +37,7 @@ def fresh_average(old: float, old_count: int, new: float, new_count: int) -> flo
         return None
     if new_count <= MEMORY:
         return max(0.0, (new * new_count - old * old_count) / (new_count - old_count))
-    # The plain part ends where the count reaches MEMORY: the old reading weighs old_count/512 there.
+    # Where the plain part ends, at MEMORY samples, the old reading weighs old_count / MEMORY.
     weight = min(1.0, old_count / MEMORY)
     weight *= (1 - 1 / MEMORY) ** (new_count - max(old_count, MEMORY))
     return max(0.0, (new - weight * old) / (1 - weight))

@@ -22,7 +22,7 @@ MOST_BLOCKS = 64
 # From this count on the exact limits of a Poisson count and the normal ones agree in 4 digits.
 _LARGE = 10_000.0
 # A Poisson count as the successes of so many trials; the two differ by a share of count / trials.
-_TRIALS = 1e12
+_TRIALS = 1e9
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
@@ -209,15 +209,21 @@ def dispersion(counts: Sequence[int], exposures: Sequence[float]) -> tuple[float
     moments of the distribution of chi-squared", Biometrika 1937), right for sparse counts too.
     """
     total, whole = sum(counts), sum(exposures)
-    pairs = [
-        (count, each / whole) for count, each in zip(counts, exposures, strict=True) if each > 0
-    ]
+    pairs = [(count, each / whole) for count, each in zip(counts, exposures, strict=True) if each]
     windows = len(pairs)
     if windows < 2 or total < 2:
         return 0.0, 0.0, 0.0
     statistic = sum((count - total * q) ** 2 / (total * q) for count, q in pairs)
     spread = sum(1 / q for _count, q in pairs) - windows**2 - 2 * windows + 2
     return statistic, windows - 1.0, max(0.0, 2 * (windows - 1) + spread / total)
+
+
+def gamma_score(value: float, mean: float, variance: float) -> float:
+    """Standard deviations above the mean of a gamma-like statistic (Wilson and Hilferty 1931)."""
+    if mean <= 0 or variance <= 0:
+        return 0.0
+    spread = variance / (9 * mean * mean)
+    return float(((value / mean) ** (1 / 3) - (1 - spread)) / math.sqrt(spread))
 
 
 def signed_rank_tail(differences: Sequence[float]) -> float:

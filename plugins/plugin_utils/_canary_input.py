@@ -25,6 +25,11 @@ def read_windows(windows: Sequence[Window | Mapping[str, Any]]) -> list[Window]:
     found = []
     for number, raw in enumerate(windows, 1):
         window = raw if isinstance(raw, Window) else _read_window(raw, number)
+        if not 0 <= window.seconds < math.inf:
+            raise FleetError(
+                f"Window {number} of the canary analysis lasts {window.seconds} seconds. Give the"
+                " looks in the order of time."
+            )
         for side in ("canary", "baseline"):
             for key, value in getattr(window, side)._asdict().items():
                 if value is not None and not (0 <= value < math.inf):
@@ -33,11 +38,6 @@ def read_windows(windows: Sequence[Window | Mapping[str, Any]]) -> list[Window]:
                         " delta of a counter cannot be negative; the counter was reset within the"
                         " window (was the balancer reloaded?). Begin a new window at the reset."
                     )
-        if not 0 <= window.seconds < math.inf:
-            raise FleetError(
-                f"Window {number} of the canary analysis lasts {window.seconds} seconds. Give the"
-                " looks in the order of time."
-            )
         found.append(window)
     return found
 
@@ -68,8 +68,8 @@ def read_settings(raw: Settings | Mapping[str, Any] | None) -> Settings:
     if isinstance(raw, Settings):
         settings = raw
     else:
+        _known(raw or {}, Settings._fields, "The settings of the canary analysis")
         given = dict(raw or {})
-        _known(given, Settings._fields, "The settings of the canary analysis")
         rules = given.pop("rules", None)
         for key, value in given.items():
             number = _number(value, f"The setting {key} of the canary analysis")
@@ -140,6 +140,9 @@ def _known(values: Any, names: Sequence[str], place: str) -> None:
 
 def _number(value: Any, place: str) -> float:
     try:
-        return float(value)
+        number = float(value)
     except (TypeError, ValueError):
-        raise FleetError(f"{place} is {str(value)[:80]!r}. Give a number.") from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise FleetError(f"{place} is {str(value)[:80]!r}. Give a number.")
+    return number

@@ -5,7 +5,8 @@
 """How long must the canary be watched so that this traffic can show a given change?
 
 Counts are taken as Poisson: given their total the canary's share is binomial, so the power of the
-test is a sum over totals, computed exactly up to ``_SUMMED`` expected events.
+test is a sum over totals: exact up to 1,000 expected events, beyond over ``_NODES`` of them per
+standard deviation.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._canary_types im
     Window,
 )
 
-_SUMMED = 2_000.0
+_NODES = 16
 _LONGEST = 366 * 86400
 
 
@@ -69,7 +70,7 @@ def _totals(expected: float) -> Iterator[tuple[int, float]]:
     """Poisson totals with their weights; of very many every so-manieth, for the sum is smooth."""
     sd = math.sqrt(expected)
     low, high = max(0, int(expected - 6 * sd)), int(expected + 6 * sd + 20)
-    step = 1 if expected <= _SUMMED else max(1, int(sd / 16))
+    step = max(1, int(sd / _NODES))
     for total in range(low, high + 1, step):
         yield total, math.exp(total * math.log(expected) - expected - math.lgamma(total + 1))
 

@@ -8,3 +8,7 @@ log-schedules: venv-dev ## 1000 random schedules of writing, rotating and lookin
 
 bench-log: venv-dev ## The log gate beside grep, rg and cat: ratios of one run
 	python tests/bench/bench_log.py
+
+.PHONY: bench-canary
+bench-canary: venv-dev ## False alarms and power of the canary's judge, simulated: a table
+	nice python tests/bench/canary/simulate.py

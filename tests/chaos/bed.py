@@ -78,7 +78,9 @@ class Bed:
         self._fresh()
 
     def _fresh(self) -> None:
+        # Further inventories of the runs, and what a host's supervisord finds in its environment.
         self.inventory: list[Path] = []
+        self.environment: dict[str, dict[str, str]] = {}
         self.runs: list[Run] = []
         self.wrong: list[str] = []
         self.broken: tuple[str, ...] = ()
@@ -157,7 +159,7 @@ class Bed:
             self.wrong.append("the case expects nothing")
 
     def stop(self) -> None:
-        """End at once whatever runs for this fleet, and take back what a case did to the machine."""
+        """End at once whatever runs for this fleet, and undo what a case did to the machine."""
         for run in self.runs:
             run.kill()
         for _ in range(50):
@@ -219,7 +221,8 @@ class Bed:
         return self.fleet.hosts[name].app_home
 
     def start_host(self, name: str) -> None:
-        fleets.start_supervisor(self.fleet.hosts[name], fleets.clean_environment())
+        environment = {**fleets.clean_environment(), **self.environment.get(name, {})}
+        fleets.start_supervisor(self.fleet.hosts[name], environment)
 
     def processes(self) -> list[tuple[str, Process]]:
         """Whatever lives for this fleet, with what it is; by command line and by environment."""
@@ -252,10 +255,25 @@ class Bed:
             and any(word.startswith(home) for word in process.argv)
         ]
 
+    def stop_supervisor(self, name: str) -> None:
+        """In order: it stops its programs first."""
+        left = processes.end(self.of_host(name, "supervisord"), signal.SIGTERM, 45.0)
+        if left:
+            raise Wrong(f"supervisord of {name} does not end")
+
     def kill_host(self, name: str) -> None:
         """As if its power were cut."""
         for kind in ("supervisord", "gunicorn", "haproxy"):
             processes.end(self.of_host(name, kind), signal.SIGKILL, 10.0)
+
+    def drained(self, name: str) -> None:
+        """Wait until HAProxy has it out and with nothing in flight."""
+
+        def gone() -> bool:
+            seen = self.fleet.admin.look()[name]
+            return bool(seen.admin) and not seen.sessions
+
+        wait_for(f"{name} to be drained", gone, 120.0)
 
     def arbiter(self, name: str) -> int:
         told = fleets.version(self.fleet, name)

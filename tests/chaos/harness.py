@@ -11,12 +11,12 @@ A file `*_cases.py` in this directory is all it takes. A case is a function of a
 
     @case("servers", "web2 is killed while web1 soaks")
     def other_killed(bed: Bed) -> None:
-        run = bed.run(gate_soak=10)                  # ansible-playbook upgrade.yml, 20.0.1 -> 21.2.0
-        run.reaches("soak_look | Look")              # hard: raises Wrong when it never comes
-        bed.kill_host("web2")                        # by pid
-        bed.ends(run, code=None, says="web2")        # soft: any exit code but 0, and these words
+        run = bed.run(gate_soak=10)            # ansible-playbook upgrade.yml, 20.0.1 -> 21.2.0
+        run.reaches("soak_look | Look")        # hard: raises Wrong when it never comes
+        bed.kill_host("web2")                  # by pid
+        bed.ends(run, code=None, says="web2")  # soft: any exit code but 0, and these words
         bed.start_host("web2")
-        bed.converges()                              # the same command again ends with 0
+        bed.converges()                        # the same command again ends with 0
         bed.expect(web1=MIDDLE, web2=MIDDLE, broken=("web2",))
 
 It gets a fresh fleet (both servers on 20.0.1, every release built, in rotation) under traffic that

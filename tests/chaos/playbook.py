@@ -116,6 +116,8 @@ class Run:
 
     def kill(self) -> None:
         """Kill -9 it and all that it has started and that still belongs to it."""
+        if self._process.poll() is not None:
+            return
         for pid in (self.pid, *descendants(self.pid)):
             try:
                 os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,184 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A server has troubles of its own while it, or the other one, is being upgraded."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from demo import processes
+from tests.chaos.bed import MIDDLE, OLD, Bed, wait_for
+from tests.chaos.harness import case
+from tests.chaos.playbook import descendants
+
+WEB1 = ("-l", "web1")
+FORCED = {"rollout_force": True}
+SOAK = {"gate_soak": 12}
+SOAKS = "soak_look | Look"
+SWITCHES = "activate | Switch and prove"
+
+
+def log_of(bed: Bed, name: str) -> Path:
+    return bed.fleet.hosts[name].home / "app.log"
+
+
+# -- the service manager and the host ------------------------------------------------------------
+
+
+@case("server", "supervisord restarted while it soaks")
+def supervisord_soaking(bed: Bed) -> None:
+    run = bed.run("upgrade.yml", *WEB1, **SOAK)
+    run.reaches(SOAKS)
+    bed.stop_supervisor("web1")
+    bed.start_host("web1")
+    bed.ends(run, says="back in service")
+    bed.undrained("web2")
+    bed.expect(web1=OLD, web2=OLD, broken=("web1",))
+    bed.converges(*WEB1, **FORCED)
+    bed.expect(web1=MIDDLE, web2=OLD, broken=("web1",))
+
+
+@case("server", "supervisord restarted while it is drained")
+def supervisord_drained(bed: Bed) -> None:
+    run = bed.run("upgrade.yml", *WEB1)
+    run.reaches("drained | Drain on every balancer")
+    bed.drained("web1")
+    bed.stop_supervisor("web1")
+    bed.start_host("web1")
+    run.wait()
+    bed.undrained("web2")
+    bed.converges(*WEB1, **FORCED)
+    bed.expect(web1=MIDDLE, web2=OLD)
+
+
+@case("server", "host rebooted while it is drained (all its processes killed, up again after 3 s)")
+def rebooted(bed: Bed) -> None:
+    run = bed.run("upgrade.yml", *WEB1)
+    run.reaches(SWITCHES)
+    bed.kill_host("web1")
+    time.sleep(3)
+    bed.start_host("web1")
+    run.wait()
+    bed.undrained("web2")
+    bed.converges(*WEB1, **FORCED)
+    bed.expect(web1=MIDDLE, web2=OLD)
+
+
+@case("server", "orphan of the old master holds the port")
+def orphan(bed: Bed) -> None:
+    run = bed.run("upgrade.yml", *WEB1, service_stop_timeout=15)
+    run.reaches("drained | Drain on every balancer")
+    bed.drained("web1")
+    arbiter = bed.arbiter("web1")
+    worker = descendants(arbiter)[0]
+    # Stopped, it does not see that its master is gone.
+    os.kill(worker, signal.SIGSTOP)
+    os.kill(arbiter, signal.SIGKILL)
+    bed.ends(run, says=rf"\b{worker}\b.*back in service")
+    bed.rolled_back(run)
+    bed.undrained("web2")
+    bed.expect(web1=OLD, web2=OLD)
+
+
+@case("server", "a worker is killed while it soaks (SIGKILL stands in for the memory limit)")
+def worker_killed(bed: Bed) -> None:
+    run = bed.run("upgrade.yml", *WEB1, **SOAK)
+    run.reaches(SOAKS)
+    os.kill(descendants(bed.arbiter("web1"))[0], signal.SIGKILL)
+    bed.ends(run, says="(?i)worker.*back in service")
+    bed.rolled_back(run)
+    bed.undrained("web2")
+    bed.expect(web1=OLD, web2=OLD, broken=("web1",))
+
+
+@case("server", "web2 dies while web1 soaks", fast=True)
+def other_dies(bed: Bed) -> None:
+    run = bed.run(**SOAK)
+    run.reaches(SOAKS)
+    bed.kill_host("web2")
+    bed.ends(run, says="web2")
+    bed.check("web1" not in bed.out_of_rotation(), "web1 is out of rotation as well")
+    bed.start_host("web2")
+    bed.converges()
+    bed.expect(web1=MIDDLE, web2=MIDDLE, broken=("web2",))
+
+
+@case("server", "web2 dies while web1 is drained")
+def other_dies_drained(bed: Bed) -> None:
+    run = bed.run("upgrade.yml", *WEB1)
+    run.reaches(SWITCHES)
+    bed.kill_host("web2")
+    # web1 was the only one left, and it is put back: by the end of its step, or at once.
+    wait_for("web1 to serve again", lambda: "web1" not in bed.out_of_rotation(), 60)
+    run.wait()
+    bed.start_host("web2")
+    bed.converges(*WEB1, **FORCED)
+    bed.expect(web1=MIDDLE, web2=OLD, broken=("web2", "<NOSRV>"))
+
+
+# -- its log -------------------------------------------------------------------------------------
+
+
+def reopen_logs(bed: Bed, name: str) -> None:
+    """What logrotate tells supervisord."""
+    (supervisord,) = bed.of_host(name, "supervisord")
+    os.kill(supervisord.pid, signal.SIGUSR2)
+
+
+@case("log", "rotated during the soak (renamed, reopened)", fast=True)
+def rotated(bed: Bed) -> None:
+    run = bed.run("upgrade.yml", *WEB1, **SOAK)
+    run.reaches(SOAKS)
+    log = log_of(bed, "web1")
+    log.rename(f"{log}.1")
+    reopen_logs(bed, "web1")
+    bed.ends(run, 0)
+    bed.undrained("web2")
+    bed.expect(web1=MIDDLE, web2=OLD)
+
+
+@case("log", "copied and truncated during the soak")
+def copied(bed: Bed) -> None:
+    run = bed.run("upgrade.yml", *WEB1, **SOAK)
+    run.reaches(SOAKS)
+    log = log_of(bed, "web1")
+    Path(f"{log}.1").write_bytes(log.read_bytes())
+    os.truncate(log, 0)
+    bed.ends(run, 0)
+    bed.undrained("web2")
+    bed.expect(web1=MIDDLE, web2=OLD)
+
+
+@case("log", "truncated during the soak: nothing can be known, nothing is rolled back")
+def truncated(bed: Bed) -> None:
+    run = bed.run(**SOAK)
+    run.reaches(SOAKS)
+    os.truncate(log_of(bed, "web1"), 0)
+    bed.ends(run, says="still on .*healthy and in service")
+    bed.undrained("web2")
+    bed.expect(web1=MIDDLE, web2=OLD)
+
+
+@case("log", "unreadable during the soak (a directory is in its place: root may read any file)")
+def unreadable(bed: Bed) -> None:
+    run = bed.run(**SOAK)
+    run.reaches(SOAKS)
+    log = log_of(bed, "web1")
+    aside = log.with_name("aside.log")
+    log.rename(aside)
+    log.mkdir()
+    bed.ends(run, says="still on .*healthy and in service")
+    bed.undrained("web2")
+    log.rmdir()
+    aside.rename(log)
+    bed.converges()
+    bed.expect(web1=MIDDLE, web2=MIDDLE)
+
+
+def alive(pid: int) -> bool:
+    return processes.read(pid) is not None

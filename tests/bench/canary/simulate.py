@@ -8,8 +8,8 @@
     CANARY_RUNS=0.1 python tests/bench/canary/...    a tenth of the runs
 
 Every gate is judged as a soak would: 50 windows, a look after every fifth, all measures that the
-scenario has. The one short cut: an early look is left out where even all errors on the canary could
-not reach its threshold. In brackets: exact 95 % limits of the rate (Clopper and Pearson 1934).
+scenario has. The one short cut: an early look is left out where the sums alone show that no p-value
+can reach its threshold. In brackets: exact 95 % limits of the rate (Clopper and Pearson 1934).
 """
 
 from __future__ import annotations
@@ -213,18 +213,23 @@ def soak(windows: Gate, settings: Settings) -> str:
 
 
 def _could_fail(seen: Gate, settings: Settings) -> bool:
-    """Even all x events on the canary have the chance share ** x: more than that no p is less."""
+    """Where the share never changes the judge's p-values follow from the sums: a short cut."""
+    if "times" in settings.rules and settings.look * PER_LOOK >= 40:
+        return True
+    n = [window.canary.requests for window in seen]
+    m = [window.baseline.requests for window in seen]
+    if n != n[:1] * len(n) or m != m[:1] * len(m):
+        return True
     for name in COUNTS:
         if name not in settings.rules:
             continue
-        found = _canary.samples(seen, name)
-        x = sum(each.canary for each in found)
-        if not x:
-            continue
-        share = min(e.canary_exposure / (e.canary_exposure + e.baseline_exposure) for e in found)
-        if share**x <= settings.threshold(settings.rules[name]):
+        x = sum(getattr(window.canary, name) or 0 for window in seen)
+        y = sum(getattr(window.baseline, name) or 0 for window in seen)
+        if binomial_tail(x, x + y, n[0] / (n[0] + m[0])) <= settings.threshold(
+            settings.rules[name]
+        ):
             return True
-    return "times" in settings.rules and settings.look * PER_LOOK >= 40
+    return False
 
 
 def pooled_fails(windows: Gate, settings: Settings) -> bool:

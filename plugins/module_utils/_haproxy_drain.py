@@ -8,7 +8,7 @@ Sockets, time and the look at other processes are passed in.
 """
 
 from contextlib import contextmanager
-from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, TypeVar
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils import _haproxy as haproxy
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
@@ -22,6 +22,8 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy import 
     Server,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_socket import Unreachable
+
+T = TypeVar("T")
 
 # One read of zero can fall between the choice of a server and the counting of its session.
 _ZEROS = 2
@@ -150,17 +152,22 @@ class Change:
         wish: Wish,
         clock: Clock,
         alive: Optional[Callable[[int], bool]] = None,
+        patience: float = 0,
     ) -> None:
-        """`alive` says whether a process of the balancer's host runs; None where it cannot."""
+        """`alive` says whether a process of the balancer's host runs; None where it cannot.
+
+        For `patience` seconds from now a balancer that gives no answer is asked again.
+        """
         haproxy.check_name("server", wish.server)
         self._balancer = balancer
         self.wish = wish
         self._clock = clock
+        self._until = clock.now() + patience
         self.notes: List[str] = []
         self.changed = False
         self.left_drained = False
         self.guard = Guard()
-        self.before = self.picture = balancer.read()
+        self.before = self.picture = self._insist(balancer.read, self._until)
         self.mine = self.before.mine(wish.server)
         # Not even the process that answers is to be seen: a container, or another host.
         self._alive = alive if alive and alive(self.before.node.pid) else None
@@ -415,6 +422,7 @@ class Change:
             self.left_drained = True
             return "It was left out of rotation, as on_timeout=fail asks."
         self.guard.let_go([row.backend for row in self.mine if row.own == "ready"])
+        self._until = self._clock.now() + self.wish.up_timeout
         errors = []
         for row in self.mine:
             try:
@@ -497,7 +505,7 @@ class Change:
 
     def _write(self, row: Server, state: str) -> None:
         try:
-            self._balancer.write(row, state)
+            self._insist(lambda: self._balancer.write(row, state), self._until)
         except Unreachable:
             # The command may have arrived.
             self.changed = True
@@ -514,17 +522,21 @@ class Change:
 
     def _look(self) -> None:
         """Read, with patience for the moment in which a reload hands over the socket."""
-        until = self._clock.now() + self.wish.patience
-        while True:
-            try:
-                self.picture = self._balancer.read()
-                break
-            except (Unreachable, Moved, NotHaproxy):
-                if self._clock.now() >= until:
-                    raise
-                self._clock.sleep(self.wish.poll)
+        until = max(self._clock.now() + self.wish.patience, self._until)
+        self.picture = self._insist(self._balancer.read, until)
         if self.picture.node.pid not in self._seen:
             self._seen.add(self.picture.node.pid)
             self.note(f"HAProxy was reloaded meanwhile (pid {self.picture.node.pid})")
             if not self._alive:
                 self.note("requests that the process before the reload still serves go uncounted")
+
+    def _insist(self, act: Callable[[], T], until: float) -> T:
+        """Once, and again until then while there is no answer. What is written may be written
+        twice."""
+        while True:
+            try:
+                return act()
+            except (Unreachable, Moved, NotHaproxy):
+                if self._clock.now() >= until:
+                    raise
+                self._clock.sleep(self.wish.poll)

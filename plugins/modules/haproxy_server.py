@@ -99,13 +99,17 @@ options:
     choices: [restore, force, fail]
     default: restore
   up_timeout:
-    description: How long to wait for C(UP), in seconds. The server stays ready if the wait fails.
+    description:
+      - How long to wait for C(UP), in seconds. The server stays ready if the wait fails.
+      - A balancer that gives no answer when a server is to be put back, with O(state=ready) or by a
+        drain that fails, is asked again for as long.
     type: float
     default: 60
   socket_timeout:
     description:
       - How long one exchange with the socket may take, in seconds.
-      - While waiting, a balancer that gives no answer (as in a reload) is asked again for as long.
+      - While a drain waits, a balancer that gives no answer (as in a reload) is asked again for as
+        long.
     type: float
     default: 5
   poll:
@@ -351,7 +355,7 @@ ARGUMENTS = {
 }
 
 
-def look(params: Dict[str, Any]) -> Change:
+def look(params: Dict[str, Any], check_mode: bool) -> Change:
     """Read the balancer and make ready to change it."""
     if not params["backends"]:
         raise FleetError("backends is empty. Name the backends that hold the server.")
@@ -374,7 +378,9 @@ def look(params: Dict[str, Any]) -> Change:
     )
     clock = Clock(time.monotonic, time.time, time.sleep)
     alive = (lambda pid: os.path.exists(f"/proc/{pid}")) if address.local else None
-    return Change(balancer, wish, clock, alive)
+    # What cannot be put back stays out. What cannot be drained stays in, which may be told at once.
+    patience = params["up_timeout"] if params["state"] == "ready" and not check_mode else 0
+    return Change(balancer, wish, clock, alive, patience)
 
 
 def main() -> None:
@@ -384,7 +390,7 @@ def main() -> None:
     change: Optional[Change] = None
     kept: Optional[Leases] = None
     try:
-        change = look(params)
+        change = look(params, module.check_mode)
         kept = Leases(
             params["lease_directory"],
             parse_address(params["socket"]),

@@ -95,8 +95,8 @@ def late(fake):
     return ask
 
 
-def change(fake, on_timeout="restore", need=1, watch=True):
+def change(fake, on_timeout="restore", need=1, watch=True, patience=0):
     wish = Wish("web1", Need(need, False), 10, on_timeout, 10, 1, 0.5)
     clock = Clock(lambda: fake.time, lambda: 1000 + fake.time, fake.sleep)
     alive = (lambda pid: pid in fake.alive) if watch else None
-    return Change(Balancer(late(fake), ["app"]), wish, clock, alive)
+    return Change(Balancer(late(fake), ["app"]), wish, clock, alive, patience)

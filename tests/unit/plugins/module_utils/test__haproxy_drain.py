@@ -251,7 +251,45 @@ def test_a_balancer_that_stays_away_may_have_left_it_drained(fake):
     with pytest.raises(FleetError, match="MAY STILL BE OUT OF ROTATION"):
         made.carry_out("drained")
     assert made.changed
-    assert fake.time < 8
+    # patience for the wait, and up_timeout for the way back
+    assert 12 <= fake.time < 18
+
+
+def away(fake, began, ended):
+    def gone(commands):
+        raise Unreachable("refused")
+
+    real = fake.ask
+    fake.at[began] = lambda: setattr(fake, "ask", gone)
+    fake.at[ended] = lambda: setattr(fake, "ask", real)
+
+
+def test_what_fails_while_the_balancer_is_away_is_put_back_when_it_is_there(fake):
+    fake.sessions = 1
+    away(fake, 2, 8)
+    with pytest.raises(FleetError, match="refused.*put back as it was before"):
+        run(fake, "drained")
+    assert fake.writes == ["drain", "ready"]
+
+
+@pytest.mark.parametrize("began", [0, 2])
+def test_ready_waits_for_a_balancer_that_is_away(fake, began):
+    fake.admin["web1"] = "drain"
+    fake.health["web1"] = "DOWN"
+    away(fake, began, 8)
+    fake.at[8.5] = lambda: fake.health.update(web1="UP")
+    fake.sleep(0)
+    change(fake, patience=10).carry_out("ready")
+    assert fake.writes == ["ready"]
+    assert fake.admin["web1"] == "ready"
+
+
+def test_ready_does_not_wait_for_ever(fake):
+    away(fake, 0, 500)
+    fake.sleep(0)
+    with pytest.raises(Unreachable):
+        change(fake, patience=10)
+    assert 10 <= fake.time < 11
 
 
 def test_ready_waits_for_a_true_up(fake):

@@ -55,7 +55,10 @@ class Prover:
         """The observation that proves it, or None. A young generation is given time to finish."""
         if plan.flip_to or plan.adopt or self.wanted.restart:
             return None
-        if not problems(seen, plan, self.wanted, []) and (check_mode or self._answers(URL_TIMEOUT)):
+        # What keeps a new generation from starting need not keep an old one from serving: where
+        # nothing was stopped, the way back is there already.
+        against = problems(seen, plan, self.wanted, [], beside=not self.wanted.going_back)
+        if not against and (check_mode or self._answers(URL_TIMEOUT)):
             return seen
         if check_mode or mismatches(seen, plan, self.wanted):
             return None

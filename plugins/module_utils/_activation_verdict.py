@@ -7,13 +7,18 @@
 from typing import Any, Dict, List
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation_plan import Plan, Wanted
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import redact
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import redact
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_picture import Observation
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_venv import version_matches
 
 
-def problems(seen: Observation, plan: Plan, wanted: Wanted, expected: List[str]) -> List[str]:
-    """What still speaks against "the wanted generation runs"; empty means it does."""
+def problems(
+    seen: Observation, plan: Plan, wanted: Wanted, expected: List[str], beside: bool = True
+) -> List[str]:
+    """What still speaks against "the wanted generation runs"; empty means it does.
+
+    ``beside``: whether another gunicorn that serves the same addresses does.
+    """
     program, arbiter = seen.program, seen.arbiter
     if program["state"] not in ("RUNNING", "STARTING"):
         return [f"supervisord calls the program {program['state']}"]
@@ -35,7 +40,7 @@ def problems(seen: Observation, plan: Plan, wanted: Wanted, expected: List[str])
         found.append(f"orphan {stray.process.pid} of an earlier generation still runs")
     for stray in seen.unmanaged:
         shared = sorted(mine & set(stray.addresses))
-        if shared:
+        if shared and beside:
             found.append(f"unmanaged gunicorn {stray.process.pid} also serves {', '.join(shared)}")
     return found + mismatches(seen, plan, wanted)
 

@@ -62,6 +62,17 @@ def test_a_left_over_that_shares_the_address_is_refused_before_the_stop(world):
     assert world.log == []
 
 
+def test_a_left_over_does_not_bar_the_way_back_to_what_runs_still(world):
+    python = f"{world.home}/venv/bin/python {world.home}/venv/bin/gunicorn a"
+    world.process(40, 1, python, sockets=[77])
+    world.process(41, 40, python, sockets=[77])
+    world.write_net()
+    result = world.activate(release=OLD, going_back=True)
+    assert (result["changed"], world.log) == (False, [])
+    with pytest.raises(FleetError, match="kill -TERM 40"):
+        world.activate(release=OLD)
+
+
 def test_a_home_that_cannot_be_written_is_found_out_before_the_stop(world, monkeypatch):
     def refuse(*_paths, **_directories):
         raise PermissionError(13, "Permission denied")

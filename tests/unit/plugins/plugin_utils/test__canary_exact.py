@@ -159,6 +159,24 @@ def test_the_limit_of_the_difference_lies_above_it_and_grows_with_the_errors(x, 
     assert exact.difference_limit((x + 1, n), (y, m), 0.05) > limit
 
 
+def poisson(count, mean):
+    return math.exp(-mean + count * math.log(mean) - math.lgamma(count + 1)) if mean else not count
+
+
+@pytest.mark.parametrize(
+    ("n", "m", "rate", "change"),
+    [(1000, 1000, 0.002, 0.005), (3000, 3000, 0.01, 0.005), (1000, 9000, 0.002, 0.005)],
+)
+def test_the_limit_of_the_difference_is_too_low_no_more_often_than_it_says(n, m, rate, change):
+    """Every outcome of a canary that is worse by just the change: how many would pass?"""
+    passed = math.fsum(
+        poisson(x, n * (rate + change)) * poisson(y, m * rate)
+        for x, y in itertools.product(range(100), range(100))
+        if exact.difference_limit((x, n), (y, m), 0.05) <= change
+    )
+    assert 0.025 < passed <= 0.05
+
+
 # --- bursts and ranks --------------------------------------------------------------------------
 
 

@@ -82,8 +82,9 @@ def test_the_bake_is_long_enough_and_not_much_longer(canary, baseline, rate, cha
         return power_of(canary * duration, baseline * duration, rate, change, THRESHOLD, 0.001)
 
     assert seen(seconds) >= power
-    if seconds > 20:
-        assert seen(0.9 * seconds) < power
+    # Of two or three errors that must come, power is a staircase: no finer than this.
+    if seconds > 40:
+        assert seen(0.7 * seconds) < power
 
 
 def test_more_traffic_or_a_greater_change_takes_less_time():

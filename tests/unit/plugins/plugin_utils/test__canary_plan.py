@@ -38,7 +38,7 @@ def power_by_hand(n, m, rate, change, threshold, tolerance):
         (3000, 3000, 0.0, 0.005, 0.001),
         (2000, 2000, 0.001, 0.005, 0.0),
         (1000, 5000, 0.001, 0.004, 0.001),
-        (2000, 1000, 0.002, 0.006, 0.006),
+        (3000, 3000, 0.002, 0.006, 0.006),
     ],
 )
 def test_power_is_that_of_every_outcome(n, m, rate, change, tolerance):

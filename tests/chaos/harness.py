@@ -34,6 +34,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import time
 import traceback
 from collections.abc import Callable, Iterable
@@ -128,6 +129,7 @@ def play(bed: Bed, wanted: Case) -> Row:
         bed.wrong.append(f"{type(exc).__name__}: {exc} {traceback.format_exc(limit=-3)}")
     finally:
         bed.stop()
+        keep(bed, wanted)
     result = "WRONG" if bed.wrong else f"left out: {left_out}" if left_out else "ok"
     return Row(
         wanted.group,
@@ -141,6 +143,15 @@ def play(bed: Bed, wanted: Case) -> Row:
         result,
         bed.wrong,
     )
+
+
+def keep(bed: Bed, wanted: Case) -> None:
+    """What the runs of a case said, for whoever wants to know why it went wrong."""
+    place = OUT / "runs"
+    place.mkdir(parents=True, exist_ok=True)
+    stem = re.sub(r"[^a-z0-9]+", "-", str(wanted).lower())[:80].strip("-")
+    for number, run in enumerate(bed.runs, 1):
+        (place / f"{stem}-{number}.txt").write_text(run.text)
 
 
 COLUMNS = (

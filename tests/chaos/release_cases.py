@@ -117,7 +117,9 @@ def cannot_boot_beside(bed: Bed) -> None:
 
 @case("build", "the index cannot be reached", fast=True, prepare=nothing_built)
 def index_unreachable(bed: Bed) -> None:
-    refused(bed, "127.0.0.1:1", *ONLY_WEB1, release_index_url="http://127.0.0.1:1/simple")
+    refused(
+        bed, "index cannot be reached", *ONLY_WEB1, release_index_url="http://127.0.0.1:1/simple"
+    )
 
 
 class Answers500(http.server.BaseHTTPRequestHandler):
@@ -184,7 +186,7 @@ def mount(bed: Bed, place: Path, options: str) -> None:
 @case("build", "the disk is full while building (a file system of 16 MiB)")
 def disk_full_building(bed: Bed) -> None:
     mount(bed, bed.home("web1") / "releases", "size=16m,nr_inodes=100000")
-    refused(bed, "(?i)no space left", *ONLY_WEB1, release_min_free_mb=0)
+    refused(bed, "(?i)disk filled up|no space left", *ONLY_WEB1, release_min_free_mb=0)
     left = [path.name for path in (bed.home("web1") / "releases").glob(".build-*/*")]
     bed.check(not left, f"left behind: {left}")
 

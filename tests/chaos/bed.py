@@ -195,6 +195,8 @@ class Bed:
             "ANSIBLE_NOCOLOR": "1",
             # What is read here is what ansible says by itself.
             "ANSIBLE_STDOUT_CALLBACK": "default",
+            # Without it a task is named when it ends, and whoever waits for it comes too late.
+            "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "true",
             "PYTHONUNBUFFERED": "1",
             # uv brings authorities of its own; a machine may trust others.
             "UV_SYSTEM_CERTS": "1",

@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Optional
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation_plan import Plan
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import redact
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import redact
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_picture import Observation
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_site import Site
 

@@ -8,7 +8,8 @@ import os
 from typing import List, NamedTuple, Optional
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import Reader, redact
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import Reader
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import redact
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_picture import (
     Observation,
     clashes,

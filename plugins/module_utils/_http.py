@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._health import Answer
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import redact
 
 BODY_LIMIT = 64 * 1024
 
@@ -48,7 +49,7 @@ def parse_url(url: str) -> Target:
 
 def _bad_url(url: str) -> str:
     return (
-        f"The URL is {url!r}: give http://host:port/path, https://host:port/path"
+        f"The URL is {redact(url)!r}: give http://host:port/path, https://host:port/path"
         " or unix:/path/of.sock:/path."
     )
 

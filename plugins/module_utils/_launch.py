@@ -14,6 +14,9 @@ import shlex
 from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import (
+    redact as redact_names,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._requirements import (
     redact,
     version_tuple,
@@ -275,5 +278,5 @@ def log_tail(text: str, environment: Mapping[str, str], lines: int = 15) -> str:
     )
     for secret in secrets:
         text = text.replace(secret, "***")
-    kept = [line[:400] for line in redact(text).splitlines() if line.strip()]
+    kept = [line[:400] for line in redact_names(redact(text)).splitlines() if line.strip()]
     return "\n".join(kept[-lines:])

@@ -13,6 +13,8 @@ import re
 import time
 from typing import Any, Dict, NamedTuple, Optional, Tuple
 
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import redact
+
 GUNICORN = re.compile(
     rb"\[(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?:[.,]\d+)? ?([+-]\d{4}|)\] \[(\d+)\] \[([A-Z]+)\] ?"
 )
@@ -185,32 +187,9 @@ def first(record: Dict[str, Any], names: Tuple[str, ...]) -> Any:
     return next((record[name] for name in names if name in record), None)
 
 
-REDACTIONS = (
-    (
-        re.compile(
-            r"(?i)\b((?:proxy-)?authorization\W{1,4})(?:(bearer|basic|token)\s+)?[^\s'\",;]+"
-        ),
-        r"\1***",
-    ),
-    (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9+/._~=-]{8,}"), r"\1 ***"),
-    (re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^\s/@'\"]+@"), r"\1***@"),
-    (
-        re.compile(
-            r"(?i)\b([\w-]*(?:passw(?:or)?d|passwd|pwd|secret|token|api[_-]?key|access[_-]?key"
-            r"|private[_-]?key|credential|session[_-]?id|cookie)[\w-]*)(['\"]?\s*[=:]\s*)"
-            r"(?:'[^']*'|\"[^\"]*\"|[^\s'\",;&)}]+)"
-        ),
-        r"\1\2***",
-    ),
-    (re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"), "***"),
-    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), "***"),
-)
-
-
 def printable(line: bytes, limit: int = 300) -> str:
     """A line fit for a report: bounded, without control characters and obvious secrets."""
     text = line.decode("utf-8", "replace").rstrip("\r\n")
     text = "".join(char if char.isprintable() or char == "\t" else "\ufffd" for char in text[:2000])
-    for pattern, replacement in REDACTIONS:
-        text = pattern.sub(replacement, text)
+    text = redact(text)
     return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -12,6 +12,10 @@ import struct
 import sys
 from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import (
+    NAME as SECRET_NAME,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import redact
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._trust import (
     doubt,
     read_file,
@@ -25,10 +29,7 @@ SHOWN_CHARACTERS = 300
 _PYTHON_VALUE_OPTIONS = ("-X", "-W", "-Q", "--check-hash-based-pycs")
 _PYTHON = re.compile(r"^(python|pypy)[0-9.]*[a-z]*$")
 _GUNICORN_SCRIPT = re.compile(r"^gunicorn[0-9.-]*(_paster)?(\.py)?$")
-_SECRET_NAME = r"[\w.-]*(?:passw|secret|token|api_?-?key|license_?-?key|credential|authorization)"
-_SECRET = re.compile(rf"(?i)({_SECRET_NAME}[\w.-]*['\"]?\s*[=:]\s*)(?:bearer\s+|basic\s+)?\S+")
-_SECRET_OPTION = re.compile(rf"(?i)^--?{_SECRET_NAME}[\w.-]*$")
-_URL_LOGIN = re.compile(r"(//)[^/@\s:]*(?::[^/@\s]*)?@")
+_SECRET_OPTION = re.compile(rf"(?i)^--?[\w.-]{{0,64}}{SECRET_NAME}$")
 _TCP_LISTEN = "0A"
 # SO_ACCEPTCON in the flags of /proc/net/unix: the socket listens.
 _UNIX_LISTEN = 0x10000
@@ -260,11 +261,6 @@ def gunicorn_arguments(cmdline: Iterable[str]) -> Optional[Tuple[str, ...]]:
 def is_master_title(cmdline: Iterable[str]) -> bool:
     """Did setproctitle name this an arbiter?"""
     return next(iter(cmdline), "").startswith("gunicorn: master")
-
-
-def redact(text: str) -> str:
-    """Take out what looks like a secret: URL logins and the values of telling names."""
-    return _SECRET.sub(r"\1***", _URL_LOGIN.sub(r"\1***@", text))
 
 
 def shown(cmdline: Iterable[str]) -> List[str]:

@@ -37,7 +37,8 @@ _INCLUDES = ("-r", "--requirement", "-c", "--constraint")
 _EDITABLES = ("-e", "--editable")
 _MAX_INCLUDES = 50
 
-_URL_USER = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/\s@'\"]*@")
+# A password may hold an @ itself.
+_URL_USER = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/\s'\"]*@")
 _URL_QUERY = re.compile(
     r"([?&;](?:[\w-]*(?:token|key|secret|password|passwd|signature|sig|credential)[\w-]*)=)[^&\s'\"]+",
     re.IGNORECASE,

@@ -6,7 +6,7 @@
 
 from typing import Any, Dict, Iterable, List
 
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import redact
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import redact
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_program import whole_number
 
 GRACEFUL_TIMEOUT = 30

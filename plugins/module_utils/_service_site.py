@@ -24,9 +24,9 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes impor
     read_listeners,
     read_table,
     read_uid,
-    redact,
     shown,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import redact
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_config import read_section
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_deviations import (
     deviations,

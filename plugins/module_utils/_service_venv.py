@@ -13,7 +13,8 @@ import os
 import re
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional
 
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import Reader, redact
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import Reader
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import redact
 
 
 class Venv(NamedTuple):

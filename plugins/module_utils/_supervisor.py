@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from xml.parsers.expat import ExpatError
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import redact
 
 Clock = Callable[[], float]
 
@@ -64,7 +65,7 @@ def parse_url(url: str, path: str = "/RPC2") -> Endpoint:
         file, _sep, tail = rest.partition(":")
         if not file.startswith("/") or (tail and not tail.startswith("/")):
             raise FleetError(
-                f"{url!r} is no URL of a Unix socket. Write unix:///run/supervisor.sock, or"
+                f"{redact(url)!r} is no URL of a Unix socket. Write unix:///run/supervisor.sock, or"
                 " unix:/run/app.sock:/healthz for a page behind a socket."
             )
         return Endpoint(file, "localhost", 0, tail or path, False)
@@ -72,11 +73,11 @@ def parse_url(url: str, path: str = "/RPC2") -> Endpoint:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as exc:
-        raise FleetError(f"{url!r} is no usable URL: {exc}.") from exc
+        raise FleetError(f"{redact(url)!r} is no usable URL: {exc}.") from exc
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
         raise FleetError(
-            f"{url!r} is no usable URL. Write unix:///run/supervisor.sock or http://127.0.0.1:9001;"
-            " user and password do not belong in it."
+            f"{redact(url)!r} is no usable URL. Write unix:///run/supervisor.sock or"
+            " http://127.0.0.1:9001; user and password do not belong in it."
         )
     tls = parts.scheme == "https"
     wanted = parts.path or path

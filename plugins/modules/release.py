@@ -76,6 +76,9 @@ options:
       - Content of a requirements file; empty is the same as none.
       - It may not include other files, nor name relative paths
         or editables.
+      - Its URLs may hold credentials, so Ansible shows it nowhere, nor anything that is equal to
+        it. A comment in a file of one line keeps that line, where it occurs elsewhere, from being
+        hidden.
       - Where it has hashes, every requirement needs one; it may pin several versions of gunicorn
         with their
         hashes, and the one of O(gunicorn) is taken.
@@ -288,7 +291,8 @@ ARGUMENTS = {
     "path": {"type": "path"},
     "gunicorn": {"type": "str"},
     "python": {"type": "str"},
-    "requirements": {"type": "str"},
+    # The URLs in it may hold credentials.
+    "requirements": {"type": "str", "no_log": True},
     "requirements_file": {"type": "path"},
     "requirements_source": {"type": "str", "default": ""},
     "carry_from": {"type": "path"},

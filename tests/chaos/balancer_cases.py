@@ -24,13 +24,13 @@ from supervisor.xmlrpc import SupervisorTransport
 from demo import fleet as fleets
 from demo import processes
 from demo.fleet import BALANCER
-from tests.chaos.bed import MIDDLE, Bed, wait_for
+from tests.chaos.bed import MIDDLE, OLD, Bed, wait_for
 from tests.chaos.harness import case
 from tests.chaos.playbook import Run
 
-DRAIN = "drained | Drain on every balancer"
 SWITCH = "activate | Switch and prove"
 SOAK = "soak_look | Look"
+WEB1 = ("-l", "web1")
 # How long the application takes to start in these cases: long enough to hurt it meanwhile.
 START = 4.0
 # Past the end of a lease: the watcher's look, and HAProxy's two checks.
@@ -81,26 +81,40 @@ class Slow(threading.Thread):
         )
 
 
+def begin(bed: Bed, *limit: str, **inputs: Any) -> Run:
+    """What befalls web1 does not need web2 to follow."""
+    return bed.run("upgrade.yml", *(limit or WEB1), **inputs)
+
+
+def done(bed: Bed, *broken: str) -> None:
+    bed.expect(web1=MIDDLE, web2=OLD, broken=broken)
+
+
+def done_by_another_run(bed: Bed, *broken: str) -> None:
+    bed.converges(*WEB1)
+    done(bed, *broken)
+
+
 def waiting(bed: Bed, seconds: float = 8.0, **inputs: Any) -> tuple[Run, Slow]:
     """A run whose drain of web1 waits for a slow request."""
-    run = bed.run(**inputs)
+    run = begin(bed, **inputs)
     run.reaches("drained | Ask every balancer")
     slow = Slow(bed, seconds)
     wait_for("web1 is drained", lambda: drained(bed))
     return run, slow
 
 
-def switching(bed: Bed, **inputs: Any) -> Run:
+def switching(bed: Bed, *limit: str, **inputs: Any) -> Run:
     """A run that is starting the new release on web1, which takes a while."""
     slow_start(bed)
-    run = bed.run(**inputs)
+    run = begin(bed, *limit, **inputs)
     run.reaches(SWITCH)
     wait_for("web1 is stopped", lambda: fleets.version(bed.fleet, "web1", 0.5) is None)
     return run
 
 
 def soaking(bed: Bed) -> Run:
-    run = bed.run(gate_soak=8)
+    run = begin(bed, gate_soak=8)
     run.reaches(SOAK)
     return run
 
@@ -201,7 +215,7 @@ def reload_waiting(bed: Bed) -> None:
     wait_for("web1 is drained again", lambda: drained(bed), 10)
     bed.ends(run, 0)
     slow.judge(bed)
-    bed.expect(web1=MIDDLE, web2=MIDDLE)
+    done(bed)
 
 
 @case("balancer", "reloaded while web1 is switched", fast=True)
@@ -212,7 +226,7 @@ def reload_switching(bed: Bed) -> None:
     bed.check("drain again" in story(bed), f"lease.log: {story(bed)}")
     bed.ends(run, 0)
     # Until HAProxy's first check web1 gets its share, and is not there.
-    bed.expect(web1=MIDDLE, web2=MIDDLE, broken=("web1",))
+    done(bed, "web1")
 
 
 @case("balancer", "reloaded while web1 soaks")
@@ -220,7 +234,7 @@ def reload_soaking(bed: Bed) -> None:
     run = soaking(bed)
     reload(bed)
     bed.ends(run, 0)
-    bed.expect(web1=MIDDLE, web2=MIDDLE)
+    done(bed)
 
 
 def anew(bed: Bed, run: Run, seconds: float, slow: Slow | None = None) -> None:
@@ -232,7 +246,7 @@ def anew(bed: Bed, run: Run, seconds: float, slow: Slow | None = None) -> None:
         slow.join(60)
     # What HAProxy has chosen before its first checks is lost through the server that is down.
     last_loss(bed, back + 3, "HAProxy was back")
-    bed.expect(web1=MIDDLE, web2=MIDDLE, broken=("balancer",))
+    done(bed, "balancer")
 
 
 @case("balancer", "restarted while web1 waits for its sessions")
@@ -265,8 +279,7 @@ def gone_waiting(bed: Bed) -> None:
     slow.join(60)
     bed.ends(run, says="put back as it was before")
     last_loss(bed, back + 3, "HAProxy was back")
-    bed.converges()
-    bed.expect(web1=MIDDLE, web2=MIDDLE, broken=("balancer",))
+    done_by_another_run(bed, "balancer")
 
 
 @case("balancer", "gone for 6 s while web1 soaks")
@@ -278,8 +291,7 @@ def gone_soaking(bed: Bed) -> None:
     run.wait()
     bed.check(not bed.out_of_rotation(), "somebody is out")
     last_loss(bed, back + 3, "HAProxy was back")
-    bed.converges()
-    bed.expect(web1=MIDDLE, web2=MIDDLE, broken=("balancer",))
+    done_by_another_run(bed, "balancer")
 
 
 # -- its admin socket is wedged -------------------------------------------------------------------
@@ -287,15 +299,14 @@ def gone_soaking(bed: Bed) -> None:
 
 @case("balancer", "its socket is wedged before the drain")
 def wedged_before(bed: Bed) -> None:
-    run = bed.run()
+    run = begin(bed)
     run.reaches("take | Note what runs now")
     with wedged(bed):
         began = time.monotonic()
         bed.ends(run, says="It is wedged")
         bed.check(time.monotonic() - began < 60, "it took long to say so")
     bed.undrained("web1", "web2")
-    bed.converges()
-    bed.expect(web1=MIDDLE, web2=MIDDLE)
+    done_by_another_run(bed)
 
 
 @case("balancer", "its socket is wedged for 8 s when web1 is to be put back")
@@ -305,7 +316,7 @@ def wedged_for_a_while(bed: Bed) -> None:
         run.reaches("ready | Put the server back")
         time.sleep(8)
     bed.ends(run, 0)
-    bed.expect(web1=MIDDLE, web2=MIDDLE)
+    done(bed)
 
 
 @case("balancer", "its socket is wedged until the run has given up")
@@ -316,8 +327,7 @@ def wedged_for_long(bed: Bed) -> None:
     bed.check(drained(bed), "web1 is not out: what put it back?")
     wait_for("the lease puts web1 back", lambda: serves(bed), 25 + LATE)
     bed.check("the lease ended" in story(bed), f"lease.log: {story(bed)}")
-    bed.converges()
-    bed.expect(web1=MIDDLE, web2=MIDDLE)
+    done_by_another_run(bed)
 
 
 @case("balancer", "its socket is wedged while web1 waits for its sessions")
@@ -327,8 +337,7 @@ def wedged_waiting(bed: Bed) -> None:
         bed.ends(run, says="MAY STILL BE OUT OF ROTATION")
     slow.judge(bed)
     wait_for("the lease puts web1 back", lambda: serves(bed), 25 + LATE)
-    bed.converges()
-    bed.expect(web1=MIDDLE, web2=MIDDLE)
+    done_by_another_run(bed)
 
 
 # -- the other server falls -----------------------------------------------------------------------
@@ -348,22 +357,20 @@ def other_falls_waiting(bed: Bed) -> None:
     bed.check("200 web1" in slow.answers, f"slow requests: {slow.answers}")
     bed.start_host("web2")
     wait_for("web2 is back", lambda: serves(bed, "web2"))
-    bed.converges()
-    bed.expect(web1=MIDDLE, web2=MIDDLE, broken=("web2",))
+    done_by_another_run(bed, "web2")
     bed.end_state += f"; web1 back {took:.1f} s after web2 was seen DOWN"
 
 
 @case("balancer", "web2 is killed while web1 is switched")
 def other_falls_switching(bed: Bed) -> None:
-    run = switching(bed)
+    run = switching(bed, "-l", "web1,web2")
     bed.kill_host("web2")
     bed.ends(run, says="web2")
     wait_for("web1 serves", lambda: serves(bed))
     bed.start_host("web2")
     wait_for("web2 is back", lambda: serves(bed, "web2"))
-    bed.converges()
     # Both were down until web1 had started: HAProxy itself answers 503.
-    bed.expect(web1=MIDDLE, web2=MIDDLE, broken=("web2", "<NOSRV>"))
+    done_by_another_run(bed, "web2", "<NOSRV>")
 
 
 # -- the lease ------------------------------------------------------------------------------------
@@ -380,8 +387,7 @@ def back_by_itself(bed: Bed, seconds: float = 8) -> None:
     wait_for("the lease puts web1 back", lambda: serves(bed), seconds + START + LATE)
     wait_for("no lease is left", lambda: not leases(bed), 10)
     bed.check("the lease ended: app: was in drain" in story(bed), f"lease.log: {story(bed)}")
-    bed.converges()
-    bed.expect(web1=MIDDLE, web2=MIDDLE)
+    done_by_another_run(bed)
 
 
 @case("lease", "the controller is gone while web1 is out")
@@ -397,8 +403,7 @@ def lease_holds(bed: Bed) -> None:
     wait_for("web1 is drained again", lambda: drained(bed), 10)
     bed.check("drain again" in story(bed), f"lease.log: {story(bed)}")
     wait_for("the lease puts web1 back", lambda: serves(bed), 15 + START + LATE)
-    bed.converges()
-    bed.expect(web1=MIDDLE, web2=MIDDLE, broken=("web1",))
+    done_by_another_run(bed, "web1")
 
 
 NEWER = '{"schema": 99, "token": "x"}\n'
@@ -416,7 +421,7 @@ def file_is_hurt(bed: Bed, content: str) -> None:
     run = switching(bed)
     hurt(bed, content)
     bed.ends(run, 0)
-    bed.expect(web1=MIDDLE, web2=MIDDLE)
+    done(bed)
 
 
 def file_is_hurt_and_controller_gone(bed: Bed, content: str) -> None:
@@ -428,8 +433,7 @@ def file_is_hurt_and_controller_gone(bed: Bed, content: str) -> None:
     # Its watcher believes that a newer version has taken over. Running again is what helps.
     time.sleep(12)
     bed.check(drained(bed), "web1 is not out: what put it back?")
-    bed.converges()
-    bed.expect(web1=MIDDLE, web2=MIDDLE)
+    done_by_another_run(bed)
 
 
 def register(what: str, content: str) -> None:
@@ -457,7 +461,7 @@ def watcher_is_killed(bed: Bed) -> None:
     run = switching(bed)
     kill_watcher(bed)
     bed.ends(run, 0)
-    bed.expect(web1=MIDDLE, web2=MIDDLE)
+    done(bed)
 
 
 @case("lease", "its watcher is killed, and the controller is gone")
@@ -467,5 +471,4 @@ def watcher_is_killed_too(bed: Bed) -> None:
     # Nobody is left who could put it back: the next run does.
     time.sleep(12)
     bed.check(drained(bed), "web1 is not out: what put it back?")
-    bed.converges()
-    bed.expect(web1=MIDDLE, web2=MIDDLE)
+    done_by_another_run(bed)

@@ -68,11 +68,14 @@ sanity: venv-dev ## ansible-test sanity, on a copy
 installed: venv-dev ## Build the collection, install the tarball, and run its playbooks from there
 	tests/installed.sh
 
-.PHONY: chaos build clean
+.PHONY: chaos stop-rules build clean
 POINTS ?= 50
 ONLY ?=
 chaos: venv-dev ## Break a fleet in every way we know, under traffic (ONLY=regex; POINTS=50 kills)
 	python -m tests.chaos --points $(POINTS) --only '$(ONLY)'
+
+stop-rules: venv-dev $(CORE_OLD)/.ready $(CORE_NEW)/.ready ## Every fault in every kind of run, on every ansible-core, with hosts on paper
+	python -m tests.stop_rules $(CORE_OLD) $(VENV) $(CORE_NEW)
 
 build: venv-dev ## Build the collection's tarball into dist/
 	ansible-galaxy collection build --force --output-path dist

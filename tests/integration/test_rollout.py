@@ -153,7 +153,9 @@ def test_when_users_suffer_the_run_stops_before_the_next_drain(bed, seen):
     fail(bed, 20)
     ended = bed.ended(run)
     assert ended.code != 0
-    assert re.search(r"The run stops before web2 is touched: \d+ errors in \d+ requests", ended.words)
+    assert re.search(
+        r"The run stops before web2 is touched: \d+ errors in \d+ requests", ended.words
+    )
     assert "rollout_error_budget is 5" in ended.words
     assert bed.fingerprint() == before
     assert seen.outages("web2") == []
@@ -165,7 +167,7 @@ def fail(bed, times: int) -> None:
     """Ask the application through the balancer for what it cannot do."""
     for _ in range(times):
         with pytest.raises(urllib.error.HTTPError, match="500"):
-            urllib.request.urlopen(f"http://{bed.fleet.front}/fail", timeout=10)
+            urllib.request.urlopen(f"http://{bed.fleet.front}/slow?s=nan", timeout=10)
 
 
 def test_a_record_that_cannot_be_believed_stops_the_run_before_anything(bed, seen):

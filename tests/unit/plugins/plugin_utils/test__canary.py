@@ -5,6 +5,9 @@ import math
 import time
 
 import pytest
+import yaml
+from ansible.errors import AnsibleFilterError
+from ansible_collections.fleetops.gunicorn.plugins.filter import canary
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._canary import (
     blocks,
@@ -17,6 +20,10 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._canary_exact im
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._canary_input import (
     read_settings,
     read_windows,
+)
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._canary_plan import (
+    Traffic,
+    bake_seconds,
 )
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._canary_types import (
     RULES,
@@ -136,6 +143,17 @@ def test_one_burst_is_not_enough_many_are():
     assert "bursts" in found.reasons[0]
     assert judge(quiet + [window(x=15)], LAST._replace(burst=1.0)).verdict == "fail"
     assert verdict(quiet + [window(x=200)]) == "fail"
+
+
+def test_bursts_take_longer():
+    windows = [window()] * 11 + [window(x=15)]
+    one_by_one = judge_canary(spread(0, 0, 300, 300), LAST)["needed"]["each"]["errors"]
+    needed = judge_canary(windows, LAST)["needed"]
+    # Errors that come by the ten tell as much as a tenth of the requests would.
+    as_if = bake_seconds(
+        Traffic(5, 5, 15 / 6000), 0.005, LAST.threshold(RULES["errors"]), 0.95, 0.001
+    )
+    assert needed["seconds"] == as_if > one_by_one["seconds"]
 
 
 def test_a_burst_over_several_windows_is_seen_too():
@@ -387,3 +405,19 @@ def test_plain_data_means_what_the_types_mean():
     wanted = read_settings({"look": "2", "looks": 3, "rules": {"errors": {"change": 0.01}}})
     assert (wanted.look, wanted.looks) == (2, 3)
     assert wanted.rules == {"errors": RULES["errors"]._replace(change=0.01)}
+
+
+def test_the_filter_documents_the_defaults_that_hold():
+    options = yaml.safe_load(canary.DOCUMENTATION)["options"]
+    defaults = dict(Settings()._asdict())
+    del defaults["rules"]
+    assert {name: options[name]["default"] for name in defaults} == defaults
+    assert set(options) == {"_input", "rules", *defaults}
+
+
+def test_the_filter_turns_mistakes_into_errors_of_ansible():
+    with pytest.raises(AnsibleFilterError, match="requests of the canary is -1"):
+        canary.canary([{"seconds": 1, "canary": {"requests": -1}}])
+    with pytest.raises(AnsibleFilterError, match="cannot be the canary"):
+        canary.canary_windows([], ["web1"], ["web1"])
+    assert canary.canary([], rules=None)["verdict"] == "inconclusive"

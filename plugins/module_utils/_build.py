@@ -264,6 +264,7 @@ def _fill(
                 )
             )
     with builder.timed("compile"):
+        _venv.strip_credentials(place)
         dists = builder.check_installed(place)
         builder.compile(place)
         set_modes(place)

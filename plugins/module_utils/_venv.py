@@ -118,6 +118,35 @@ def read_dists(venv: str) -> List[Dist]:
     return [found[name] for name in sorted(found)]
 
 
+def strip_credentials(venv: str) -> None:
+    """Take credentials out of what an installer has noted of where packages came from.
+
+    It takes out user and password itself, but not a token in a query.
+    """
+    for site in site_packages(venv):
+        for path in glob.glob(os.path.join(glob.escape(site), "*.dist-info", "direct_url.json")):
+            text = _read(path)
+            clean = redact(text)
+            if clean != text:
+                # A new file: the old one may be a hard link to somebody's cache.
+                os.unlink(path)
+                with open(path, "w", encoding="utf-8") as file:
+                    file.write(clean)
+                _forget_hash(path)
+
+
+def _forget_hash(path: str) -> None:
+    """RECORD has a hash of the file as it was; a file without one is as good."""
+    record = os.path.join(os.path.dirname(path), "RECORD")
+    name = "/".join(path.split("/")[-2:])
+    lines = _read(record).splitlines()
+    kept = [f"{name},," if line.startswith(name + ",") else line for line in lines]
+    if kept != lines:
+        os.unlink(record)
+        with open(record, "w", encoding="utf-8") as file:
+            file.write("\n".join(kept) + "\n")
+
+
 def freeze(dists: List[Dist]) -> List[str]:
     """Like ``pip freeze``, with canonical names and everything in it."""
     return [f"{d.name}=={d.version}" for d in dists]

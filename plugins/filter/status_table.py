@@ -13,19 +13,20 @@ version_added: 0.1.0
 author:
   - The fleetops.gunicorn authors (@fleetops)
 description:
-  - Turns what the roles C(service) and C(load_balancer) found on several hosts into lines.
+  - Turns the state of a fleet into lines.
 options:
   _input:
-    description: The variables of each host.
-    type: list
-    elements: dict
+    description: What the filter P(fleetops.gunicorn.fleet_status#filter) returned.
+    type: dict
     required: true
 """
 
 EXAMPLES = r"""
 - name: Show the fleet
   ansible.builtin.debug:
-    msg: "{{ groups['web'] | map('extract', hostvars) | fleetops.gunicorn.status_table }}"
+    msg: "{{ fleet | fleetops.gunicorn.status_table }}"
+  vars:
+    fleet: "{{ groups['web'] | map('extract', hostvars) | fleetops.gunicorn.fleet_status }}"
 """
 
 RETURN = r"""

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The fleet as one table for a person."""
+"""The fleet at this moment: as data for a program, and as one table for a person."""
 
 from __future__ import annotations
 
@@ -10,54 +10,165 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-HEADERS = ("host", "in rotation", "gunicorn", "python", "release", "since", "workers", "state")
+HEADERS = (
+    "host",
+    "in rotation",
+    "gunicorn",
+    "python",
+    "release",
+    "since",
+    "workers",
+    "state",
+    "rollout",
+)
 
 
-def status_table(hosts: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return the lines of the table, one host each, from the facts that the roles left."""
-    rows = [HEADERS, *(_row(host) for host in hosts)]
+def fleet_status(
+    hosts: Iterable[Mapping[str, Any]],
+    record: Mapping[str, Any] | None = None,
+    lock: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return all that is known of a fleet.
+
+    ``hosts`` are the variables of the hosts with what the roles left in them, ``record`` is a
+    result of fleet_record, ``lock`` one of fleet_lock that asked whether it could be held. What
+    could not be asked says so in ``error``. Times are seconds since the epoch, spans seconds.
+    """
+    known = (record or {}).get("record") or {}
+    told = known.get("hosts") or {}
+    return {
+        "hosts": [_host(host, told.get(str(host["inventory_hostname"]))) for host in hosts],
+        "lock": _lock(lock or {}),
+        "run": known.get("run"),
+        "bad_releases": {
+            name: mark
+            for name, mark in (known.get("marks") or {}).items()
+            if mark.get("mark") == "bad"
+        },
+        "error": str(record.get("msg") or "no answer") if record and not known else "",
+    }
+
+
+def _host(host: Mapping[str, Any], told: Mapping[str, Any] | None) -> dict[str, Any]:
+    info = host.get("_service_info") or {}
+    arbiter = info.get("arbiter") or {}
+    venv = info.get("venv") or {}
+    asked = "program" in info
+    return {
+        "host": str(host["inventory_hostname"]),
+        "balancers": _balancers((host.get("_load_balancer_result") or {}).get("results", [])),
+        "gunicorn": arbiter.get("gunicorn"),
+        "python": arbiter.get("python"),
+        "release": venv.get("release"),
+        "venv": venv.get("kind"),
+        "previous": venv.get("previous"),
+        "since": arbiter.get("started"),
+        "workers": len(info.get("workers") or []) if asked else None,
+        "state": info["program"].get("state") if asked else None,
+        "recorded": dict(told) if told else None,
+        "error": "" if asked else str(info.get("msg") or "no answer"),
+    }
+
+
+def _balancers(results: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    found = []
+    for result in results:
+        name = str(result.get("item", ""))
+        lease = result.get("lease")
+        servers = result.get("servers")
+        if not servers:
+            error = str(result.get("msg") or "no answer")
+            found.append({"balancer": name, "status": None, "lease": None, "error": error})
+        for server in servers or []:
+            found.append(
+                {
+                    "balancer": name,
+                    "backend": server.get("backend"),
+                    "status": server["status"],
+                    "lease": lease["seconds_left"] if lease else None,
+                    "error": "",
+                }
+            )
+    return found
+
+
+def _lock(result: Mapping[str, Any]) -> dict[str, Any]:
+    if result.get("held_by_other"):
+        return {"state": "held", "text": str(result.get("msg", "")), "holder": result["holder"]}
+    if "holder" in result and not result.get("failed"):
+        return {"state": "free", "text": "free", "holder": None}
+    return {"state": "unknown", "text": str(result.get("msg") or "not asked"), "holder": None}
+
+
+# -- for a person -------------------------------------------------------------------------------
+
+
+def status_table(status: Mapping[str, Any]) -> list[str]:
+    """Return the lines: one for each host, then what is known of the fleet as a whole."""
+    rows = [HEADERS, *(_row(host) for host in status["hosts"])]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADERS))]
-    return [
+    table = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
+    return [*table, *_fleet_lines(status)]
 
 
 def _row(host: Mapping[str, Any]) -> tuple[str, ...]:
-    info = host.get("_service_info") or {}
-    rotation = _rotation((host.get("_load_balancer_result") or {}).get("results", []))
-    name = str(host["inventory_hostname"])
-    if "program" not in info:
-        return (name, rotation, "?", "?", "?", "?", "?", str(info.get("msg") or "no answer")[:80])
-    arbiter = info.get("arbiter") or {}
-    since = arbiter.get("started")
+    rotation = ", ".join(_rotation(each) for each in host["balancers"]) or "?"
+    recorded = _recorded(host.get("recorded"))
+    if host["error"]:
+        unknown = ("?",) * 5
+        return (host["host"], rotation, *unknown, host["error"][:80], recorded)
     return (
-        name,
+        host["host"],
         rotation,
-        arbiter.get("gunicorn") or "-",
-        arbiter.get("python") or "-",
-        info["venv"].get("release") or f"({info['venv'].get('kind', '?')})",
-        _time(since) if since is not None else "-",
-        str(len(info.get("workers") or [])),
-        str(info["program"].get("state")),
+        host["gunicorn"] or "-",
+        host["python"] or "-",
+        host["release"] or f"({host['venv'] or '?'})",
+        _time(host["since"]) if host["since"] is not None else "-",
+        str(host["workers"]),
+        str(host["state"]),
+        recorded,
     )
 
 
-def _rotation(results: Iterable[Mapping[str, Any]]) -> str:
-    """``lb1 UP`` for one balancer and backend; what could not be asked is a question mark.
+def _rotation(each: Mapping[str, Any]) -> str:
+    """``lb1 UP``; what could not be asked is a question mark.
 
     A server that the balancer will put back by itself: ``lb1 DRAIN (back in 540 s)``.
     """
-    words = []
-    for result in results:
-        servers = result.get("servers")
-        if not servers:
-            words.append(f"{result.get('item', '')} ?")
-        lease = result.get("lease")
-        back = f" (back in {lease['seconds_left']:.0f} s)" if lease else ""
-        for server in servers or []:
-            words.append(f"{result.get('item', '')} {server['status']}{back}")
-    return ", ".join(words) or "?"
+    back = f" (back in {each['lease']:.0f} s)" if each["lease"] else ""
+    return f"{each['balancer']} {each['status'] or '?'}{back}"
+
+
+def _recorded(told: Mapping[str, Any] | None) -> str:
+    if not told:
+        return "-"
+    stage = f" stage {told['stage']}" if told.get("stage") else ""
+    return f"{told['phase']}{stage} {_time(told['at'])}"
+
+
+def _fleet_lines(status: Mapping[str, Any]) -> list[str]:
+    lines = [""]
+    lock = status["lock"]
+    lines.append(f"lock      {lock['text']}")
+    run = status["run"]
+    if run:
+        words = f"{run['kind']} by {run['owner']}, {_time(run['began'])}: {run['status']}"
+        if run["status"] == "running" and lock["state"] == "free":
+            words += ", without a lock: it was killed, or lost its way"
+        if run["host"]:
+            words += f" by {run['host']}"
+        if run["why"]:
+            words += f": {run['why']}"
+        lines.append(f"last run  {words}")
+    for name, mark in sorted(status["bad_releases"].items()):
+        why = mark["why"] or "no reason given"
+        lines.append(f"bad       {name}: {mark['host']}, {mark['by']}, {_time(mark['at'])}: {why}")
+    if status["error"]:
+        lines.append(f"record    {status['error']}")
+    return lines
 
 
 def _time(seconds: float) -> str:

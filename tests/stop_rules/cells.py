@@ -79,9 +79,9 @@ class Fault(NamedTuple):
     says: str = f"{ILL} is gone on purpose"
 
 
-# gunicorn_info is asked in preflight, before the drain, and at each look of the soak; http_health in
-# preflight, before the restore and in the soak; haproxy_server_info in preflight, when the run begins
-# and before the drain.
+# gunicorn_info is asked in preflight, before the drain and at each look of the soak; http_health
+# in preflight, before the restore and in the soak; haproxy_server_info in preflight, when the run
+# begins and before the drain.
 FAULTS = (
     Fault("the switch fails", "active_release", kind="fails", says="active_release of web1"),
     Fault("the way back fails too", "active_release", kind="fails", stays=True, says="IS OUT OF"),

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._status import status_table
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._status import (
+    fleet_status,
+    status_table,
+)
 
 WEB1 = {
     "inventory_hostname": "web1",
@@ -14,34 +17,85 @@ WEB1 = {
 }
 
 
+RUN = {
+    "kind": "upgrade to gunicorn 23.0.0",
+    "owner": "alice",
+    "began": 0.0,
+    "status": "halted",
+    "host": "web1",
+    "why": "logs the error",
+}
+
+
+def table(*hosts, **more):
+    return status_table(fleet_status(hosts, **more))
+
+
 def test_a_host_is_one_line():
-    header, line = status_table([WEB1])
+    header, line, *_rest = table(WEB1)
     assert header.split()[:3] == ["host", "in", "rotation"]
     assert " ".join(line.split()) == (
-        "web1 lb1 UP 23.0.0 3.11.7 23.0.0-py3.11-1a2b3c4d 1970-01-01 00:00:00Z 2 RUNNING"
+        "web1 lb1 UP 23.0.0 3.11.7 23.0.0-py3.11-1a2b3c4d 1970-01-01 00:00:00Z 2 RUNNING -"
     )
     assert header.index("gunicorn") == line.index("23.0.0")
 
 
 def test_a_host_that_cannot_be_asked_is_shown_with_the_reason():
     lost = {"inventory_hostname": "web2", "_service_info": {"msg": "ssh: timed out"}}
-    line = status_table([WEB1, lost])[2]
+    line = table(WEB1, lost)[2]
     assert line.startswith("web2")
     assert "ssh: timed out" in line
 
 
 def test_a_host_that_we_never_touched_has_no_release():
     legacy = {**WEB1, "_service_info": {**WEB1["_service_info"], "venv": {"kind": "directory"}}}
-    assert "(directory)" in status_table([legacy])[1]
+    assert "(directory)" in table(legacy)[1]
 
 
 def test_a_balancer_that_cannot_be_asked_is_a_question():
     blind = {**WEB1, "_load_balancer_result": {"results": [{"item": "lb1", "msg": "refused"}]}}
-    assert "lb1 ?" in status_table([blind])[1]
+    assert "lb1 ?" in table(blind)[1]
 
 
 def test_a_lease_tells_when_the_balancer_puts_the_server_back():
     lease = {"until": 1000.0, "seconds_left": 539.6, "pid": 7}
     out = {"item": "lb1", "servers": [{"status": "DRAIN"}], "lease": lease}
-    line = status_table([{**WEB1, "_load_balancer_result": {"results": [out]}}])[1]
+    line = table({**WEB1, "_load_balancer_result": {"results": [out]}})[1]
     assert "lb1 DRAIN (back in 540 s)" in line
+
+
+def test_what_the_fleet_has_been_through():
+    mark = {"mark": "bad", "host": "web1", "by": "alice", "at": 60.0, "why": "logs the error"}
+    told = {"phase": "returned", "stage": 2, "at": 60.0, "release": "old"}
+    record = {
+        "record": {
+            "run": RUN,
+            "hosts": {"web1": told},
+            "marks": {"new": mark, "old": {**mark, "mark": "good"}},
+        }
+    }
+    held = {"failed": True, "held_by_other": True, "msg": "held by bob", "holder": {"owner": "bob"}}
+    lines = table(WEB1, record=record, lock=held)
+    assert lines[1].endswith("returned stage 2 1970-01-01 00:01:00Z")
+    assert lines[3:] == [
+        "lock      held by bob",
+        "last run  upgrade to gunicorn 23.0.0 by alice, 1970-01-01 00:00:00Z: halted by web1:"
+        " logs the error",
+        "bad       new: web1, alice, 1970-01-01 00:01:00Z: logs the error",
+    ]
+
+
+def test_a_run_that_was_killed_shows():
+    run = {**RUN, "status": "running", "host": "", "why": ""}
+    record = {"record": {"run": run, "hosts": {}, "marks": {}}}
+    free = {"holder": {"owner": "me"}, "changed": True}
+    assert "without a lock: it was killed" in table(WEB1, record=record, lock=free)[-1]
+    held = {"held_by_other": True, "failed": True, "holder": {}, "msg": "held"}
+    assert "killed" not in table(WEB1, record=record, lock=held)[-1]
+
+
+def test_what_could_not_be_asked_says_why():
+    lost = {"unreachable": True, "msg": "no route"}
+    lines = table(WEB1, record=lost, lock=lost)
+    assert "lock      no route" in lines
+    assert "record    no route" in lines

@@ -370,10 +370,10 @@ class Bed:
         return found
 
     def undrained(self, *names: str) -> None:
-        """HAProxy never had these out of rotation, for no moment that was seen."""
+        """Nobody told HAProxy to take these out. What its checks found is not meant."""
         for name in names:
-            outages = self.seen.outages(name)
-            self.check(not outages, f"{name} was out of rotation {len(outages)} times")
+            told = [each for each in self.seen.outages(name) if each.draining + each.switching]
+            self.check(not told, f"{name} was taken out of rotation {len(told)} times")
 
     def rolled_back(self, run: Run, name: str = "web1") -> None:
         """From the decision to go back until the host is in rotation again."""

@@ -60,9 +60,9 @@ def kills(points: int) -> Iterator[Case]:
         yield Case("kill", f"-9 at {share:.1%} of the run", lambda bed, s=share: kill_at(bed, s))
 
 
-def interrupted(bed: Bed, number: int, task: str, times: int = 1) -> None:
+def interrupted(bed: Bed, number: int, task: str) -> None:
     run = bed.run()
-    run.reaches(task, times)
+    run.reaches(task)
     run.signal(number)
     bed.ends(run)
     bed.check(len(bed.out_of_rotation()) < 2, "all out of rotation")

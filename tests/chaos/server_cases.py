@@ -11,7 +11,7 @@ import signal
 import time
 from pathlib import Path
 
-from tests.chaos.bed import MIDDLE, OLD, Bed, wait_for
+from tests.chaos.bed import MIDDLE, OLD, Bed
 from tests.chaos.harness import case
 from tests.chaos.playbook import descendants
 
@@ -115,19 +115,6 @@ def other_dies(bed: Bed) -> None:
     bed.start_host("web2")
     bed.converges()
     bed.expect(web1=MIDDLE, web2=MIDDLE, broken=("web2",))
-
-
-@case("server", "web2 dies while web1 is drained")
-def other_dies_drained(bed: Bed) -> None:
-    run = bed.run("upgrade.yml", *WEB1)
-    run.reaches(SWITCHES)
-    bed.kill_host("web2")
-    # web1 was the only one left, and it is put back: by the end of its step, or at once.
-    wait_for("web1 to serve again", lambda: "web1" not in bed.out_of_rotation(), 60)
-    run.wait()
-    bed.start_host("web2")
-    bed.converges(*WEB1, **FORCED)
-    bed.expect(web1=MIDDLE, web2=OLD, broken=("web2", "<NOSRV>"))
 
 
 # -- its log -------------------------------------------------------------------------------------

@@ -13,23 +13,23 @@ def load(path):
 
 
 def test_each_input_has_the_same_default_in_both_places():
-    options = load("meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    options = load("meta/argument_specs.yml")["argument_specs"]["validate"]["options"]
     declared = {name: option["default"] for name, option in options.items() if "default" in option}
     assert declared == load("defaults/main.yml")
 
 
 def test_only_what_nobody_can_guess_is_required():
-    options = load("meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    options = load("meta/argument_specs.yml")["argument_specs"]["validate"]["options"]
     assert {name for name, option in options.items() if option.get("required")} == REQUIRED
 
 
 def test_each_input_is_explained():
-    options = load("meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    options = load("meta/argument_specs.yml")["argument_specs"]["validate"]["options"]
     assert all(option.get("description") and option.get("type") for option in options.values())
 
 
 def test_secrets_are_not_logged():
-    options = load("meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    options = load("meta/argument_specs.yml")["argument_specs"]["validate"]["options"]
     hidden = {name for name, option in options.items() if option.get("no_log")}
     assert hidden == {
         "service_supervisor_password",

@@ -12,9 +12,13 @@ time, and gets lines to show. Everything that is kept is in ``Story.events``, di
 play       ``name``
 plan       ``plan``, as the filter C(plan) returns it
 versions   ``gunicorn``, ``python``, ``release``: what a host runs, when it is another
-state      ``state``, one of STATES, and ``what``, a few words
+state      ``state``, one of STATES, and ``what``, a few words; ``down`` of a switch, seconds
 looked     ``text`` of a look during a soak
-counters   ``balancer``, ``pid`` of its process, ``servers`` and ``totals`` (counters by name)
+verdict    ``gate``, ``verdict``, ``summary`` and ``reasons`` of a look
+counters   ``balancer``, ``pid`` of its process, ``servers`` and ``totals`` (counters by name), and
+           ``server``, as which the balancer knows the ``host``
+log        ``verdict``, ``counts`` of a look at the log since the arbiter's start (``pid``,
+           ``started``)
 incident   an incident of log_check
 said       ``text`` that the run showed
 failure    ``task``, ``text``; ``unreachable``
@@ -24,10 +28,12 @@ record     ``run`` of the record of the fleet
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import groupby
 from typing import Any, NamedTuple
 
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import redact
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._failure import why
 
 STATES = (
@@ -49,6 +55,9 @@ _SAID = ("ansible.builtin.debug", "ansible.builtin.assert", "debug", "assert")
 _NOTHING = ("All assertions passed", "All items completed")
 _COUNTED = ("req_tot", "stot", "hrsp_5xx", "econ", "eresp", "wretr", "wredis", "rtime", "ttime")
 _TEXT_LIMIT = 4000
+# Of a fleet of hundreds, every server is counted at every look: beyond this many rows, of the
+# looks so far every second one is forgotten.
+_COUNTED_ROWS = 50_000
 
 
 class Line(NamedTuple):
@@ -79,9 +88,13 @@ class Story:
         self.versions: dict[str, list[dict[str, str]]] = {}
         self.failures: dict[str, dict[str, Any]] = {}
         self.run: dict[str, Any] = {}
+        self.rollout = False
+        """Whether this is a run that changes a fleet, or plans to."""
         self._stage = 0
         self._taken: list[str] = []
         self._incidents: set[tuple[Any, ...]] = set()
+        self._generations: dict[str, dict[str, Any]] = {}
+        self._rows = 0
         self._out_since: dict[str, float] = {}
         self.out_for: dict[str, list[float]] = {}
 
@@ -111,6 +124,10 @@ class Story:
     def began(self, at: float, host: str, task: Task) -> None:
         """A task begins on a host."""
         kind = task.action.removeprefix(OURS)
+        if kind in ("fleet_lock", "fleet_record") and task.name.startswith(
+            ("lock | ", "record | ")
+        ):
+            self.rollout = True
         if kind == "haproxy_server" and not task.check_mode:
             wanted = str(task.args.get("state"))
             self._state(at, host, "draining" if wanted == "drained" else "restoring")
@@ -124,6 +141,11 @@ class Story:
         if isinstance(facts.get("_rollout_plan"), Mapping):
             self.plans[host] = dict(facts["_rollout_plan"])
             self.keep(at, "plan", host, plan=self.plans[host])
+            self.rollout = True
+        if "_gate_soak_until" in facts:
+            self._state(at, host, "soaking")
+        if isinstance(facts.get("_gate_judged"), Mapping):
+            self._judged(at, host, "soak", facts["_gate_judged"])
         if task.action in _SAID:
             return self._said(at, host, task, result)
         tell = getattr(self, f"_after_{kind}", None) if task.action.startswith(OURS) else None
@@ -144,9 +166,10 @@ class Story:
         # What ends a run says all there is to say; it comes once more at the very end.
         ends = task.name.startswith(("repair | ", "halt | ")) and "msg" in result
         text = str(result["msg"]) if ends else why(task.name, result)
+        self._boot_judged(at, host, task, result)
         if ignored:
             return [Line(host, f"(goes on) {text}", "warn")]
-        failure = {"task": task.name, "text": text[:_TEXT_LIMIT], "unreachable": unreachable}
+        failure = {"task": task.name, "text": _bounded(text), "unreachable": unreachable}
         self.failures[host] = {"at": at, **failure}
         self.keep(at, "failure", host, **failure)
         word = "CANNOT BE REACHED" if unreachable else "FAILED"
@@ -158,12 +181,28 @@ class Story:
         texts = [str(text) for text in texts if text not in _NOTHING]
         looking = task.name.partition(" | ")[0].endswith("soak_look")
         for text in texts:
-            self.keep(at, "looked" if looking else "said", host, text=text[:_TEXT_LIMIT])
+            self.keep(at, "looked" if looking else "said", host, text=_bounded(text))
+        self._boot_judged(at, host, task, result)
         if looking:
             return [Line(host, f"soak, {text}", live=True) for text in texts]
         # A list is about the whole fleet, and is read as one.
         of_fleet = len(texts) > 1
         return [Line("" if of_fleet else host, "\n".join(texts))] if texts else []
+
+    def _boot_judged(self, at: float, host: str, task: Task, result: Mapping[str, Any]) -> None:
+        """The gate at boot says its verdict in words, ``boot: pass; ...``, before it goes on."""
+        gate, colon, rest = str(result.get("msg", "")).partition(": ")
+        verdict, _semicolon, words = rest.partition("; ")
+        if colon and task.name.startswith("judge | "):
+            passed = verdict == "pass"
+            judged = {"summary": words if passed else "", "reasons": [] if passed else [words]}
+            self._judged(at, host, gate, {"verdict": verdict, **judged})
+
+    def _judged(self, at: float, host: str, gate: str, judged: Mapping[str, Any]) -> None:
+        reasons = [_bounded(str(reason)) for reason in judged.get("reasons") or []]
+        summary = _bounded(str(judged.get("summary") or ""))
+        verdict = str(judged.get("verdict"))
+        self.keep(at, "verdict", host, gate=gate, verdict=verdict, summary=summary, reasons=reasons)
 
     # -- what our modules return --------------------------------------------------------------
 
@@ -190,15 +229,34 @@ class Story:
                 for row in backend.get("servers", [])
             }
             totals = {row["backend"]: _counted(row["counters"]) for row in item.get("totals", [])}
+            # A host may have another name there than in the inventory.
+            asked = [str(row["server"]) for row in item.get("servers") or []]
+            self._rows += len(servers) + len(totals)
             self.keep(
                 at,
                 "counters",
+                host if asked else "",
                 balancer=str(item.get("item", "")),
                 pid=(item.get("node") or {}).get("pid"),
                 servers=servers,
                 totals=totals,
+                **({"server": asked[0]} if asked else {}),
             )
+        if self._rows > _COUNTED_ROWS:
+            self._forget_every_second_look()
         return []
+
+    def _forget_every_second_look(self) -> None:
+        counted: Counter[str] = Counter()
+        kept = []
+        for event in self.events:
+            if event["kind"] == "counters":
+                counted[event["balancer"]] += 1
+                if counted[event["balancer"]] % 2 == 0:
+                    continue
+            kept.append(event)
+        self.events = kept
+        self._rows //= 2
 
     def _after_haproxy_server(
         self, at: float, host: str, task: Task, result: Mapping[str, Any]
@@ -233,8 +291,9 @@ class Story:
         text = f"{runs} ({result.get('release')})"
         if down is not None:
             text += f", silent for {float(down):.1f} s"
-        self._state(at, host, "switched", text)
+        self._state(at, host, "switched", text, **({} if down is None else {"down": float(down)}))
         self._version(at, host, after)
+        self._generations[host] = dict(result.get("generation") or {})
         return [Line(host, text)]
 
     def _after_gunicorn_info(
@@ -244,12 +303,24 @@ class Story:
         if arbiter:
             release = (result.get("venv") or {}).get("release") or ""
             self._version(at, host, {**arbiter, "release": release})
+            self._generations[host] = dict(arbiter)
         return []
 
     def _after_log_check(
         self, at: float, host: str, task: Task, result: Mapping[str, Any]
     ) -> list[Line]:
         self._looked(at, host, task, result)
+        generation = self._generations.get(host, {})
+        if "verdict" in result:
+            self.keep(
+                at,
+                "log",
+                host,
+                verdict=str(result["verdict"]),
+                counts=dict(result.get("counts") or {}),
+                pid=generation.get("pid"),
+                started=generation.get("started"),
+            )
         return []
 
     def _after_release(
@@ -311,12 +382,12 @@ class Story:
         stages = len(self.plans[host]["stages"]) if host in self.plans else self._stage
         return f"(stage {self._stage} of {stages}, host {number} of {max(len(of_stage), number)})"
 
-    def _state(self, at: float, host: str, state: str, what: str = "") -> None:
+    def _state(self, at: float, host: str, state: str, what: str = "", **more: Any) -> None:
         if state == "draining":
             self._out_since.setdefault(host, at)
         elif state == "serving" and host in self._out_since:
             self.out_for.setdefault(host, []).append(at - self._out_since.pop(host))
-        self.keep(at, "state", host, state=state, what=what)
+        self.keep(at, "state", host, state=state, what=what, **more)
 
     def _version(self, at: float, host: str, found: Mapping[str, Any]) -> None:
         version = {name: str(found.get(name) or "") for name in ("gunicorn", "python", "release")}
@@ -356,6 +427,11 @@ class Story:
         elif not ill:
             lines.append(Line("", "Done.", "good"))
         return lines
+
+
+def _bounded(text: str) -> str:
+    """What is kept. First without secrets: half of one might not be known as one any more."""
+    return redact(text[: 4 * _TEXT_LIMIT])[:_TEXT_LIMIT]
 
 
 def _counted(counters: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from demo import processes, pythons
 from demo.fleet import BALANCER, SERVERS, Fleet
 from demo.processes import Process
 from demo.rotation import Observer
-from tests.chaos.playbook import Run
+from tests.chaos.playbook import PATIENCE, Run
 from tests.chaos.wrong import Wrong
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -205,7 +205,9 @@ class Bed:
         self.runs.append(run)
         return run
 
-    def ends(self, run: Run, code: int | None = None, says: str = "", patience: float = 240) -> int:
+    def ends(
+        self, run: Run, code: int | None = None, says: str = "", patience: float = PATIENCE
+    ) -> int:
         """Wait for a run and judge it: its exit code (None: any but 0), a regex of its words."""
         ended = run.wait(patience)
         if ended == 0 if code is None else ended != code:

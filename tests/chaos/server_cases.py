@@ -111,6 +111,7 @@ def other_dies(bed: Bed) -> None:
     run.reaches(SOAKS)
     bed.kill_host("web2")
     bed.ends(run, says="web2")
+    bed.check(not (bed.fleet.hosts["lb1"].home / "locks/app.lock").exists(), "the lock is left")
     bed.check("web1" not in bed.out_of_rotation(), "web1 is out of rotation as well")
     bed.start_host("web2")
     bed.converges()

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,10 +46,19 @@ class Bed:
         self.fleet = fleet
 
     def start(
-        self, name: str, *arguments: str, callback: str = "", **inputs: Any
+        self,
+        name: str,
+        *arguments: str,
+        callback: str = "",
+        through: Sequence[str] = (),
+        **inputs: Any,
     ) -> subprocess.Popen[str]:
-        """Begin to run a playbook of the checkout; ``inputs`` are extra variables."""
-        command = [str(Path(sys.executable).parent / "ansible-playbook"), name, *arguments]
+        """Begin to run a playbook of the checkout; ``inputs`` are extra variables.
+
+        ``through`` is a command that runs another one, ``callback`` what shows the run.
+        """
+        command = [*through, str(Path(sys.executable).parent / "ansible-playbook")]
+        command += [name, *arguments]
         if inputs:
             command += ["-e", json.dumps(inputs)]
         environment = {**os.environ, "DEMO_ROOT": str(self.fleet.root), "ANSIBLE_NOCOLOR": "1"}

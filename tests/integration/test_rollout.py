@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -109,10 +112,28 @@ def test_check_says_that_what_runs_is_stable(bed):
     assert "web1: pass" in run.text
 
 
-def test_the_way_back_needs_no_network_and_goes_further_each_time(bed, seen):
-    """Every proxy and index leads nowhere, so a rollback that installs anything fails."""
+def without_names(directory: Path) -> list[str]:
+    """A command that runs another one where no name can be resolved; as root only."""
+    if os.geteuid() != 0:
+        return []
+    nobody = directory / "resolv.conf"
+    nobody.write_text("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
+    hosts = directory / "hosts"
+    hosts.write_text("127.0.0.1 localhost\n")
+    mounts = f"mount --bind {nobody} /etc/resolv.conf && mount --bind {hosts} /etc/hosts"
+    return ["unshare", "-m", "sh", "-c", f'{mounts} && exec "$@"', "sh"]
+
+
+def test_the_way_back_needs_no_network_and_goes_further_each_time(bed, seen, tmp_path):
+    """No index, no proxy and no name leads anywhere, so a rollback that installs anything fails."""
     nowhere = {"release_index_url": "http://127.0.0.1:1/simple"}
-    run = bed.playbook("rollback.yml", "-l", "web1", rollout_reason="users complain", **nowhere)
+    alone = without_names(tmp_path)
+    if alone:
+        look = "import socket; socket.gethostbyname('example.org')"
+        asked = subprocess.run([*alone, sys.executable, "-c", look], capture_output=True, text=True)
+        assert "gaierror" in asked.stderr
+    why = {"rollout_reason": "users complain"}
+    run = bed.playbook("rollback.yml", "-l", "web1", through=alone, **why, **nowhere)
     assert run.code == 0, run.text[-4000:]
     assert running(bed, "web1")[0] == "21.2.0"
     run = bed.playbook("rollback.yml", "-l", "web1", **nowhere)

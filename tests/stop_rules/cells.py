@@ -17,7 +17,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTS = [f"web{number}" for number in range(1, 5)]
@@ -77,17 +77,57 @@ class Fault(NamedTuple):
     machine: str = ILL
     stays: bool = False
     says: str = f"{ILL} is gone on purpose"
+    phase: str = ""
+    blames: bool = False
 
 
 # gunicorn_info is asked in preflight, before the drain and at each look of the soak; http_health
 # in preflight, before the restore and in the soak; haproxy_server_info in preflight, when the run
 # begins and before the drain.
 FAULTS = (
-    Fault("the switch fails", "active_release", kind="fails", says="active_release of web1"),
-    Fault("the way back fails too", "active_release", kind="fails", stays=True, says="IS OUT OF"),
-    Fault("not healthy after the switch", "http_health", call=2, kind="fails", says="http_health"),
-    Fault("the soak fails", "http_health", call=3, kind="fails", says="http_health of web1"),
-    Fault("the drain is refused", "haproxy_server", "drained", kind="fails", says="not drained"),
+    Fault(
+        "the switch fails",
+        "active_release",
+        kind="fails",
+        says=f"active_release of {ILL}",
+        phase="returned",
+        blames=True,
+    ),
+    Fault(
+        "the way back fails too",
+        "active_release",
+        kind="fails",
+        stays=True,
+        says="IS OUT OF SERVICE",
+        phase="out",
+        blames=True,
+    ),
+    Fault(
+        "not healthy after the switch",
+        "http_health",
+        call=2,
+        kind="fails",
+        says=f"http_health of {ILL}",
+        phase="returned",
+        blames=True,
+    ),
+    Fault(
+        "the soak fails",
+        "http_health",
+        call=3,
+        kind="fails",
+        says=f"http_health of {ILL}",
+        phase="returned",
+        blames=True,
+    ),
+    Fault(
+        "the drain is refused",
+        "haproxy_server",
+        "drained",
+        kind="fails",
+        says="was not drained",
+        phase="taken",
+    ),
     Fault("the host is lost before the drain", "gunicorn_info", call=2),
     Fault("the host is lost while it is switched", "active_release"),
     Fault("the host is lost in the soak", "http_health", call=3),
@@ -168,6 +208,7 @@ class Ended(NamedTuple):
     code: int
     text: str
     journal: list[str]
+    record: dict[str, Any]
 
 
 def run(cell: Cell, directory: Path, collections: Path, ansible: Path) -> Ended:
@@ -201,7 +242,9 @@ def run(cell: Cell, directory: Path, collections: Path, ansible: Path) -> Ended:
     )
     journal = directory / "journal"
     lines = journal.read_text().splitlines() if journal.exists() else []
-    return Ended(done.returncode, done.stdout + done.stderr, lines)
+    kept = directory / "locks" / "app.record.json"
+    record = json.loads(kept.read_text()) if kept.exists() else {}
+    return Ended(done.returncode, done.stdout + done.stderr, lines, record)
 
 
 def wrongs(cell: Cell, ended: Ended) -> list[str]:
@@ -230,4 +273,19 @@ def wrongs(cell: Cell, ended: Ended) -> list[str]:
     left = drained - ready - {ILL}
     if left and not balancer_lost:
         found.append(f"left out of rotation: {left}")
+    return found + ([] if balancer_lost else record_wrongs(cell, ended.record))
+
+
+def record_wrongs(cell: Cell, record: dict[str, Any]) -> list[str]:
+    """The record says that the run was halted, by whom, and which release is to blame."""
+    found = []
+    run = record["run"]
+    if cell.fault.kind == "fails" and (run["status"], run["host"]) != ("halted", ILL):
+        found.append(f"the record has the run as {run['status']} by {run['host']!r}")
+    phase = record["hosts"].get(ILL, {}).get("phase")
+    if cell.fault.phase and phase != cell.fault.phase:
+        found.append(f"the record has {ILL} as {phase}")
+    bad = [name for name, mark in record["marks"].items() if mark["mark"] == "bad"]
+    if bool(bad) != cell.fault.blames:
+        found.append(f"the record blames {bad}")
     return found

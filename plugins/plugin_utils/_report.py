@@ -24,6 +24,7 @@ SCHEMA = 1
 TEXT = 4000
 INCIDENTS = 200
 EVENTS_BYTES = 4_000_000
+SAME_START = 30.0
 
 Event = Mapping[str, Any]
 
@@ -329,7 +330,8 @@ def _plan(plans: Mapping[str, Any]) -> dict[str, Any]:
 
 def _generations(name: str, told: Sequence[Event]) -> list[dict[str, Any]]:
     """What the log of each life of the arbiter told when it was last looked at, oldest first."""
-    found: dict[tuple[Any, Any], dict[str, Any]] = {}
+    found: list[dict[str, Any]] = []
+    last: tuple[Any, float | None] = (None, None)
     version: Event = {}
     for event in told:
         if event.get("host") != name:
@@ -339,27 +341,34 @@ def _generations(name: str, told: Sequence[Event]) -> list[dict[str, Any]]:
         if event["kind"] != "log":
             continue
         started = event.get("started")
-        seconds = event["at"] - started if isinstance(started, (int, float)) else None
+        if not isinstance(started, (int, float)):
+            started = last[1] if last[0] == event.get("pid") else None
+        seconds = 0.0 if started is None else event["at"] - started
+        # When a process started is computed from the clock, and differs a little each time.
+        near = started == last[1] or abs((started or 0) - (last[1] or 0)) < SAME_START
+        if found and last[0] == event.get("pid") and near:
+            found.pop()
+        last = (event.get("pid"), started)
         counts = {key: int(count) for key, count in (event.get("counts") or {}).items() if count}
         total = sum(counts.values())
-        found[(event.get("pid"), started)] = {
-            "gunicorn": version.get("gunicorn", ""),
-            "python": version.get("python", ""),
-            "pid": event.get("pid"),
-            "seconds": None if seconds is None or seconds <= 0 else round(seconds, 1),
-            "verdict": event["verdict"],
-            "counts": counts,
-            "incidents": total,
-            "per_hour": round(total * 3600 / seconds, 3) if seconds and seconds > 0 else None,
-        }
-    generations = list(found.values())
+        found.append(
+            {
+                "gunicorn": version.get("gunicorn", ""),
+                "python": version.get("python", ""),
+                "pid": event.get("pid"),
+                "seconds": round(seconds, 1) if seconds > 0 else None,
+                "verdict": event["verdict"],
+                "counts": counts,
+                "incidents": total,
+                "per_hour": round(total * 3600 / seconds, 3) if seconds > 0 else None,
+            }
+        )
     # The first is what ran before anything was touched, as long as that was looked at in time.
     touched = next((event["at"] for event in _of(told, "state") if event["host"] == name), None)
     looks = [event["at"] for event in _of(told, "log") if event.get("host") == name]
     early = bool(looks) and (touched is None or looks[0] < touched)
     return [
-        {**generation, "before": early and index == 0}
-        for index, generation in enumerate(generations)
+        {**generation, "before": early and index == 0} for index, generation in enumerate(found)
     ]
 
 

@@ -16,28 +16,48 @@ from typing import Any
 
 INTERVALS = 240
 # Looks at all hosts at once come together; a rate over less than this says nothing.
-SHORTEST = 1.0
+SHORTEST = 0.5
 
 Counters = Mapping[str, Any]
 Look = Mapping[str, Any]
 
 
 def curves(told: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """By balancer: ``edges`` (epoch seconds, one more than values), ``total`` and ``servers``.
+    """By balancer: ``reloads`` (epoch seconds), ``total`` and ``servers``.
 
-    Each has ``requests`` and ``errors`` (sums), and per interval ``requests_per_s``,
-    ``errors_per_s`` and ``response_ms`` (null where the balancer says nothing).
+    Each curve has ``requests`` and ``errors`` (sums), ``edges`` (epoch seconds, one more than there
+    are intervals), and per interval ``requests_per_s``, ``errors_per_s`` and ``response_ms`` (null
+    where the balancer says nothing).
     """
     looks: dict[str, list[Look]] = {}
     for event in told:
         if event["kind"] == "counters":
             looks.setdefault(event["balancer"], []).append(event)
-    return {name: _curves(_apart(each)) for name, each in looks.items() if len(each) > 1}
+    return {name: _of_balancer(each) for name, each in looks.items()}
 
 
-def _apart(looks: Sequence[Look]) -> list[Look]:
-    """The first, the last, and between them those that are far enough from each other."""
+def _of_balancer(looks: Iterable[Look]) -> dict[str, Any]:
     ordered = sorted(looks, key=lambda look: float(look["at"]))
+    names = list(dict.fromkeys(name for look in ordered for name in look["servers"]))
+    whole = [look for look in ordered if look["totals"]]
+    return {
+        "reloads": [
+            after["at"] for before, after in pairwise(ordered) if before["pid"] != after["pid"]
+        ],
+        "total": _curve(whole, lambda look: _sum(look["totals"].values()), _seen_by_users),
+        "servers": {
+            name: _curve(
+                [look for look in ordered if name in look["servers"]], _server(name), _of_server
+            )
+            for name in names
+        },
+    }
+
+
+def _apart(ordered: Sequence[Look]) -> list[Look]:
+    """The first, the last, and between them those that are far enough from each other."""
+    if len(ordered) < 3:
+        return list(ordered)
     first, last = ordered[0], ordered[-1]
     least = max((last["at"] - first["at"]) / INTERVALS, SHORTEST)
     kept = [first]
@@ -48,20 +68,10 @@ def _apart(looks: Sequence[Look]) -> list[Look]:
         if look["at"] - kept[-1]["at"] >= least:
             kept.append(look)
     if kept[-1] is not last:
-        kept[-1:] = [last] if len(kept) > 1 and kept[-1]["pid"] == last["pid"] else [kept[-1], last]
+        # Not with two that are too near at the end either.
+        keep = kept[-1]["pid"] != last["pid"] or len(kept) == 1
+        kept = [*(kept if keep else kept[:-1]), last]
     return kept
-
-
-def _curves(looks: Sequence[Look]) -> dict[str, Any]:
-    names = list(dict.fromkeys(name for look in looks for name in look["servers"]))
-    return {
-        "edges": [look["at"] for look in looks],
-        "reloads": [
-            after["at"] for before, after in pairwise(looks) if before["pid"] != after["pid"]
-        ],
-        "total": _curve(looks, lambda look: _sum(look["totals"].values()), _seen_by_users),
-        "servers": {name: _curve(looks, _server(name), _of_server) for name in names},
-    }
 
 
 def _server(name: str) -> Callable[[Look], Counters]:
@@ -81,8 +91,11 @@ def _sum(rows: Iterable[Counters]) -> dict[str, Any]:
 
 
 def _curve(
-    looks: Sequence[Look], read: Callable[[Look], Counters], count_errors: Callable[[Counters], int]
+    ordered: Sequence[Look],
+    read: Callable[[Look], Counters],
+    count_errors: Callable[[Counters], int],
 ) -> dict[str, Any]:
+    looks = _apart(ordered)
     requests, errors, times = [], [], []
     for before, after in pairwise(looks):
         old, new = read(before), read(after)
@@ -97,6 +110,7 @@ def _curve(
     return {
         "requests": sum(requests),
         "errors": sum(errors),
+        "edges": [look["at"] for look in looks],
         "requests_per_s": [
             round(value / span, 3) for value, span in zip(requests, spans, strict=True)
         ],

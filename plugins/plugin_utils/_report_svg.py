@@ -155,6 +155,7 @@ class Row(NamedTuple):
     """One small chart: its name, its values (null where nothing is known), and when it was out."""
 
     name: str
+    edges: Sequence[float]
     values: Sequence[float | None]
     out: Sequence[Mapping[str, float]] = ()
 
@@ -162,7 +163,6 @@ class Row(NamedTuple):
 def small_multiples(
     title: str,
     unit: str,
-    edges: Sequence[float],
     rows: Sequence[Row],
     scale: Scale,
     reloads: Sequence[float] = (),
@@ -179,7 +179,7 @@ def small_multiples(
             _text(row.name, "0", top + 14, "host"),
             _text(peak, "100%", top + 14, "muted", anchor="end"),
             group(*(_band(outage, scale, top + 19, plot) for outage in row.out)),
-            _plot(edges, row.values, most, scale, top + 19, plot),
+            _plot(row.edges, row.values, most, scale, top + 19, plot),
             _base(top + 19 + plot),
         ]
     bottom = len(rows) * height

@@ -152,11 +152,17 @@ class Rate:
         self.seconds = sum(each["seconds"] for each in known)
 
     @property
-    def text(self) -> str:
+    def rate(self) -> str:
         if not self.seconds:
             return "unknown"
-        rate = self.incidents * 3600 / self.seconds
-        return f"{number(rate)} per hour ({self.incidents} in {duration(self.seconds)})"
+        return f"{number(self.incidents * 3600 / self.seconds)} per hour"
+
+    @property
+    def basis(self) -> str:
+        if not self.seconds:
+            return "no log was read"
+        what = "incident" if self.incidents == 1 else "incidents"
+        return f"{self.incidents} {what} in {duration(self.seconds)} of all logs"
 
     @property
     def blind(self) -> str:

@@ -223,11 +223,9 @@ class Story:
         for item in self._items(result):
             if "backends" not in item:
                 continue
-            servers = {
-                str(row["server"]): {"status": row.get("status"), **_counted(row.get("counters"))}
-                for backend in item["backends"]
-                for row in backend.get("servers", [])
-            }
+            servers = _counted_servers(
+                row for backend in item["backends"] for row in backend.get("servers", [])
+            )
             totals = {row["backend"]: _counted(row["counters"]) for row in item.get("totals", [])}
             # A host may have another name there than in the inventory.
             asked = [str(row["server"]) for row in item.get("servers") or []]
@@ -237,7 +235,7 @@ class Story:
                 "counters",
                 host if asked else "",
                 balancer=str(item.get("item", "")),
-                pid=(item.get("node") or {}).get("pid"),
+                pid=_pid(item),
                 servers=servers,
                 totals=totals,
                 **({"server": asked[0]} if asked else {}),
@@ -266,6 +264,12 @@ class Story:
         items = [item for item in self._items(result) if "waited" in item or "servers" in item]
         nodes = ", ".join(str(item.get("item", "the balancer")) for item in items)
         notes = [str(note) for item in items for note in item.get("notes") or []]
+        for item in items:
+            servers = _counted_servers(item.get("servers") or [])
+            if servers:
+                # Between two looks at everything: from here on, or until here, it got nothing.
+                node = {"balancer": str(item.get("item", "")), "pid": _pid(item)}
+                self.keep(at, "counters", **node, servers=servers, totals={})
         if str(task.args.get("state")) == "drained":
             waited = max((float(item.get("waited") or 0) for item in items), default=0.0)
             cut = sum(int(item.get("sessions_cut") or 0) for item in items)
@@ -432,6 +436,24 @@ class Story:
 def _bounded(text: str) -> str:
     """What is kept. First without secrets: half of one might not be known as one any more."""
     return redact(text[: 4 * _TEXT_LIMIT])[:_TEXT_LIMIT]
+
+
+def _pid(item: Mapping[str, Any]) -> Any:
+    return (item.get("node") or {}).get("pid")
+
+
+def _counted_servers(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """By server; of one that is in several backends, what all of them counted."""
+    servers: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        counters = _counted(row.get("counters"))
+        known = servers.setdefault(str(row["server"]), {"status": row.get("status")})
+        if known["status"] in ("UP", "no check"):
+            known["status"] = row.get("status")
+        for name, value in counters.items():
+            of_all = known.get(name, 0)
+            known[name] = max(of_all, value) if name.endswith("time") else of_all + value
+    return servers
 
 
 def _counted(counters: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -50,7 +50,10 @@ options:
     choices: [present, checked, wheelhouse]
     default: present
   home:
-    description: Directory of the application, with C(venv) and C(releases) in it.
+    description:
+      - Directory of the application, with C(venv) and C(releases) in it.
+      - Root builds only where nobody else can exchange C(releases) or a directory on the way to it;
+        a home of the application's user is refused, with the command that cures it.
     type: path
     required: true
   path:

@@ -19,6 +19,8 @@ description:
   - With C(-v) and above everything is shown as by P(ansible.builtin.default#callback), with the
     same last lines.
   - On a terminal the looks of a soak overwrite each other; elsewhere each is a line.
+  - At the end of a run that changes a fleet, or plans to, a report is written, whether the run
+    failed or not, as a page, as Markdown for a ticket, as JUnit XML and as JSON.
 extends_documentation_fragment:
   - default_callback
   - result_format_callback
@@ -32,18 +34,45 @@ options:
     ini:
       - section: callback_story
         key: heartbeat
+  report_directory:
+    description:
+      - Where reports are written, relative to the working directory; empty for nowhere.
+      - It is made with mode V(0700), the reports in it with V(0600).
+    type: str
+    default: .cache/reports
+    env:
+      - name: FLEETOPS_REPORT_DIRECTORY
+    ini:
+      - section: callback_story
+        key: report_directory
+  report_keep:
+    description: How many reports are kept, the newest; 0 for all.
+    type: int
+    default: 20
+    env:
+      - name: FLEETOPS_REPORT_KEEP
+    ini:
+      - section: callback_story
+        key: report_keep
 requirements:
   - set as stdout in configuration
 """
 
+import os
+import re
 import shutil
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from ansible import constants as C
+from ansible import context
 from ansible.plugins.callback.default import CallbackModule as Default
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._controller import myself, user
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._report import Run, report
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._report_files import write
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._story import Line, Story, Task
 
 # Ansible makes these attributes from its configuration.
@@ -66,6 +95,8 @@ class CallbackModule(Default):
     def __init__(self) -> None:
         super().__init__()
         self.story = Story()
+        self._began = time.time()
+        self._playbook = ""
         self._title = ""
         self._live = False
         self._live_shown = 0.0
@@ -143,6 +174,7 @@ class CallbackModule(Default):
     # -- what Ansible tells -------------------------------------------------------------------
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
+        self._playbook = Path(str(playbook._file_name)).stem
         if not self._quiet:
             super().v2_playbook_on_start(playbook)
         elif float(self.get_option("heartbeat") or 0) > 0:
@@ -243,11 +275,61 @@ class CallbackModule(Default):
         failed, lost = list(stats.failures), list(stats.dark)
         self._title = ""
         lines = self.story.summary(failed, lost)
+        # The host and the reason stay last.
+        lines[-1:-1] = self._report(failed, lost)
         if lines:
             self._display.display("")
         for line in lines:
             head = f"{line.host}  " if line.host else ""
             self._display.display(head + line.text, color=_COLOURS[line.tone])
+
+    def _report(self, failed: list[str], lost: list[str]) -> list[Line]:
+        """Write the report, and say where. That it cannot be is no failure of the run."""
+        directory = str(self.get_option("report_directory") or "").strip()
+        if not directory or not self.story.rollout:
+            return []
+        try:
+            run = Run(
+                playbook=self._playbook,
+                began=self._began,
+                ended=time.time(),
+                failed=tuple(failed),
+                lost=tuple(lost),
+                check_mode=bool(context.CLIARGS.get("check")),
+                user=user(),
+                controller=myself().hostname,
+                limit=str(context.CLIARGS.get("subset") or ""),
+                version=_version(),
+            )
+            data = report(self.story.events, run)
+            keep = int(self.get_option("report_keep"))
+            path = write(data, Path(directory).expanduser().absolute(), keep)
+        except Exception as exc:
+            # Whatever it is: the run is over, and its outcome must be heard.
+            what = " ".join(f"{type(exc).__name__}: {exc}".split())[:300]
+            return [Line("", f"No report could be written to {directory}: {what}", "warn")]
+        return [Line("", f"Report: {_near(path)}")]
+
+
+def _near(path: Path) -> str:
+    here = Path.cwd()
+    return os.path.relpath(path, here) if path.is_relative_to(here) else str(path)
+
+
+def _version() -> str:
+    """Of this collection, installed or in a checkout."""
+    root = Path(__file__).resolve().parents[2]
+    for name, pattern in (
+        ("MANIFEST.json", r'"version": "([^"]+)"'),
+        ("galaxy.yml", r"(?m)^version: (\S+)"),
+    ):
+        try:
+            found = re.search(pattern, (root / name).read_text(encoding="utf-8"))
+        except OSError:
+            continue
+        if found:
+            return found.group(1)
+    return ""
 
 
 def _host(result: Any) -> str:

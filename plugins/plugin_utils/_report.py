@@ -170,7 +170,11 @@ def _outcome(told: Sequence[Event], run: Run, hosts: Mapping[str, Any]) -> dict[
     result = "stopped" if ill else "planned" if run.check_mode else "done"
     first = reasons[0] if reasons else {"host": "", "reason": "", "unreachable": False}
     # The end tells all; what broke first says it in a line.
-    causes = [event["text"] for event in _of(told, "failure") if event.get("host") == first["host"]]
+    causes = [
+        event["text"].removeprefix(f"{event['task']}: ")
+        for event in _of(told, "failure")
+        if event.get("host") == first["host"]
+    ]
     return {
         "result": result,
         **first,
@@ -223,10 +227,13 @@ def _host(
         else:
             versions.append(version)
     reached = [event["state"] for event in states if event["state"] in ("passed", "returned")]
+    steps = (plans.get(name) or {}).get("steps") or []
     return {
         "now": now,
         "server": next((event["server"] for event in _of(mine, "counters")), name),
         "reached": reached[-1] if reached else "",
+        "passed": reached.count("passed"),
+        "wanted": len([step for step in steps if step["action"] == "upgrade"]),
         "versions": versions,
         "spans": spans,
         "failures": [
@@ -235,7 +242,7 @@ def _host(
         ],
         "outages": _outages(spans),
         "silent": [event["down"] for event in states if event.get("down") is not None],
-        "steps": (plans.get(name) or {}).get("steps", []),
+        "steps": steps,
     }
 
 

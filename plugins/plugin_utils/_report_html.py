@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -32,7 +33,8 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._report_svg impo
 )
 
 SHOWN_INCIDENTS = 50
-SHOWN_LOOKS = 300
+SHOWN_LOOKS = 60
+_NUMBER = re.compile(r"(\d) (s|ms|min|h|days)\b")
 _MARKS = {"done": "✓", "stopped": "✕", "planned": "≡"}
 
 Data = Mapping[str, Any]
@@ -158,7 +160,9 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[Child]]) -> Markup:
                 element(
                     "tr",
                     (
-                        element("td", element("div", cell), attributes={"data-label": column})
+                        element(
+                            "td", element("div", _together(cell)), attributes={"data-label": column}
+                        )
                         for column, cell in zip(columns, row, strict=True)
                     ),
                 )
@@ -166,6 +170,13 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[Child]]) -> Markup:
             ),
         ),
     )
+
+
+def _together(cell: Child) -> Child:
+    """A number and its unit stay on a line."""
+    if isinstance(cell, str) and not isinstance(cell, Markup):
+        return _NUMBER.sub("\\1\u00a0\\2", cell)
+    return cell
 
 
 # -- charts ----------------------------------------------------------------------------------
@@ -237,29 +248,26 @@ def _incidents(data: Data) -> Markup:
             element(
                 "div",
                 element("div", name, cls="muted"),
-                element("div", rate.rate, cls="figure"),
+                element("div", rate.text, cls="figure"),
                 element("div", rate.basis, cls="muted"),
                 cls="tile",
             )
-            for name, rate in (("Before the run", before), ("After it", after))
+            for name, rate in (("Before the run", before), ("Since the switch", after))
         ),
         cls="tiles",
     )
-    columns = ("Host", "What ran", "Watched for", "Incidents", "Per hour", "Kinds")
+    columns = ("What ran", "When", "Hosts", "Watched for, in all", "Incidents", "Per hour", "Kinds")
     rows = [
         (
-            element("strong", name),
-            group(
-                f"gunicorn {each['gunicorn'] or '?'} on Python {each['python'] or '?'}",
-                element("div", "before the run", cls="muted small") if each["before"] else None,
-            ),
-            "unknown" if each["seconds"] is None else words.duration(each["seconds"]),
-            str(each["incidents"]),
-            "unknown" if each["per_hour"] is None else words.number(each["per_hour"]),
-            _kinds(each),
+            each["what"],
+            "before the run" if each["before"] else "since its switch",
+            words.few(each["hosts"]),
+            words.duration(each["rate"].seconds) if each["rate"].seconds else "unknown",
+            str(each["rate"].incidents),
+            each["rate"].per_hour,
+            "; ".join(filter(None, [each["kinds"], *each["verdicts"]])) or "none",
         )
-        for name, log in data["logs"].items()
-        for each in log
+        for each in words.by_version(data)
     ]
     shown = data["incidents"][:SHOWN_INCIDENTS]
     left = len(data["incidents"]) - len(shown) + data["left_out"]["incidents"]
@@ -271,12 +279,6 @@ def _incidents(data: Data) -> Markup:
         (_incident(incident, number < 8) for number, incident in enumerate(shown)),
         element("p", f"{left} more are not shown here.", cls="note") if left else None,
     )
-
-
-def _kinds(generation: Data) -> str:
-    counts = generation["counts"].items()
-    told = ", ".join(f"{count} × {kind.replace('_', ' ')}" for kind, count in counts)
-    return told or ("none" if generation["verdict"] == "clean" else generation["verdict"])
 
 
 def _incident(incident: Data, is_open: bool) -> Markup:
@@ -346,6 +348,13 @@ def _steps(hosts: Mapping[str, Data], number: int, action: str) -> str:
 
 
 def _looks(data: Data) -> Markup:
+    looks = data["looks"]
+    if not looks:
+        return Markup("")
+    shown = looks
+    if len(looks) > SHOWN_LOOKS:
+        shown = [look for look in looks if look["verdict"] != "pass"]
+    more = len(looks) - len(shown)
     columns = ("Host", "When", "Gate", "Verdict", "Looks", "What was seen")
     rows = [
         (
@@ -356,9 +365,10 @@ def _looks(data: Data) -> Markup:
             str(look["looks"]),
             "; ".join(filter(None, [look["summary"], *look["reasons"]])),
         )
-        for look in data["looks"][:SHOWN_LOOKS]
+        for look in shown
     ]
-    return _section("Checks and verdicts", _table(columns, rows)) if rows else Markup("")
+    note = f"{more} more looks are not shown here; they passed." if more else ""
+    return _section("Checks and verdicts", _table(columns, rows), note=note)
 
 
 def _last_words(data: Data) -> Markup:

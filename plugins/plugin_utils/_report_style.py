@@ -8,7 +8,8 @@ CSS = """
 :root {
   --page: #f4f5f7; --card: #ffffff; --ink: #1b2026; --muted: #59636e; --line: #d9dee4;
   --good: #1f6f4e; --bad: #b3261e; --warn: #8a5200; --code: #f4f5f7;
-  --serving: #bcdccd; --soaking: #74b898; --rolled: #bdb6ea; --drain: #f1d49b; --out: #d98c2e;
+  --serving: #bcdccd; --soaking: #74b898; --rolled: #bdb6ea; --drain: #f3dcae; --drained: #e9b75f;
+  --switching: #c2691a;
   --down: #c4362c; --unknown: #d5dae0; --on-bar: #14201a; --on-down: #ffffff;
   --curve: #2f6db5; --area: #2f6db522; --band: #d98c2e3d;
 }
@@ -16,7 +17,8 @@ CSS = """
   :root {
     --page: #111418; --card: #1a1f25; --ink: #e6e9ec; --muted: #a0abb6; --line: #333b44;
     --good: #6fcf9f; --bad: #ff8a80; --warn: #f0b65a; --code: #111418;
-    --serving: #2b5444; --soaking: #3c8365; --rolled: #5b5299; --drain: #7d6327; --out: #c27a22;
+    --serving: #2b5444; --soaking: #3c8365; --rolled: #5b5299; --drain: #6b5524; --drained: #99701f;
+    --switching: #d9822b;
     --down: #c4362c; --unknown: #3b434c; --on-bar: #f3f6f4; --on-down: #ffffff;
     --curve: #7fb2ea; --area: #7fb2ea26; --band: #c27a224d;
   }
@@ -61,6 +63,7 @@ table { width: 100%; border-collapse: collapse; margin: 6px 0; }
 th { text-align: left; font-weight: 500; color: var(--muted); font-size: 13px; }
 th, td { padding: 7px 14px 7px 0; vertical-align: top; border-bottom: 1px solid var(--line); }
 tbody tr:last-child td { border-bottom: 0; }
+td { min-width: 5.8em; }
 th:last-child, td:last-child { padding-right: 0; }
 figure { margin: 18px 0 0; }
 figcaption { font-weight: 600; font-size: 14px; margin-bottom: 2px; }
@@ -81,7 +84,8 @@ text.now-out { fill: var(--bad); font-weight: 700; }
 .s-soaking { fill: var(--soaking); }
 .s-rolled-back { fill: var(--rolled); }
 .s-draining, .s-restoring { fill: var(--drain); }
-.s-drained, .s-switching, .s-checking { fill: var(--out); }
+.s-drained, .s-checking { fill: var(--drained); }
+.s-switching { fill: var(--switching); }
 .s-out { fill: var(--down); }
 .s-unknown { fill: var(--unknown); }
 .in { fill: var(--on-bar); font-size: 11.5px; }
@@ -115,7 +119,7 @@ footer { color: var(--muted); padding: 0 6px 16px; }
   table, tbody, tr, td { display: block; }
   tr { border-top: 1px solid var(--line); padding: 6px 0; }
   tbody tr:first-child { border-top: 0; }
-  td { display: flex; gap: 10px; border: 0; padding: 2px 0; }
+  td { min-width: 0; display: flex; gap: 10px; border: 0; padding: 2px 0; }
   td::before { content: attr(data-label); flex: 0 0 110px; color: var(--muted); font-size: 13px; }
   td > div { flex: 1; min-width: 0; }
 }

@@ -30,7 +30,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._report_words im
 HOSTS = 250
 SERVERS = 12
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)
-_TICKS = 5
+_TICKS = 8
 # A label is shown where it fits: on the narrowest page, or only from this width on (as in the
 # style sheet). Pixels.
 _NARROW, _WIDE, _LETTER = 320, 880, 6.6
@@ -48,12 +48,14 @@ class Scale(NamedTuple):
         span = max(self.ended - self.began, 0.001)
         return min(max((at - self.began) / span, 0.0), 1.0) * 100
 
-    def ticks(self) -> list[float]:
+    def ticks(self) -> list[tuple[float, bool]]:
+        """Round times, and whether one is shown on a narrow page too."""
         span = max(self.ended - self.began, 0.001)
         days = math.ceil(span / _TICKS / 86400) * 86400
         step = next((step for step in _STEPS if span / step <= _TICKS), days)
         first = math.ceil(self.began / step) * step
-        return [first + index * step for index in range(int((self.ended - first) // step) + 1)]
+        times = [first + index * step for index in range(int((self.ended - first) // step) + 1)]
+        return [(at, len(times) < 5 or index % 2 == 0) for index, at in enumerate(times)]
 
 
 def legend(states: Iterable[str]) -> Markup:
@@ -88,7 +90,8 @@ def timeline(data: Mapping[str, Any], scale: Scale) -> Markup:
 def _stage(stage: Mapping[str, Any], scale: Scale, bottom: int) -> Markup:
     left, right = scale.percent(stage["began"]), scale.percent(stage["ended"])
     words = f"{stage['title']}, {clock(stage['began'])} to {clock(stage['ended'])}"
-    name = stage["title"] if _fits(stage["title"], right - left, _WIDE) else stage["name"]
+    names = (stage["title"], stage["name"], stage["name"].partition(" ")[0])
+    name = next((each for each in names if _fits(each, right - left, _WIDE)), "")
     return element(
         "g",
         element("title", words),
@@ -107,6 +110,9 @@ def _host(name: str, host: Mapping[str, Any], scale: Scale, top: int) -> Markup:
     parts += [_span(span, scale, top + 20) for span in spans]
     last = -100.0
     for failure in host["failures"]:
+        if failure["task"].startswith(("repair | ", "halt | ")):
+            # How the run came to its end; what broke was before, or is elsewhere.
+            continue
         at = scale.percent(failure["at"])
         if at - last > 2:
             parts.append(_cross(failure, at, top + 29))
@@ -247,11 +253,12 @@ def _reload(at: float, scale: Scale, bottom: int) -> Markup:
 
 def _axis(scale: Scale, top: int) -> Markup:
     parts = []
-    for at in scale.ticks():
+    for at, always in scale.ticks():
         x = scale.percent(at)
         anchor = "start" if x < 8 else "end" if x > 92 else "middle"
         parts.append(_line(x, top, top + 4, "tick"))
-        parts.append(_text(clock(at), f"{x:.3f}%", top + 16, "tick-name", anchor=anchor))
+        cls = "tick-name" if always else "tick-name wide"
+        parts.append(_text(clock(at), f"{x:.3f}%", top + 16, cls, anchor=anchor))
     return group(_base(top), *parts)
 
 

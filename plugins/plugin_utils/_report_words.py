@@ -71,6 +71,8 @@ def now(host: Data) -> str:
     if state == "out":
         return "OUT OF ROTATION"
     if state == "serving" and host["reached"] == "passed":
+        if host["passed"] < host["wanted"]:
+            return f"passed {host['passed']} of {host['wanted']} stages, in rotation"
         return "upgraded, in rotation"
     if state == "serving" and not touched(host):
         return "untouched, in rotation"
@@ -147,15 +149,18 @@ class Rate:
     """Incidents over a time, of the logs of one or many hosts."""
 
     def __init__(self, generations: Iterable[Data]) -> None:
+        # Without a time there is no rate.
         known = [each for each in generations if each["seconds"] is not None]
         self.incidents = sum(each["incidents"] for each in known)
         self.seconds = sum(each["seconds"] for each in known)
 
     @property
-    def rate(self) -> str:
-        if not self.seconds:
-            return "unknown"
-        return f"{number(self.incidents * 3600 / self.seconds)} per hour"
+    def per_hour(self) -> str:
+        return number(self.incidents * 3600 / self.seconds) if self.seconds else "unknown"
+
+    @property
+    def text(self) -> str:
+        return f"{self.per_hour} per hour" if self.seconds else "unknown"
 
     @property
     def basis(self) -> str:
@@ -173,6 +178,34 @@ class Rate:
             f"{duration(self.seconds)} without an incident are compatible with up to"
             f" {number(3 * 3600 / self.seconds)} per hour: check again later."
         )
+
+
+def by_version(data: Data) -> list[dict[str, Any]]:
+    """What the logs told of each gunicorn on each Python, before the run and in it."""
+    found: dict[tuple[Any, ...], list[tuple[str, Data]]] = {}
+    for before in (True, False):
+        for host, log in data["logs"].items():
+            for each in log:
+                if each["before"] == before:
+                    key = (before, each["gunicorn"] or "?", each["python"] or "?")
+                    found.setdefault(key, []).append((host, each))
+    rows = []
+    for (before, gunicorn, python), told in found.items():
+        counts: dict[str, int] = {}
+        for _host, each in told:
+            for kind, count in each["counts"].items():
+                counts[kind] = counts.get(kind, 0) + count
+        rows.append(
+            {
+                "before": before,
+                "what": f"gunicorn {gunicorn} on Python {python}",
+                "hosts": list(dict.fromkeys(host for host, _each in told)),
+                "rate": Rate(each for _host, each in told),
+                "kinds": ", ".join(f"{n} × {kind.replace('_', ' ')}" for kind, n in counts.items()),
+                "verdicts": sorted({each["verdict"] for _host, each in told} - {"clean", "dirty"}),
+            }
+        )
+    return rows
 
 
 def before_and_after(data: Data) -> tuple[Rate, Rate]:

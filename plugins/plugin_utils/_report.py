@@ -304,8 +304,8 @@ def _stages(told: Sequence[Event], plans: Mapping[str, Any], ended: float) -> li
         elif found:
             found[-1]["events"] += 1
     found = [stage for stage in found if stage.pop("events")]
-    for stage, after in zip(found, [*found[1:], {"began": ended}], strict=True):
-        stage["ended"] = after["began"]
+    for stage, end in zip(found, [*(after["began"] for after in found[1:]), ended], strict=False):
+        stage["ended"] = end
         number = re.fullmatch(r"Stage (\d{1,3})", stage["name"])
         stage["number"] = int(number.group(1)) if number else 0
         stage["title"] = stage["name"]

@@ -9,7 +9,7 @@ CSS = """
   --page: #f4f5f7; --card: #ffffff; --ink: #1b2026; --muted: #59636e; --line: #d9dee4;
   --good: #1f6f4e; --bad: #b3261e; --warn: #8a5200; --code: #f4f5f7;
   --serving: #bcdccd; --soaking: #74b898; --rolled: #bdb6ea; --drain: #f3dcae; --drained: #e9b75f;
-  --switching: #c2691a;
+  --switching: #d07a2a;
   --down: #c4362c; --unknown: #d5dae0; --on-bar: #14201a; --on-down: #ffffff;
   --curve: #2f6db5; --area: #2f6db522; --band: #d98c2e3d;
 }
@@ -17,8 +17,8 @@ CSS = """
   :root {
     --page: #111418; --card: #1a1f25; --ink: #e6e9ec; --muted: #a0abb6; --line: #333b44;
     --good: #6fcf9f; --bad: #ff8a80; --warn: #f0b65a; --code: #111418;
-    --serving: #2b5444; --soaking: #3c8365; --rolled: #5b5299; --drain: #6b5524; --drained: #99701f;
-    --switching: #d9822b;
+    --serving: #2b5444; --soaking: #2f7557; --rolled: #5b5299; --drain: #6b5524; --drained: #82601c;
+    --switching: #a85a17;
     --down: #c4362c; --unknown: #3b434c; --on-bar: #f3f6f4; --on-down: #ffffff;
     --curve: #7fb2ea; --area: #7fb2ea26; --band: #c27a224d;
   }

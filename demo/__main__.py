@@ -250,7 +250,7 @@ def main(arguments: list[str] | None = None) -> int:
     # `kill` and a closed terminal end the demo as Ctrl-C does: everything it started ends too.
     signal.signal(signal.SIGTERM, terminated)
     signal.signal(signal.SIGHUP, terminated)
-    root = Path(os.environ.get("DEMO_ROOT") or REPOSITORY / ".demo").resolve()
+    root = fleets.place(Path(os.environ.get("DEMO_ROOT") or REPOSITORY / ".demo"))
     cache = os.environ.get("DEMO_CACHE")
     known = fleets.read_json(root / "fleet.json") or {}
     network = os.environ.get("DEMO_NETWORK") or known.get("network", "127.0.0")

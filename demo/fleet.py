@@ -205,6 +205,8 @@ def fetch_pip(python: Python, wheels: Path, environment: dict[str, str]) -> Path
 def install_app(host: Host, python: Python, wheels: Path, environment: dict[str, str]) -> None:
     """The application as fleets have it: ``venv`` is a real directory."""
     shutil.copytree(HERE / "app", host.app_home, ignore=shutil.ignore_patterns("__pycache__"))
+    # Not the mode that the checkout happens to have.
+    host.app_home.chmod(0o755)
     venv = host.app_home / "venv"
     run([python.executable, "-m", "venv", "--without-pip", str(venv)], environment)
     uv = Path(sys.executable).parent / "uv"
@@ -423,6 +425,24 @@ def socket_directory(root: Path) -> Path:
         return inside
     short = hashlib.sha256(os.fsencode(root)).hexdigest()[:8]
     return Path("/tmp") / f"fleetops-demo-{os.getuid()}-{short}"
+
+
+def place(root: Path) -> Path:
+    """Where the fleet can be: root upgrades nothing below what somebody else can exchange.
+
+    In such a checkout (mounted into a container, made with umask 0) it is a link to elsewhere.
+    """
+    if pythons.nobody_else_can_change(root):
+        return root.resolve()
+    short = hashlib.sha256(os.fsencode(root.absolute())).hexdigest()[:8]
+    elsewhere = Path("/tmp") / f"fleetops-demo-{short}"
+    make_socket_directory(elsewhere)
+    if not root.is_symlink():
+        try:
+            root.symlink_to(elsewhere)
+        except OSError as exc:
+            raise DemoError(f"{root} cannot be a link to {elsewhere}: {exc}. Remove it.") from exc
+    return elsewhere
 
 
 def make_socket_directory(path: Path) -> None:

@@ -18,7 +18,7 @@ from demo.errors import DemoError
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / ".collections"))
 
-from ansible_collections.fleetops.gunicorn.plugins.module_utils import _pythons
+from ansible_collections.fleetops.gunicorn.plugins.module_utils import _pythons, _trust
 
 MINORS = range(6, 15)
 MODERN = (3, 11)
@@ -53,6 +53,11 @@ class Choice(NamedTuple):
             f"no Python older than {MODERN[0]}.{MODERN[1]} was found here: "
             f"the fleet starts on {self.start.full} and {same}"
         )
+
+
+def nobody_else_can_change(path: Path) -> bool:
+    """Whether root may rely on a path; an upgrade asks the same."""
+    return _trust.doubt(str(path)) is None
 
 
 def choose(found: Iterable[Python]) -> Choice:

@@ -137,7 +137,9 @@ class Reader:
             info = os.stat(real)
         except OSError:
             return False
-        mine = info.st_uid in trusted_uids() and not info.st_mode & 0o022
+        mine = info.st_uid in trusted_uids() and not info.st_mode & 0o002
+        if info.st_gid:
+            mine = mine and not info.st_mode & 0o020
         return mine and doubt(real) is None
 
     def real(self, path: str) -> str:

@@ -125,8 +125,8 @@ def find_python(wanted: str, extra: List[str], user: Optional[User], uv: str) ->
         if found:
             return Probed(
                 None,
-                f"{found}, and root runs nothing that others may have written; build as that user "
-                "(ansible_become_user), or with a Python of root's",
+                f"{found}, and root runs nothing that others may have written; give it to root, or "
+                "build as that user (ansible_become_user)",
             )
         return probed if path == real else probe_python(real, user)
 

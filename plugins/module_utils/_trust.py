@@ -80,7 +80,9 @@ def _walk(path: str, trusted: FrozenSet[int]) -> Optional[Doubt]:
         goes_on = bool(todo)
         mode = stat.S_IMODE(info.st_mode)
         sticky_will_do = goes_on and not _is_file(here, todo)
-        shared = mode & 0o022 and not (mode & stat.S_ISVTX and sticky_will_do)
+        # Who is in root's own group is an administrator.
+        others = mode & (0o022 if info.st_gid else 0o002)
+        shared = others and not (mode & stat.S_ISVTX and sticky_will_do)
         if info.st_uid not in trusted or shared:
             owned = info.st_uid not in trusted
             return Doubt(here, info.st_uid, info.st_gid, mode, owned, goes_on)

@@ -349,6 +349,7 @@ def test_root_builds_with_no_python_that_the_app_could_have_written(app, top, bu
 def test_a_python_that_others_may_write_is_run_as_nobody(mode, top):
     program = top / "python3"
     program.write_text("")
+    os.chown(program, 0, APP)
     program.chmod(mode)
     assert _trust.as_whom(str(program)).uid == _trust.NOBODY
     program.chmod(0o755)

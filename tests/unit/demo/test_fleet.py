@@ -4,6 +4,7 @@
 
 """What the fleet is made of, without starting it."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -85,6 +86,20 @@ def test_socket_directory_that_is_not_ours_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run").symlink_to(tmp_path)
     with pytest.raises(DemoError, match="Remove it"):
         fleets.make_socket_directory(tmp_path / "run")
+
+
+def test_root_has_its_fleet_where_nobody_else_can_exchange_it(tmp_path: Path) -> None:
+    root = tmp_path / ".demo"
+    assert fleets.place(root) == root
+    if os.geteuid() != 0:
+        return
+    tmp_path.chmod(0o777)
+    elsewhere = fleets.place(root)
+    try:
+        assert elsewhere == fleets.place(root) == root.resolve() != root
+        assert stat.S_IMODE(elsewhere.stat().st_mode) == 0o700
+    finally:
+        elsewhere.rmdir()
 
 
 @pytest.mark.parametrize("name", ["with space", "per%cent", "quo'te", "bra{ce"])

@@ -104,12 +104,8 @@ class Browser:
         answer = self.ask("Runtime.evaluate", expression=expression, returnByValue=True)
         return answer["result"].get("value")
 
-    def picture(self) -> bytes:
-        """The whole page as PNG."""
-        answer = self.ask("Page.captureScreenshot", captureBeyondViewport=True, format="png")
-        return base64.b64decode(answer["data"])
-
-    def whole_picture(self, width: int, most: int = 6000) -> bytes:
+    def picture(self, width: int, most: int = 6000) -> bytes:
+        """The whole page, or the beginning of a long one, as PNG."""
         height = min(int(self.value("document.documentElement.scrollHeight")), most)
         clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
         answer = self.ask(
@@ -189,7 +185,7 @@ def screens(page: Path, directory: Path) -> None:
             for scheme in SCHEMES:
                 chrome.show(page.resolve().as_uri(), width, scheme)
                 name = directory / f"{page.stem}-{width}-{scheme}.png"
-                name.write_bytes(chrome.whole_picture(width))
+                name.write_bytes(chrome.picture(width))
                 print(name)
         chrome.show(page.resolve().as_uri(), 1280, "light")
         (directory / f"{page.stem}.pdf").write_bytes(chrome.paper())

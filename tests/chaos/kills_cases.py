@@ -27,7 +27,7 @@ def boundaries(bed: Bed) -> list[str]:
     return list(bed.memory["boundaries"])
 
 
-@case("kill", "nothing (a two-stage run)", fast=True)
+@case("kill", "nothing (a two-stage run)")
 def nothing(bed: Bed) -> None:
     boundaries(bed)
     run = bed.run(**ALL)

@@ -105,7 +105,7 @@ def worker_killed(bed: Bed) -> None:
     bed.expect(web1=OLD, web2=OLD, broken=("web1",))
 
 
-@case("server", "web2 dies while web1 soaks", fast=True)
+@case("server", "web2 dies while web1 soaks")
 def other_dies(bed: Bed) -> None:
     run = bed.run(**SOAK)
     run.reaches(SOAKS)

@@ -111,6 +111,9 @@ footer { color: var(--muted); padding: 0 6px 16px; }
 @media (max-width: 960px) {
   .wide { display: none; }
 }
+@media (min-width: 960.1px) {
+  .narrow { display: none; }
+}
 @media (max-width: 700px) {
   main { padding: 8px; }
   header, section { padding: 14px; margin-bottom: 10px; }

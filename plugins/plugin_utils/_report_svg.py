@@ -91,13 +91,12 @@ def _stage(stage: Mapping[str, Any], scale: Scale, bottom: int) -> Markup:
     left, right = scale.percent(stage["began"]), scale.percent(stage["ended"])
     words = f"{stage['title']}, {clock(stage['began'])} to {clock(stage['ended'])}"
     names = (stage["title"], stage["name"], stage["name"].partition(" ")[0])
-    name = next((each for each in names if _fits(each, right - left, _WIDE)), "")
-    return element(
-        "g",
-        element("title", words),
-        _line(left, 4, bottom, "stage"),
-        _fitting(name, left, right - left, 13, "stage-name"),
-    )
+    labels = []
+    for page, cls in ((_NARROW, "stage-name narrow"), (_WIDE, "stage-name wide")):
+        name = next((each for each in names if _fits(each, right - left, page)), "")
+        labels.append(_inset(name, left, 13, cls) if name else None)
+    line = _line(left, 4, bottom, "stage")
+    return element("g", element("title", words), line, *labels)
 
 
 def _host(name: str, host: Mapping[str, Any], scale: Scale, top: int) -> Markup:
@@ -281,10 +280,13 @@ def _fitting(words: str, left: float, width: float, y: int, cls: str) -> Markup 
     """A label that is left out where it would not fit."""
     for page, more in ((_NARROW, ""), (_WIDE, " wide")):
         if _fits(words, width, page):
-            inset = element("tspan", words, attributes={"dx": "5"})
-            places = {"x": f"{left:.3f}%", "y": str(y)}
-            return element("text", inset, attributes=places, cls=cls + more)
+            return _inset(words, left, y, cls + more)
     return None
+
+
+def _inset(words: str, left: float, y: int, cls: str) -> Markup:
+    inset = element("tspan", words, attributes={"dx": "5"})
+    return element("text", inset, attributes={"x": f"{left:.3f}%", "y": str(y)}, cls=cls)
 
 
 def _fits(words: str, percent: float, page: int) -> bool:

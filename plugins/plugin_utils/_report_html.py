@@ -32,6 +32,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._report_svg impo
     timeline,
 )
 
+SHOWN_HOSTS = 16
 SHOWN_INCIDENTS = 50
 SHOWN_LOOKS = 60
 _NUMBER = re.compile(r"(\d) (s|ms|min|h|days)\b")
@@ -128,8 +129,11 @@ def _whole_reason(outcome: Data) -> Markup | None:
 
 def _fleet(data: Data) -> Markup:
     columns = ("Host", "Now", "Before", "After", "Out of rotation", "No answer")
+    hosts = list(data["hosts"].items())
+    if len(hosts) > SHOWN_HOSTS:
+        hosts.sort(key=lambda item: _calm(item[1]))
     rows = []
-    for name, host in data["hosts"].items():
+    for name, host in hosts:
         silent = ", ".join(words.duration(each) for each in host["silent"]) or "–"
         before, after = words.version(host, 0), words.version(host, -1)
         release = (host["versions"] or [{"release": ""}])[-1]["release"]
@@ -146,7 +150,26 @@ def _fleet(data: Data) -> Markup:
                 silent,
             )
         )
-    return _section("Where every host is", _table(columns, rows)) if rows else Markup("")
+    if not rows:
+        return Markup("")
+    shown, rest = rows[:SHOWN_HOSTS], rows[SHOWN_HOSTS:]
+    more = element("summary", f"{len(rest)} more hosts, of which none needs a look more than these")
+    return _section(
+        "Where every host is",
+        _table(columns, shown),
+        element("details", more, _table(columns, rest)) if rest else None,
+    )
+
+
+def _calm(host: Data) -> int:
+    """Of many hosts, those that somebody must look at come first."""
+    if host["now"] == "out":
+        return 0
+    if host["now"] == "rolled back":
+        return 1
+    if host["failures"]:
+        return 2
+    return 4 if host["reached"] and host["passed"] >= host["wanted"] else 3
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[Child]]) -> Markup:

@@ -25,7 +25,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._report_text imp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.unit.plugins.plugin_utils.paper_report import RUN, WELL, events, made
+from tests.unit.plugins.plugin_utils.paper_report import RUN, WELL, events, made, version
 
 VOID = ("meta", "link")
 ALLOWED = re.findall(
@@ -197,6 +197,15 @@ def test_a_host_that_is_out_is_an_alarm():
     data = made(told, RUN)
     assert "web2 is OUT OF ROTATION" in " ".join(Page(page(data)).texts)
     assert "**web2 is OUT OF ROTATION.**" in markdown(data)
+
+
+def test_of_many_hosts_the_one_that_is_out_comes_first():
+    told = [*events(), *(version(1001, f"web{number}", "1", "3") for number in range(3, 40))]
+    text = page(made([each for each in told if each["at"] < 1043], RUN))
+    table = text[text.index("Where every host is") : text.index("Timeline")]
+    hosts = re.findall(r"<strong>(web\d+)</strong>", table)
+    assert hosts[0] == "web2" and len(hosts) == 39
+    assert "23 more hosts" in table
 
 
 def test_a_run_of_which_nothing_is_known_has_a_page():

@@ -13,7 +13,7 @@ CSS = """
   --down: #c4362c; --unknown: #d5dae0; --on-bar: #14201a; --on-down: #ffffff;
   --curve: #2f6db5; --area: #2f6db522; --band: #d98c2e3d;
 }
-@media (prefers-color-scheme: dark) {
+@media screen and (prefers-color-scheme: dark) {
   :root {
     --page: #111418; --card: #1a1f25; --ink: #e6e9ec; --muted: #a0abb6; --line: #333b44;
     --good: #6fcf9f; --bad: #ff8a80; --warn: #f0b65a; --code: #111418;
@@ -128,7 +128,14 @@ footer { color: var(--muted); padding: 0 6px 16px; }
 }
 @media print {
   :root { --page: #ffffff; }
-  body { font-size: 11px; }
+  body { font-size: 12px; }
+  h1 { font-size: 19px; }
+  h2 { font-size: 15px; }
+  h3, .cause { font-size: 13px; }
+  .note, .small, footer, th, dt, .legend li, .legend-more { font-size: 11px; }
+  pre { font-size: 10.5px; }
+  td { padding-top: 4px; padding-bottom: 4px; min-width: 0; }
+  h2, summary { break-after: avoid; }
   main { max-width: none; padding: 0; }
   header, section { border-radius: 0; border-width: 0 0 1px; padding: 8px 0; }
   .outcome { border-left-width: 6px; padding-left: 12px; }

@@ -3,10 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import json
+from pathlib import Path
 
 import pytest
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils import _report, _report_words
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._report import clean
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._report import AFTER, clean
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -275,3 +276,12 @@ def test_what_json_does_not_know_is_no_trap():
 def test_a_run_of_which_nothing_is_known_has_a_report():
     data = made([], WELL)
     assert data["hosts"] == {} and data["outcome"]["result"] == "done"
+
+
+def test_the_documentation_names_every_key():
+    text = (Path(__file__).resolve().parents[4] / "docs/report.md").read_text()
+    data = made()
+    nested = [*data["outcome"], *data["people"], *data["hosts"]["web1"], *data["stages"][0]]
+    nested += [*data["logs"]["web1"][0], *data["looks"][0], *data["balancers"]["lb1"]["total"]]
+    assert [key for key in [*data, *nested] if f"`{key}`" not in text] == []
+    assert [state for state in {*AFTER.values(), "unknown"} if f"`{state}`" not in text] == []

@@ -38,6 +38,7 @@ venv-dev: $(VENV)/.dev
 -include demo/demo.mk
 -include molecule/molecule.mk
 -include tests/bench/bench.mk
+-include tests/integration/report.mk
 
 # --- the tests ---------------------------------------------------------------------------------
 

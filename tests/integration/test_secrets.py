@@ -155,7 +155,14 @@ class Secretive(NamedTuple):
     inputs: dict[str, object]
 
     def run(self, name: str, *arguments: str, **inputs: object) -> Run:
-        run = self.bed.playbook(name, "-vvv", "--diff", *arguments, **{**self.inputs, **inputs})
+        run = self.bed.playbook(
+            name,
+            "-vvv",
+            "--diff",
+            *arguments,
+            callback="fleetops.gunicorn.story",
+            **{**self.inputs, **inputs},
+        )
         assert leaks({"output": run.text.encode()}) == []
         return run
 
@@ -210,6 +217,7 @@ def fleet(bed: Bed, index: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
         for name in ("ANSIBLE_LOCAL_TEMP", "ANSIBLE_REMOTE_TMP", "TMPDIR"):
             (places / name).mkdir()
             patch.setenv(name, str(places / name))
+        patch.setenv("FLEETOPS_REPORT_DIRECTORY", str(places / "reports"))
         patch.setenv("ANSIBLE_LOG_PATH", str(places / "ansible.log"))
         # So that nothing of an earlier run is taken for this one's.
         patch.setenv("UV_CACHE_DIR", str(files / "uv"))
@@ -293,6 +301,7 @@ def test_nothing_secret_is_left_behind(fleet: Secretive) -> None:
     left = fleet.left()
     names = {Path(path).name for path in left}
     assert {"release.json", ".history.json", "ansible.log", "direct_url.json"} <= names
+    assert {".html", ".json", ".xml"} <= {Path(name).suffix for name in names}, "no report"
     assert leaks(left) == []
 
 

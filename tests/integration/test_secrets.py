@@ -11,6 +11,8 @@ import http.server
 import io
 import json
 import os
+import subprocess
+import sys
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from pip._internal.models.index import PyPI
 from supervisor.xmlrpc import SupervisorTransport
 
 from demo import fleet as fleets
@@ -70,8 +73,18 @@ def wheel(name: str) -> bytes:
     return file.getvalue()
 
 
+def real_index() -> str:
+    """The index that this machine's pip asks."""
+    command = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
+    asked = subprocess.run(command, capture_output=True, text=True, check=False)
+    return f"{(asked.stdout.strip() or PyPI.simple_url).rstrip('/')}/"
+
+
+REAL_INDEX = real_index()
+
+
 class Index(http.server.BaseHTTPRequestHandler):
-    """``/index/`` leads to PyPI, ``/files/`` has wheels; each for who knows a word."""
+    """``/index/`` leads to the real one, ``/files/`` has wheels; each for who knows a word."""
 
     protocol_version = "HTTP/1.1"
     known: set[str] = set()
@@ -89,7 +102,7 @@ class Index(http.server.BaseHTTPRequestHandler):
         elif place == "extra":
             self.answer(404, b"", {})
         else:
-            self.answer(302, b"", {"Location": f"https://pypi.org/simple/{name}/"})
+            self.answer(302, b"", {"Location": f"{REAL_INDEX}{name}/"})
 
     do_HEAD = do_GET
 

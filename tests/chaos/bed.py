@@ -114,6 +114,13 @@ class Bed:
 
     def restore(self, prepare: Callable[[Bed], object] | None = None) -> None:
         """The fleet as it was made, up and in rotation."""
+        self.rewind()
+        if prepare:
+            prepare(self)
+        self.start()
+
+    def rewind(self) -> None:
+        """The files of the fleet as they were made; nothing of it runs."""
         self.stop()
         self._fresh()
         for name in (BALANCER, *SERVERS):
@@ -125,8 +132,8 @@ class Bed:
         self._temporary.mkdir()
         shutil.copy2(self._template / "fleet.json", self.fleet.state)
         fleets.make_socket_directory(self.fleet.sockets)
-        if prepare:
-            prepare(self)
+
+    def start(self) -> None:
         for name in (*SERVERS, BALANCER):
             self.start_host(name)
         wait_for("the fleet to serve", self.all_in_rotation)

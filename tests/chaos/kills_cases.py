@@ -17,19 +17,20 @@ from tests.chaos.wrong import Wrong
 ALL = {"rollout_stages": None}
 
 
-def boundaries(bed: Bed) -> list[str]:
-    """The plays and tasks of a two-stage run, from a run that nobody kills."""
+def note_boundaries(bed: Bed) -> None:
+    """The plays and tasks of a two-stage run, from a run that nobody kills; once."""
     if "boundaries" not in bed.memory:
+        bed.start()
         run = bed.run(**ALL)
         if run.wait():
             raise Wrong(f"the run without a kill failed: {run.end}")
         bed.memory["boundaries"] = [task.name for task in run.tasks]
-    return list(bed.memory["boundaries"])
+        bed.rewind()
 
 
-@case("kill", "nothing (a two-stage run)")
+@case("kill", "nothing (a two-stage run, and once more)")
 def nothing(bed: Bed) -> None:
-    boundaries(bed)
+    bed.converges(**ALL)
     run = bed.run(**ALL)
     bed.ends(run, 0)
     bed.check("changed=0" in run.words, "a second run changes something")
@@ -38,7 +39,7 @@ def nothing(bed: Bed) -> None:
 
 
 def kill_at(bed: Bed, share: float) -> None:
-    names = boundaries(bed)
+    names = bed.memory["boundaries"]
     # Before it nothing of the fleet is changed.
     begin = next(i for i, name in enumerate(names) if "Ask every balancer whether" in name)
     number = begin + round(share * (len(names) - 1 - begin))
@@ -57,7 +58,12 @@ def kill_at(bed: Bed, share: float) -> None:
 def kills(points: int) -> Iterator[Case]:
     for number in range(points):
         share = number / max(points - 1, 1)
-        yield Case("kill", f"-9 at {share:.1%} of the run", lambda bed, s=share: kill_at(bed, s))
+        yield Case(
+            "kill",
+            f"-9 at {share:.1%} of the run",
+            lambda bed, share=share: kill_at(bed, share),
+            prepare=note_boundaries,
+        )
 
 
 def interrupted(bed: Bed, number: int, task: str) -> None:

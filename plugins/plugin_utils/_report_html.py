@@ -250,14 +250,15 @@ def _balancer(name: str, data: Data, scale: Scale) -> Markup:
             figures.append(small_multiples(title, unit, rows, scale, found["reloads"]))
     requests, errors = found["total"]["requests"], found["total"]["errors"]
     told = f"{errors:,} of {requests:,} requests were answered with an error (5xx)."
-    if not errors:
+    if not requests and not errors:
+        told = "No request came while the run was looking."
+    elif not errors:
         told = f"None of {requests:,} requests was answered with an error (5xx)."
     note = "Each step is the mean between two looks; shaded: the server is out of rotation."
     if len(found["servers"]) > len(shown):
         note += f" {len(shown)} of {len(found['servers'])} servers."
-    if not figures:
-        return Markup("")
-    return _section(f"What users saw at {name}", element("p", told), *figures, note=note)
+    title = f"What users saw at {name}"
+    return _section(title, element("p", told), *figures, note=note if figures else "")
 
 
 # -- incidents -------------------------------------------------------------------------------

@@ -187,10 +187,9 @@ def test_a_run_that_a_gate_stopped(reports):
     before, tried = data["logs"]["web1"][:2]
     assert before["before"] and before["counts"]["script"] == 1 and before["seconds"] > 0
     assert tried["counts"]["ours"] == 1 and tried["gunicorn"] == "21.2.0"
-    assert {each["event"]: each["before"] for each in data["incidents"]} == {
-        "ours": False,
-        "script": True,
-    }
+    found = {(each["event"], each["before"]) for each in data["incidents"]}
+    # The old gunicorn said once that it listens, too.
+    assert found == {("ours", False), ("ours", True), ("script", True)}
     assert data["balancers"]["lb1"]["servers"].keys() == {"web1", "web2"}
     failures = ElementTree.parse(reports[0].with_suffix(".junit.xml")).getroot().get("failures")
     assert failures == "1"
@@ -213,7 +212,9 @@ def test_the_page_can_be_read_and_fetches_nothing(reports):
     """What can be told without a browser."""
     for report in reports:
         texts = " ".join(Page(report.read_text()).texts)
-        assert SCRIPT in texts and "Timeline" in texts and "What users saw at lb1" in texts
+        assert "Timeline" in texts and "What users saw at lb1" in texts
+        # The second run began with an arbiter that was younger than that line.
+        assert (SCRIPT in texts) == (report == reports[0])
 
 
 # -- how a browser shows it --------------------------------------------------------------------
@@ -226,6 +227,15 @@ def chrome() -> Iterator[Browser]:
         pytest.skip("no Chromium here: apt-get install chromium-headless-shell (306 MB)")
     with browser(program) as found:
         yield found
+
+
+# The texts of what is wider than the screen.
+OUTSIDE = """
+[...document.querySelectorAll('td, p, pre, h1, h2, dd, text, summary')].filter(each => {
+  const box = each.getBoundingClientRect();
+  return box.width && (box.right > innerWidth + 1 || box.left < -1);
+}).map(each => each.textContent)
+"""
 
 
 class Server(ThreadingHTTPServer):
@@ -273,11 +283,8 @@ def test_a_browser_shows_it(reports, chrome, served, width, scheme):
         assert chrome.value("document.scripts.length") == 0
         assert chrome.value("document.title").startswith(("Stopped: web1", "Done: web1"))
         assert chrome.value("document.documentElement.scrollWidth") == width
-        outside = "[...document.querySelectorAll('td, p, pre, h1, h2, dd, text, summary')].filter("
-        outside += "e => e.getBoundingClientRect().width && e.getBoundingClientRect().right >"
-        assert chrome.value(f"{outside} innerWidth + 1).map(e => e.textContent)") is not None
-        assert chrome.value(f"{outside} innerWidth + 1).length") == 0
-        assert SCRIPT in chrome.value("document.body.innerText")
+        assert chrome.value(OUTSIDE) == []
+        assert number or SCRIPT in chrome.value("document.body.innerText")
         shade = chrome.value("getComputedStyle(document.body).backgroundColor").strip("rgb()")
         assert (sum(map(int, shade.split(","))) > 380) == (scheme == "light")
 

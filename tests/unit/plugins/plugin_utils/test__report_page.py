@@ -25,7 +25,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._report_text imp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.unit.plugins.plugin_utils.paper_report import RUN, WELL, events, made, version
+from tests.unit.plugins.plugin_utils.paper_report import RUN, WELL, counters, events, made, version
 
 VOID = ("meta", "link")
 ALLOWED = re.findall(
@@ -197,6 +197,11 @@ def test_a_host_that_is_out_is_an_alarm():
     data = made(told, RUN)
     assert "web2 is OUT OF ROTATION" in " ".join(Page(page(data)).texts)
     assert "**web2 is OUT OF ROTATION.**" in markdown(data)
+
+
+def test_a_balancer_that_nobody_asked_anything_is_said_to_be():
+    told = [counters(1003, 5, 5, host="web1"), counters(1010, 5, 5, host="web1")]
+    assert "No request came while the run was looking." in page(made(told, WELL))
 
 
 def test_of_many_hosts_the_one_that_is_out_comes_first():

@@ -169,9 +169,9 @@ class Story:
         self._boot_judged(at, host, task, result)
         if ignored:
             return [Line(host, f"(goes on) {text}", "warn")]
-        failure = {"task": task.name, "text": _bounded(text), "unreachable": unreachable}
+        failure = {"task": task.name, "text": text[:_TEXT_LIMIT], "unreachable": unreachable}
         self.failures[host] = {"at": at, **failure}
-        self.keep(at, "failure", host, **failure)
+        self.keep(at, "failure", host, **{**failure, "text": _bounded(text)})
         word = "CANNOT BE REACHED" if unreachable else "FAILED"
         return [Line(host, f"{word}: {text.splitlines()[0] if ends else text}", "bad")]
 
@@ -380,7 +380,7 @@ class Story:
             name
             for name, plan in self.plans.items()
             for step in plan["steps"]
-            if step["stage"] == self._stage and step["action"] == "upgrade"
+            if step["stage"] == self._stage and step["action"] in ("upgrade", "finish")
         ]
         number = self._taken.index(host) + 1 if host in self._taken else len(self._taken)
         stages = len(self.plans[host]["stages"]) if host in self.plans else self._stage

@@ -69,7 +69,11 @@ def kills(points: int) -> Iterator[Case]:
 def interrupted(bed: Bed, number: int, task: str) -> None:
     run = bed.run()
     run.reaches(task)
-    run.signal(number)
+    # Ansible loses a signal that comes while it forks; an operator presses Ctrl-C once more.
+    for _again in range(5):
+        run.signal(number)
+        if run.ended_within(3):
+            break
     bed.ends(run)
     bed.check(len(bed.out_of_rotation()) < 2, "all out of rotation")
     bed.converges()

@@ -108,6 +108,11 @@ class Run:
         self._reader.join(10)
         return code
 
+    def ended_within(self, seconds: float) -> bool:
+        with self._news:
+            self._news.wait_for(lambda: self._over, seconds)
+            return self._over
+
     def signal(self, number: int) -> None:
         """SIGINT as a terminal sends it, to the whole group; anything else to the run alone."""
         if number == signal.SIGINT:

@@ -176,7 +176,7 @@ def tampered(bed: Bed) -> None:
 
 def mount(bed: Bed, place: Path, options: str) -> None:
     """A file system that can be full. Only root may."""
-    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
+    command = ["mount", "-t", "tmpfs", "-o", f"mode=755,{options}", "tmpfs", str(place)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise LeftOut(f"nothing can be mounted here: {done.stderr.strip()}")

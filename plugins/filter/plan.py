@@ -15,7 +15,7 @@ author:
 description:
   - Compares the stages that the operator wants with what a host runs.
   - Mistakes are returned as texts, all of them at once, rather than raised.
-positional: to, allow_downgrade, arbiter
+positional: to, allow_downgrade, arbiter, never_proved
 options:
   _input:
     description: The stages, as in the variable C(rollout_stages).
@@ -33,6 +33,10 @@ options:
   arbiter:
     description: RV(fleetops.gunicorn.gunicorn_info#module:arbiter) of the host.
     type: dict
+  never_proved:
+    description: Whether a run was stopped between the switch of the host and the end of its gates.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -62,7 +66,11 @@ _value:
 
 from typing import Any
 
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan import Running, plan_host
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan import (
+    Running,
+    plan_host,
+    unfinished,
+)
 
 
 def plan(
@@ -70,11 +78,13 @@ def plan(
     to: str = "",
     allow_downgrade: bool = False,
     arbiter: dict[str, Any] | None = None,
+    never_proved: bool = False,
 ) -> dict[str, Any]:
     """Plan one host; see RETURN."""
     running = None
     if arbiter and arbiter.get("gunicorn") and arbiter.get("python"):
-        running = Running(arbiter["gunicorn"], arbiter["python"], arbiter.get("release") or "")
+        release = arbiter.get("release") or ""
+        running = Running(arbiter["gunicorn"], arbiter["python"], release, never_proved)
     return plan_host(stages, to, allow_downgrade, running)
 
 
@@ -82,5 +92,5 @@ class FilterModule:
     """Register the filter."""
 
     def filters(self) -> dict[str, Any]:
-        """Return the filter by its name."""
-        return {"plan": plan}
+        """Return the filters by their names; the underscore says that one is internal."""
+        return {"plan": plan, "_unfinished": unfinished}

@@ -49,7 +49,9 @@ def failure_text(story: Mapping[str, Any]) -> str:
         ]
     else:
         lines += [f"{host}: {story['title']} failed.", f"Why: {story['failed']}"]
-        old = f"{before['release']} (gunicorn {before['gunicorn']} on Python {before['python']})"
+        old = str(before["release"])
+        if before["gunicorn"]:
+            old += f" (gunicorn {before['gunicorn']} on Python {before['python']})"
         if story["went_back"]:
             lines.append(f"Now: {host} is on {old} as before, healthy and back in service.")
             if story.get("in_place"):

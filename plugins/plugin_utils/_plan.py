@@ -47,6 +47,8 @@ class Running(NamedTuple):
     python: str
     release: str
     """Id of the release, or empty when the venv is not one of ours yet."""
+    unfinished: bool = False
+    """A run was stopped after it had switched the host, and before its gates had passed."""
 
 
 class Step(NamedTuple):
@@ -54,7 +56,7 @@ class Step(NamedTuple):
 
     stage: int
     action: str
-    """``upgrade`` or ``skip``."""
+    """``upgrade``, ``skip``, or ``finish``: it runs what the stage wants, and was never proved."""
     reason: str
     gunicorn: str
     python: str
@@ -165,9 +167,14 @@ def host_steps(
     steps: list[Step] = []
     problems: list[str] = []
     gunicorn, python = running.gunicorn, minor(running.python)
+    unfinished = running.unfinished
     for stage in stages:
         wanted = python_minor_of(stage.python) if stage.python else python
         skip = _why_skip(stage.gunicorn, wanted, gunicorn, python, allow_downgrade)
+        finish = unfinished and _is_there(stage.gunicorn, wanted, gunicorn, python)
+        if finish:
+            unfinished = False
+            skip = "an earlier run was stopped before its gates had passed"
         if not skip and not supports(stage.gunicorn, wanted):
             problems.append(
                 f"stage {stage.number}: gunicorn {stage.gunicorn} needs Python"
@@ -177,7 +184,7 @@ def host_steps(
         steps.append(
             Step(
                 stage=stage.number,
-                action="skip" if skip else "upgrade",
+                action="finish" if finish else "skip" if skip else "upgrade",
                 reason=skip,
                 gunicorn=stage.gunicorn,
                 python=stage.python or wanted,
@@ -197,7 +204,7 @@ def _why_skip(
 ) -> str:
     """Say why a host needs no step for this stage; empty when it needs one."""
     wanted, has = version_key(gunicorn), version_key(has_gunicorn)
-    if wanted == has and version_key(python) == version_key(has_python):
+    if _is_there(gunicorn, python, has_gunicorn, has_python):
         return f"runs gunicorn {has_gunicorn} on Python {has_python} already"
     if allow_downgrade:
         return ""
@@ -206,6 +213,21 @@ def _why_skip(
     if has == wanted and version_key(has_python) > version_key(python):
         return f"is past it: runs Python {has_python}"
     return ""
+
+
+def _is_there(gunicorn: str, python: str, has_gunicorn: str, has_python: str) -> bool:
+    same_gunicorn = version_key(gunicorn) == version_key(has_gunicorn)
+    return same_gunicorn and version_key(python) == version_key(has_python)
+
+
+def unfinished(record: Any, host: str, release: str) -> bool:
+    """Whether the record of the fleet knows the release as one that this host never passed with."""
+    told = ((record or {}).get("hosts") or {}).get(host) or {}
+    return (
+        bool(release)
+        and told.get("release") == release
+        and told.get("phase") in ("taken", "failed", "out")
+    )
 
 
 def plan_host(
@@ -266,6 +288,9 @@ def plan_text(plans: dict[str, dict[str, Any]]) -> list[str]:
 def _step_line(host: str, step: dict[str, Any]) -> str:
     if step["action"] == "skip":
         return f"{host}: nothing to do, {step['reason']}"
+    if step["action"] == "finish":
+        runs = f"gunicorn {step['gunicorn']} on Python {python_minor_of(step['python'])}"
+        return f"{host}: {runs} is to be proved, {step['reason']}"
     before = f"gunicorn {step['from_gunicorn']} on Python {step['from_python']}"
     after = f"gunicorn {step['gunicorn']} on Python {python_minor_of(step['python'])}"
     return f"{host}: {before} -> {after}"

@@ -235,3 +235,44 @@ def test_a_run_that_is_killed_while_a_host_is_out(bed, seen):
     assert not (bed.fleet.root / "lb1/locks/app.lock").exists()
     assert "taken over" in (bed.fleet.root / "lb1/locks/app.history").read_text()
     assert [file.name for file in (bed.fleet.root / "lb1/leases").iterdir()] == ["lease.log"]
+
+
+def killed_after_the_switch(bed, name: str, old: str, **inputs) -> int:
+    """Kill a run that has switched web1 and not put it back; returns the new arbiter."""
+    run = bed.start(name, "-l", "web1", **inputs)
+
+    def switched() -> bool:
+        version = bed.version("web1")
+        return version is not None and version["gunicorn"] != old
+
+    wait_for(switched)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.communicate()
+    assert not bed.fleet.admin.look()["web1"].in_rotation
+    return bed.version("web1")["arbiter_pid"]
+
+
+def test_a_run_that_is_killed_after_the_switch_is_finished_and_not_begun_again(bed, seen):
+    """Whatever the lease would do later, the same command puts the host back now."""
+    forced = {"rollout_to": "21.2.0", "rollout_force": True}
+    arbiter = killed_after_the_switch(bed, "upgrade.yml", "20.0.1", **forced)
+    run = bed.playbook("upgrade.yml", "-l", "web1", **forced)
+    assert run.code == 0, run.text[-3000:]
+    assert "is to be proved, an earlier run was stopped" in run.words
+    assert bed.version("web1")["arbiter_pid"] == arbiter
+    assert bed.fleet.admin.look()["web1"].in_rotation
+    assert bed.record()["hosts"]["web1"]["phase"] == "passed"
+    assert drains(run) == 0
+    assert drains(bed.playbook("upgrade.yml", "-l", "web1", **forced)) == 0
+    assert seen.outages("web2") == []
+
+
+def test_a_way_back_that_is_killed_after_the_switch_goes_no_further(bed, seen):
+    arbiter = killed_after_the_switch(bed, "rollback.yml", "21.2.0", rollout_force=True)
+    back = running(bed, "web1")
+    run = bed.playbook("rollback.yml", "-l", "web1", rollout_force=True)
+    assert run.code == 0, run.text[-3000:]
+    assert (running(bed, "web1"), bed.version("web1")["arbiter_pid"]) == (back, arbiter)
+    assert bed.fleet.admin.look()["web1"].in_rotation
+    assert bed.record()["hosts"]["web1"]["phase"] == "returned"
+    assert seen.outages("web2") == []

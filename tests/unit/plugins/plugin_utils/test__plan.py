@@ -136,3 +136,43 @@ def test_the_text_names_hosts_that_have_nothing_to_do():
     text = "\n".join(_plan.plan_text({"web1": plan(running=Running("23.0.0", "3.11.7", "x"))}))
     assert "web1: nothing to do, runs gunicorn 23.0.0 on Python 3.11 already" in text
     assert "hazard" not in text
+
+
+@pytest.mark.parametrize(
+    ("running", "expected"),
+    [
+        (Running("21.2.0", "3.6.15", "x", True), ["finish", "upgrade"]),
+        (Running("23.0.0", "3.11.7", "x", True), ["skip", "finish"]),
+        # What it runs is no stage: nothing of it can be finished here.
+        (Running("22.0.0", "3.11.7", "x", True), ["skip", "upgrade"]),
+    ],
+)
+def test_what_was_switched_and_never_proved_is_finished(running, expected):
+    result = plan(running=running)
+    assert actions(result) == expected
+    assert ("is to be proved" in "".join(_plan.plan_text({"web1": result}))) == (
+        "finish" in expected
+    )
+
+
+@pytest.mark.parametrize(
+    ("phase", "release", "expected"),
+    [
+        ("taken", "x", True),
+        ("failed", "x", True),
+        ("out", "x", True),
+        ("passed", "x", False),
+        ("returned", "x", False),
+        ("taken", "another", False),
+    ],
+)
+def test_the_record_knows_what_was_never_proved(phase, release, expected):
+    record = {"hosts": {"web1": {"phase": phase, "release": release}}}
+    assert _plan.unfinished(record, "web1", "x") is expected
+    assert not _plan.unfinished(record, "web2", "x")
+
+
+@pytest.mark.parametrize("record", [None, {}, {"hosts": {"web1": {"release": None}}}])
+def test_nothing_known_is_nothing_to_finish(record):
+    assert not _plan.unfinished(record, "web1", "")
+    assert not _plan.unfinished(record, "web1", "x")

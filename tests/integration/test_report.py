@@ -131,18 +131,17 @@ def test_a_report_that_cannot_be_written_is_a_line_and_no_failure(tmp_path, task
 # -- what it says of a real fleet -------------------------------------------------------------
 
 
-def upgrade(bed, directory: Path, **inputs: object) -> Path:
-    """An upgrade of the canary; returns the page of its report."""
+def reported(bed, directory: Path, playbook: str, **inputs: object) -> Path:
+    """Run a playbook on the canary; returns the page of its report."""
     before = set(directory.glob("*.html"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FLEETOPS_REPORT_DIRECTORY", str(directory))
         run = bed.ended(
             bed.start(
-                "upgrade.yml",
+                playbook,
                 "-l",
                 "web1",
                 callback="fleetops.gunicorn.story",
-                rollout_to="21.2.0",
                 gate_soak=3,
                 gate_interval=1,
                 **inputs,
@@ -154,8 +153,8 @@ def upgrade(bed, directory: Path, **inputs: object) -> Path:
 
 
 @pytest.fixture(scope="module")
-def reports(bed, tmp_path_factory) -> tuple[Path, Path]:
-    """Of a run that a gate stopped, and of one that went well after it."""
+def reports(bed, tmp_path_factory) -> tuple[Path, Path, Path]:
+    """Of a run that a gate stopped, of one that went well after it, and of the way back."""
     directory = tmp_path_factory.mktemp("reports")
     pid = bed.version("web1")["arbiter_pid"]
     now = time.strftime("%Y-%m-%d %H:%M:%S +0000", time.gmtime())
@@ -163,9 +162,11 @@ def reports(bed, tmp_path_factory) -> tuple[Path, Path]:
         log.write(f"[{now}] [{pid}] [ERROR] {SCRIPT}\n")
     script = {"name": "script", "regex": "<script>", "severity": "error", "tolerance": 0}
     dirty = {"name": "ours", "regex": "Listening at", "severity": "critical", "tolerance": 0}
-    stopped = upgrade(bed, directory, gate_log_patterns=[script, dirty])
-    well = upgrade(bed, directory, gate_log_patterns=[script], rollout_force=True)
-    return stopped, well
+    to: dict[str, object] = {"playbook": "upgrade.yml", "rollout_to": "21.2.0"}
+    stopped = reported(bed, directory, gate_log_patterns=[script, dirty], **to)
+    well = reported(bed, directory, gate_log_patterns=[script], rollout_force=True, **to)
+    back = reported(bed, directory, "rollback.yml", rollout_reason="users complain")
+    return stopped, well, back
 
 
 def data_of(page: Path) -> dict:
@@ -206,6 +207,17 @@ def test_a_run_that_went_well(reports):
     assert {look["gate"] for look in data["looks"]} == {"boot", "soak"}
     assert {look["verdict"] for look in data["looks"]} == {"pass"}
     assert data["left_out"] == {"events": 0, "incidents": 0}
+
+
+def test_the_way_back(reports):
+    data = data_of(reports[2])
+    assert data["playbook"] == "rollback" and data["outcome"]["result"] == "done"
+    assert data["people"]["kind"] == "rollback"
+    assert data["people"]["reason"] == "users complain"
+    assert data["hosts"]["web1"]["now"] == "rolled back"
+    assert [each["gunicorn"] for each in data["hosts"]["web1"]["versions"]] == ["21.2.0", "20.0.1"]
+    ticket = reports[2].with_suffix(".md").read_text()
+    assert ticket.startswith("## Done: web1 is back on gunicorn 20.0.1 on Python 3.6")
 
 
 def test_the_page_can_be_read_and_fetches_nothing(reports):
@@ -281,7 +293,7 @@ def test_a_browser_shows_it(reports, chrome, served, width, scheme):
         assert chrome.fetched == [url]
         assert server.asked.pop() == f"/{name}" and server.asked == []
         assert chrome.value("document.scripts.length") == 0
-        assert chrome.value("document.title").startswith(("Stopped: web1", "Done: web1"))
+        assert chrome.value("document.title").startswith(("Stopped: web1", "Done: web1 "))
         assert chrome.value("document.documentElement.scrollWidth") == width
         assert chrome.value(OUTSIDE) == []
         assert number or SCRIPT in chrome.value("document.body.innerText")

@@ -58,8 +58,8 @@ def failure_text(story: Mapping[str, Any]) -> str:
                 lines.append(f"It went back under traffic, undrained: {story['in_place']}")
         else:
             lines.append(
-                f"Now: {host} is still on {story['release']}, healthy and in service: the gate"
-                " could not look, and nothing is known against it."
+                f"Now: {host} is still on {story['release']}, healthy and in service: nothing is"
+                " known against it."
             )
         lines.append("The run stops; no further server was touched.")
     for incident in list(story.get("incidents") or [])[:EVIDENCE]:

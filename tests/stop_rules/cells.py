@@ -81,7 +81,7 @@ class Fault(NamedTuple):
     blames: bool = False
 
 
-# gunicorn_info is asked in preflight, before the drain and at each look of the soak; http_health
+# gunicorn_info is asked twice before the builds, before the drain and at each look of the soak; http_health
 # in preflight, before the restore and in the soak; haproxy_server_info in preflight, when the run
 # begins and before the drain.
 FAULTS = (
@@ -128,7 +128,7 @@ FAULTS = (
         says="was not drained",
         phase="taken",
     ),
-    Fault("the host is lost before the drain", "gunicorn_info", call=2),
+    Fault("the host is lost before the drain", "gunicorn_info", call=3),
     Fault("the host is lost while it is switched", "active_release"),
     Fault("the host is lost in the soak", "http_health", call=3),
     Fault(

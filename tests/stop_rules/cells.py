@@ -81,9 +81,9 @@ class Fault(NamedTuple):
     blames: bool = False
 
 
-# gunicorn_info is asked twice before the builds, before the drain and at each look of the soak; http_health
-# in preflight, before the restore and in the soak; haproxy_server_info in preflight, when the run
-# begins and before the drain.
+# gunicorn_info is asked twice before the builds, before the drain and at each look of the soak;
+# http_health in preflight, before the restore and in the soak; haproxy_server_info in preflight,
+# when the run begins and before the drain.
 FAULTS = (
     Fault(
         "the switch fails",
@@ -160,28 +160,21 @@ FAULTS = (
         says="lb1",
     ),
 )
-SERIALS = ([1], [2], ["50%"])
 LIMITS = ("", "web1:web2:web3")
 
 
 class Cell(NamedTuple):
     fault: Fault
-    serial: list[object]
     limit: str
 
     @property
     def name(self) -> str:
-        run = f"serial {self.serial[0]}" + (", --limit" if self.limit else "")
-        return f"{self.fault.name}; {run}"
+        return self.fault.name + ("; --limit" if self.limit else "")
 
 
-CELLS = [Cell(*each) for each in itertools.product(FAULTS, SERIALS, LIMITS)]
+CELLS = [Cell(*each) for each in itertools.product(FAULTS, LIMITS)]
 # Every fault once, and every kind of run at least once, where all of them would take too long.
-SOME = [
-    cell
-    for number, fault in enumerate(FAULTS)
-    for cell in [Cell(fault, SERIALS[number % 3], LIMITS[number % 2])]
-]
+SOME = [cell for number, fault in enumerate(FAULTS) for cell in [Cell(fault, LIMITS[number % 2])]]
 
 
 def collection(directory: Path) -> Path:
@@ -220,7 +213,6 @@ def run(cell: Cell, directory: Path, collections: Path, ansible: Path) -> Ended:
         "[defaults]\nstdout_callback = fleetops.gunicorn.story\nhome = ./.home\n"
     )
     command = [str(ansible / "ansible-playbook"), "-i", "hosts.yml", "fleetops.gunicorn.upgrade"]
-    command += ["-e", json.dumps({"rollout_waves": cell.serial})]
     command += ["-l", cell.limit] if cell.limit else []
     environment = {
         **os.environ,

@@ -218,7 +218,7 @@ def reload_waiting(bed: Bed) -> None:
     done(bed)
 
 
-@case("balancer", "reloaded while web1 is switched", fast=True)
+@case("balancer", "reloaded while web1 is switched")
 def reload_switching(bed: Bed) -> None:
     run = switching(bed)
     reload(bed)

@@ -127,7 +127,7 @@ def reopen_logs(bed: Bed, name: str) -> None:
     os.kill(supervisord.pid, signal.SIGUSR2)
 
 
-@case("log", "rotated during the soak (renamed, reopened)", fast=True)
+@case("log", "rotated during the soak (renamed, reopened)")
 def rotated(bed: Bed) -> None:
     run = bed.run("upgrade.yml", *WEB1, **SOAK)
     run.reaches(SOAKS)

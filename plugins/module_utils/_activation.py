@@ -62,7 +62,7 @@ class Activation:
         self.warnings: List[str] = []
         self._link = Link(site, files, wanted.going_back, stamp)
         self._control = Control(
-            site, wanted.stop_timeout, wanted.kill_orphans, clock, sleep, kill, self.warnings
+            site, wanted.stop_timeout, wanted.kill_after, clock, sleep, kill, self.warnings
         )
         self._prover = Prover(site, wanted, clock, sleep, probe)
 

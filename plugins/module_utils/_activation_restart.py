@@ -46,7 +46,7 @@ class Control:
         self,
         site: Site,
         stop_timeout: float,
-        kill_orphans: bool,
+        kill_after: Optional[float],
         clock: Callable[[], float],
         sleep: Callable[[float], None],
         kill: Kill,
@@ -55,7 +55,7 @@ class Control:
         self.site = site
         self.warnings = warnings
         self._stop_timeout = stop_timeout
-        self._kill_orphans = kill_orphans
+        self._kill_after = kill_after
         self._clock = clock
         self._sleep = sleep
         self._kill = kill
@@ -70,8 +70,8 @@ class Control:
         tracked.update({each.process.pid: each.process for each in seen.orphans})
         state = seen.program["state"]
         stopped_at: Optional[float] = None
-        headless_before = [each.process.pid for each in seen.orphans]
-        killed = False
+        workers = {each.pid for each in seen.workers + [o.process for o in seen.orphans]}
+        kill_at = None if self._kill_after is None else begin + self._kill_after
         if state in RUNNING_STATES:
             site.supervisor.stop(site.name)
         wrapped = arbiter_pid in tracked and arbiter_pid != seen.program["pid"]
@@ -99,14 +99,15 @@ class Control:
                     tracked = {each.process.pid: each.process for each in late.orphans}
                     tracked.update({each.pid: each for each in late.tree})
                     left = list(tracked.values())
-            if now >= deadline:
-                # While its arbiter lives, a worker is no orphan: that one still counts the time.
-                headless = [each for each in left if stopped_at or each.pid in headless_before]
-                if not headless or not self._kill_orphans or killed:
-                    raise FleetError(self._overrun(left, state, expected))
-                killed, deadline = True, now + AFTERMATH
-                for each in headless:
+            if kill_at is not None and now >= kill_at:
+                # Never an arbiter: it ends when its workers have, and supervisord sees to the rest.
+                hanging = [each for each in left if stopped_at or each.pid in workers]
+                for each in hanging:
                     self._signal(each, KILL)
+                if hanging:
+                    kill_at, deadline = None, max(deadline, now + AFTERMATH)
+            if now >= deadline:
+                raise FleetError(self._overrun(left, state, expected))
             self._sleep(POLL)
         done = clock()
         return {

@@ -140,7 +140,7 @@ def tell(record: Record, event: Dict[str, Any]) -> Record:
         after["run"] = _go_on(record["run"], event)
     if name in PHASES:
         after["hosts"][event["host"]] = _host(event, after["run"])
-    if name == "passed":
+    if name == "passed" and not _fell_in(after["run"], after["marks"].get(event["release"])):
         after["marks"][event["release"]] = _mark("good", event)
     if name in ("failed", "returned") and event.get("blame") and event.get("release"):
         after["marks"][event["release"]] = _mark("bad", event)
@@ -213,6 +213,11 @@ def _host(event: Dict[str, Any], run: Dict[str, Any]) -> Dict[str, Any]:
 def _mark(mark: str, event: Dict[str, Any]) -> Dict[str, Any]:
     keys = ("host", "by", "at", "why")
     return dict({key: event.get(key, "") for key in keys}, mark=mark)
+
+
+def _fell_in(run: Dict[str, Any], mark: Optional[Dict[str, Any]]) -> bool:
+    """Did this very run find it bad? Another host of the wave that passes is no second opinion."""
+    return bool(mark and mark["mark"] == "bad" and mark["at"] >= run["began"])
 
 
 def _newest(entries: Dict[str, Dict[str, Any]], limit: int) -> Dict[str, Dict[str, Any]]:

@@ -86,14 +86,14 @@ options:
     type: str
     choices: [upgrade, rollback]
     default: upgrade
-  kill_orphans:
+  kill_after:
     description:
-      - What to do when O(stop_timeout) is over and workers are left whose arbiter is gone. V(false)
-        fails, V(true) sends them SIGKILL, which ends their requests, as their arbiter would have
-        done after its graceful timeout.
-      - Meant for the way back after a failure.
-    type: bool
-    default: false
+      - Seconds after the order to stop at which workers that are left are sent SIGKILL, which ends
+        their requests, as their arbiter does after its graceful timeout. Their arbiter then ends by
+        itself. Workers whose arbiter is gone are included. Unset, nothing is killed.
+      - Meant for the way back of a drained host after a failure. A worker that hangs while it
+        imports the application would otherwise take gunicorn's whole graceful timeout.
+    type: float
   stop_timeout:
     description:
       - Seconds for the old generation to end and free its addresses. Should exceed C(stopwaitsecs).
@@ -148,7 +148,7 @@ EXAMPLES = r"""
     program: app
     release: "{{ switch.previous }}"
     url: http://127.0.0.1:8000/healthz
-    kill_orphans: true
+    kill_after: 5
 """
 
 RETURN = r"""
@@ -248,7 +248,7 @@ OPTIONS = {
     "adopt_as": {"type": "str"},
     "restart": {"type": "bool", "default": False},
     "reason": {"type": "str", "choices": ["upgrade", "rollback"], "default": "upgrade"},
-    "kill_orphans": {"type": "bool", "default": False},
+    "kill_after": {"type": "float"},
     "stop_timeout": {"type": "float", "default": 60},
     "start_timeout": {"type": "float", "default": 60},
     "stable_for": {"type": "float", "default": 0.5},
@@ -275,7 +275,7 @@ def main() -> None:
             adopt_as=params["adopt_as"] or None,
             restart=params["restart"],
             going_back=params["reason"] == "rollback",
-            kill_orphans=params["kill_orphans"],
+            kill_after=params["kill_after"],
             stop_timeout=params["stop_timeout"],
             start_timeout=params["start_timeout"],
             stable_for=params["stable_for"],

@@ -87,7 +87,7 @@ def test_looks_plans_switches_and_goes_back(fleet):
         "service_action": "activate",
         "service_release": "adopted-before",
         "service_reason": "rollback",
-        "service_kill_orphans": True,
+        "service_kill_after": 3,
     }
     code, found, said = play(fleet, back, {"service_action": "info"})
     assert code == 0, said

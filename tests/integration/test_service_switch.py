@@ -324,7 +324,7 @@ def test_an_orphan_that_holds_the_port_is_named(pair):
     assert f"{worker} (127.0.0.1:{pair.port})" in done["msg"], done["msg"]
     assert links_to(pair) == f"releases/{pair.old}"
     # supervisord's arbiter flaps meanwhile: nothing of it may confuse the next attempt
-    done = pair.activate(pair.new, stop_timeout=3, kill_orphans=True)
+    done = pair.activate(pair.new, stop_timeout=3, kill_after=3)
     assert done.get("changed"), done
     assert pair.get()["gunicorn"] == NEW
     assert pair.info()["orphans"] == []
@@ -370,7 +370,7 @@ def test_a_release_that_dies_after_two_seconds(pair):
     done = pair.activate(pair.new, stable_for=6)
     assert done["failed"]
     assert "did not stay up" in done["msg"], done["msg"]
-    back = pair.activate(pair.old, kill_orphans=True)
+    back = pair.activate(pair.old, kill_after=60)
     assert back.get("changed"), back
     found = pair.info()
     assert (found["arbiter"]["gunicorn"], found["orphans"]) == (OLD, [])

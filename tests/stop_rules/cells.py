@@ -19,6 +19,8 @@ import subprocess
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._waves import largest_wave
+
 ROOT = Path(__file__).resolve().parents[2]
 HOSTS = [f"web{number}" for number in range(1, 5)]
 PAPER_MODULES = (
@@ -160,21 +162,34 @@ FAULTS = (
         says="lb1",
     ),
 )
+SERIALS = ([1], [2], ["50%"])
 LIMITS = ("", "web1:web2:web3")
 
 
 class Cell(NamedTuple):
     fault: Fault
+    serial: list[object]
     limit: str
 
     @property
     def name(self) -> str:
-        return self.fault.name + ("; --limit" if self.limit else "")
+        run = f"serial {self.serial[0]}" + (", --limit" if self.limit else "")
+        return f"{self.fault.name}; {run}"
+
+    @property
+    def wave(self) -> list[str]:
+        """Who is switched together with `ILL`, which is always in the first wave."""
+        hosts = self.limit.split(":") if self.limit else HOSTS
+        return hosts[: largest_wave(self.serial, len(hosts))]
 
 
-CELLS = [Cell(*each) for each in itertools.product(FAULTS, LIMITS)]
+CELLS = [Cell(*each) for each in itertools.product(FAULTS, SERIALS, LIMITS)]
 # Every fault once, and every kind of run at least once, where all of them would take too long.
-SOME = [cell for number, fault in enumerate(FAULTS) for cell in [Cell(fault, LIMITS[number % 2])]]
+SOME = [
+    cell
+    for number, fault in enumerate(FAULTS)
+    for cell in [Cell(fault, SERIALS[number % 3], LIMITS[number % 2])]
+]
 
 
 def collection(directory: Path) -> Path:
@@ -202,6 +217,7 @@ class Ended(NamedTuple):
     text: str
     journal: list[str]
     record: dict[str, Any]
+    locked: bool
 
 
 def run(cell: Cell, directory: Path, collections: Path, ansible: Path) -> Ended:
@@ -213,6 +229,7 @@ def run(cell: Cell, directory: Path, collections: Path, ansible: Path) -> Ended:
         "[defaults]\nstdout_callback = fleetops.gunicorn.story\nhome = ./.home\n"
     )
     command = [str(ansible / "ansible-playbook"), "-i", "hosts.yml", "fleetops.gunicorn.upgrade"]
+    command += ["-e", json.dumps({"rollout_waves": cell.serial})]
     command += ["-l", cell.limit] if cell.limit else []
     environment = {
         **os.environ,
@@ -233,10 +250,12 @@ def run(cell: Cell, directory: Path, collections: Path, ansible: Path) -> Ended:
         check=False,
     )
     journal = directory / "journal"
+    kept = directory / "locks" / "app.lock"
+    locked = kept.exists() and bool(kept.read_text())
     lines = journal.read_text().splitlines() if journal.exists() else []
     kept = directory / "locks" / "app.record.json"
     record = json.loads(kept.read_text()) if kept.exists() else {}
-    return Ended(done.returncode, done.stdout + done.stderr, lines, record)
+    return Ended(done.returncode, done.stdout + done.stderr, lines, record, locked)
 
 
 def wrongs(cell: Cell, ended: Ended) -> list[str]:
@@ -250,7 +269,7 @@ def wrongs(cell: Cell, ended: Ended) -> list[str]:
     others = [
         line
         for line in ended.journal[at + 1 :]
-        if line.startswith("haproxy_server drained ") and f" {ILL} " not in line
+        if line.startswith("haproxy_server drained ") and line.split()[2] not in cell.wave
     ]
     if others:
         found.append(f"drained after the fault: {others}")
@@ -265,6 +284,8 @@ def wrongs(cell: Cell, ended: Ended) -> list[str]:
     left = drained - ready - {ILL}
     if left and not balancer_lost:
         found.append(f"left out of rotation: {left}")
+    if ended.locked and not balancer_lost:
+        found.append("the lock is left")
     return found + ([] if balancer_lost else record_wrongs(cell, ended.record))
 
 
@@ -272,7 +293,7 @@ def record_wrongs(cell: Cell, record: dict[str, Any]) -> list[str]:
     """The record says that the run was halted, by whom, and which release is to blame."""
     found = []
     run = record["run"]
-    if cell.fault.kind == "fails" and (run["status"], run["host"]) != ("halted", ILL):
+    if (run["status"], run["host"]) != ("halted", ILL):
         found.append(f"the record has the run as {run['status']} by {run['host']!r}")
     phase = record["hosts"].get(ILL, {}).get("phase")
     if cell.fault.phase and phase != cell.fault.phase:

@@ -145,7 +145,7 @@ class World(Machine):
             "adopt_as": None,
             "restart": False,
             "going_back": False,
-            "kill_orphans": False,
+            "kill_after": None,
             "stop_timeout": 5,
             "start_timeout": 5,
             "stable_for": 0.5,

@@ -91,23 +91,26 @@ def test_orphans_are_killed_only_when_that_was_asked_for(world):
         world.activate()
     assert world.log == [("kill", 22, 15)]
     with pytest.raises(FleetError):
-        world.activate(kill_orphans=True)
+        world.activate(kill_after=5)
     assert world.log[1:] == [("kill", 22, 15), ("kill", 22, 9)]
 
 
-def test_a_worker_whose_arbiter_lives_is_never_killed(world):
-    world.stop_takes = 9
+def test_workers_that_hang_are_killed_and_their_arbiter_is_not(world):
+    world.stop_takes = None
     with pytest.raises(FleetError):
-        world.activate(kill_orphans=True)
+        world.activate()
     assert "kill" not in world.done()
+    with pytest.raises(FleetError):
+        world.activate(kill_after=2)
+    assert [each for each in world.log if each[0] == "kill"] == [("kill", 21, 9), ("kill", 22, 9)]
 
 
 def test_an_orphan_is_killed_even_while_a_new_arbiter_tries_for_its_port(world):
     world.process(40, 1, f"{world.home}/venv/bin/python {world.home}/venv/bin/gunicorn a")
     world.stop_takes = 9
     with pytest.raises(FleetError):
-        world.activate(kill_orphans=True)
-    assert [each for each in world.log if each[0] == "kill"] == [("kill", 40, 15), ("kill", 40, 9)]
+        world.activate(kill_after=5)
+    assert [each for each in world.log if each[1] == 40] == [("kill", 40, 15), ("kill", 40, 9)]
 
 
 def test_an_arbiter_behind_a_wrapper_gets_the_signal_itself(world):

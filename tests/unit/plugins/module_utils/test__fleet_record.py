@@ -103,6 +103,18 @@ def test_a_new_run_begins_whatever_became_of_the_last():
     assert record["hosts"]["web1"]["phase"] == "taken"
 
 
+def test_a_host_of_the_same_wave_that_passes_does_not_make_a_bad_release_good():
+    record = told(
+        event("began"),
+        host_event("failed", blame=True, why="logs the error"),
+        host_event("passed", host="web2", at=1010.0),
+    )
+    assert record["marks"][NEW]["mark"] == "bad"
+    record = tell(record, event("began", run="r2", at=1020.0, overrides=["rollout_force"]))
+    record = tell(record, host_event("passed", run="r2", at=1030.0))
+    assert record["marks"][NEW]["mark"] == "good"
+
+
 def test_the_release_that_failed_is_bad_and_the_one_before_is_good():
     record = told(
         event("began"),
@@ -124,7 +136,8 @@ def test_a_failure_that_is_not_the_releases_does_not_mark_it():
 
 def test_a_release_that_passes_after_all_is_good_again():
     record = told(event("began"), host_event("failed", blame=True))
-    record = tell(tell(record, event("began", run="r2")), host_event("passed", run="r2"))
+    record = tell(record, event("began", run="r2", at=1010.0))
+    record = tell(record, host_event("passed", run="r2", at=1020.0))
     assert marked_bad(record, [NEW]) == []
 
 

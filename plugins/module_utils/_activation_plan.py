@@ -34,7 +34,7 @@ class Wanted(NamedTuple):
     adopt_as: Optional[str]
     restart: bool
     going_back: bool
-    kill_orphans: bool
+    kill_after: Optional[float]
     stop_timeout: float
     start_timeout: float
     stable_for: float

@@ -19,8 +19,6 @@ import subprocess
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._waves import largest_wave
-
 ROOT = Path(__file__).resolve().parents[2]
 HOSTS = [f"web{number}" for number in range(1, 5)]
 PAPER_MODULES = (
@@ -180,7 +178,8 @@ class Cell(NamedTuple):
     def wave(self) -> list[str]:
         """Who is switched together with `ILL`, which is always in the first wave."""
         hosts = self.limit.split(":") if self.limit else HOSTS
-        return hosts[: largest_wave(self.serial, len(hosts))]
+        size = self.serial[0]
+        return hosts[: size if isinstance(size, int) else len(hosts) // 2]
 
 
 CELLS = [Cell(*each) for each in itertools.product(FAULTS, SERIALS, LIMITS)]

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_catalogue import EVENTS
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._hazards import (
+    END,
     HAZARDS,
+    SIGNS,
     hazards_of,
     new_hazards,
 )
@@ -53,8 +56,21 @@ def test_only_what_is_new_is_told():
 def test_each_hazard_has_an_effect_a_cure_and_a_source():
     assert len({hazard.name for hazard in HAZARDS}) == len(HAZARDS)
     for hazard in HAZARDS:
-        assert all(hazard)
+        assert all([hazard.effect, hazard.cure, hazard.source, hazard.today])
         assert version_key(hazard.since) < version_key(hazard.before)
+
+
+def test_a_cure_is_one_and_the_others_say_so():
+    for hazard in HAZARDS:
+        cured = hazard.cured_in
+        assert bool(cured) is (hazard.before != END)
+        assert not cured or hazard.name not in names(cured, "3.13")
+
+
+def test_a_hazard_shows_in_what_somebody_looks_for():
+    known = {*EVENTS, *SIGNS}
+    for hazard in HAZARDS:
+        assert {event for group in hazard.evidence for event in group} <= known, hazard.name
 
 
 @pytest.mark.parametrize(

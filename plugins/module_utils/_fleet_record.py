@@ -9,9 +9,11 @@ A record is a dictionary of this shape (times are seconds since the epoch)::
     {"schema": 1, "fleet": "app",
      "run": {"id", "kind", "owner", "controller", "reason", "plan", "overrides": [..],
              "status": "running|halted|done", "began", "updated", "host", "why"},
-     "hosts": {"web1": {"phase", "release", "stage", "plan", "run", "by", "at", "why"}},
+     "hosts": {"web1": {"phase", "release", "stage", "plan", "run", "by", "at", "why", "seen": {..}}},
      "marks": {"23.0.0-py3.11-1a2b3c4d": {"mark": "good|bad", "host", "by", "at", "why"}},
      "events": [the last EVENTS of them, as they were told]}
+
+``seen`` is what the balancers had counted when the host passed, for the hosts that passed last.
 
 ``tell`` is pure: a record and an event become the next record, or a refusal.
 """
@@ -36,6 +38,8 @@ SCHEMA = 1
 EVENTS = 500
 HOSTS = 1000
 MARKS = 500
+# Each holds the counters of the whole fleet; a canary is among the last that passed.
+SEEN = 8
 
 # event -> where the host is afterwards
 PHASES = {
@@ -85,6 +89,7 @@ _HOST_KINDS: Dict[str, Tuple[type, ...]] = {
     "by": (str,),
     "at": (int, float),
     "why": (str,),
+    "seen": (dict,),
 }
 _MARK_KINDS: Dict[str, Tuple[type, ...]] = {
     "mark": (str,),
@@ -130,7 +135,8 @@ def tell(record: Record, event: Dict[str, Any]) -> Record:
 
     ``event`` has the keys ``event`` (one of EVENT_NAMES), ``run`` (its id), ``by``, ``at``, and as
     the event needs ``controller``, ``kind``, ``plan``, ``reason``, ``overrides``, ``host``,
-    ``release``, ``stage``, ``why``, ``blame`` (the release is bad), ``before`` (one that is good).
+    ``release``, ``stage``, ``why``, ``blame`` (the release is bad), ``before`` (one that is good),
+    ``seen`` (a dictionary).
     """
     after = dict(record, hosts=dict(record["hosts"]), marks=dict(record["marks"]))
     name = event["event"]
@@ -147,9 +153,13 @@ def tell(record: Record, event: Dict[str, Any]) -> Record:
     if name == "returned" and event.get("before"):
         after["marks"][event["before"]] = _mark("good", dict(event, why="serves again"))
         after["hosts"][event["host"]]["release"] = event["before"]
-    after["hosts"] = _newest(after["hosts"], HOSTS)
+    after["hosts"] = _seen_lately(_newest(after["hosts"], HOSTS))
     after["marks"] = _newest(after["marks"], MARKS)
-    told = {key: value for key, value in event.items() if value not in ("", [], None, False, 0)}
+    told = {
+        key: value
+        for key, value in event.items()
+        if key != "seen" and value not in ("", [], None, False, 0)
+    }
     after["events"] = (list(record["events"]) + [told])[-EVENTS:]
     return after
 
@@ -207,7 +217,15 @@ def _host(event: Dict[str, Any], run: Dict[str, Any]) -> Dict[str, Any]:
         "by": event["by"],
         "at": event["at"],
         "why": event.get("why", ""),
+        "seen": event.get("seen") or {},
     }
+
+
+def _seen_lately(hosts: Dict[str, Dict[str, Any]]) -> Dict[str, Dict[str, Any]]:
+    having = [name for name, host in hosts.items() if host["seen"]]
+    for name in sorted(having, key=lambda each: float(hosts[each]["at"]))[:-SEEN]:
+        hosts[name] = dict(hosts[name], seen={})
+    return hosts
 
 
 def _mark(mark: str, event: Dict[str, Any]) -> Dict[str, Any]:

@@ -255,6 +255,7 @@ class Site:
         return {
             "program": program,
             "arbiter": dict(seen.arbiter._asdict()) if seen.arbiter else None,
+            "age": round(self.age(seen), 1) if seen.arbiter else None,
             "workers": [{"pid": each.pid, "started": self._started(each)} for each in seen.workers],
             "listeners": sorted({each.address for each in seen.listeners}),
             "orphans": [stray_report(each) for each in seen.orphans],

@@ -99,6 +99,12 @@ options:
     type: list
     elements: str
     default: []
+  seen:
+    description:
+      - What the balancers had counted then, for V(passed). It is kept for the eight hosts that
+        passed last, and not among the events.
+    type: dict
+    default: {}
   by:
     description: Who. If empty, the user who runs Ansible on the controller.
     type: str
@@ -150,7 +156,7 @@ record:
       description:
         - Where each host is, by its name.
         - Its C(phase) (V(taken), V(passed), V(failed), V(returned) or V(out)), with C(release),
-          C(stage), C(plan), C(run), C(by), C(at) and C(why).
+          C(stage), C(plan), C(run), C(by), C(at), C(why) and C(seen).
       returned: always
       type: dict
     marks:
@@ -199,6 +205,7 @@ ARGUMENTS: Dict[str, Dict[str, Any]] = {
     "stage": {"type": "int", "default": 0},
     "blame": {"type": "bool", "default": False},
     "overrides": {"type": "list", "elements": "str", "default": []},
+    "seen": {"type": "dict", "default": {}},
 }
 ARGUMENTS.update({word: {"type": "str", "default": ""} for word in _WORDS})
 
@@ -210,6 +217,7 @@ def event_of(params: Dict[str, Any]) -> Dict[str, Any]:
         stage=params["stage"],
         blame=params["blame"],
         overrides=[plain(each) for each in params["overrides"]],
+        seen=params["seen"],
         at=round(time.time(), 3),
     )
     return event

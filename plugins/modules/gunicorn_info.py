@@ -189,6 +189,10 @@ workers:
   contains:
     pid: {description: Process id., type: int, returned: success}
     started: {description: Start time in seconds since 1970., type: float, returned: success}
+age:
+  description: Seconds that the arbiter has lived, by a clock that nobody can set; null without one.
+  returned: success
+  type: float
 listeners:
   description: Addresses that the arbiter and its workers listen on, as gunicorn's bind writes them.
   returned: success

@@ -10,6 +10,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import F
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._fleet_record import (
     EVENTS,
     MARKS,
+    SEEN,
     FleetRecord,
     Halted,
     Unbelievable,
@@ -60,6 +61,7 @@ def test_a_run_that_goes_well():
         "by": "alice",
         "at": 1010.0,
         "why": "",
+        "seen": {},
     }
     assert record["marks"][NEW]["mark"] == "good"
     assert [each["event"] for each in record["events"]] == ["began", "taken", "passed", "ended"]
@@ -127,6 +129,17 @@ def test_the_release_that_failed_is_bad_and_the_one_before_is_good():
     assert record["marks"][OLD]["mark"] == "good"
     assert record["hosts"]["web1"]["release"] == OLD
     assert record["hosts"]["web1"]["phase"] == "returned"
+
+
+def test_what_the_balancers_counted_is_kept_of_those_that_passed_last():
+    names = [f"web{number}" for number in range(SEEN + 2)]
+    record = told(event("began"))
+    for number, name in enumerate(names):
+        seen = host_event("passed", host=name, at=2000.0 + number, seen={"at": number})
+        record = tell(record, seen)
+    assert [name for name in names if record["hosts"][name]["seen"]] == names[2:]
+    assert "seen" not in str(record["events"])
+    assert parse(dump(record), "app") == record
 
 
 def test_a_failure_that_is_not_the_releases_does_not_mark_it():

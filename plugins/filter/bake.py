@@ -1,0 +1,48 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How a canary bakes, for internal use by our roles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._bake import (
+    Wish,
+    bake_look,
+    compare,
+    decide,
+    elsewhere,
+    seconds_of,
+)
+
+
+def bake_decision(hosts: Any, wish: dict[str, Any]) -> dict[str, Any]:
+    """Decide for the hosts of a run; ``wish`` is shaped like ``Wish``."""
+    return decide(Wish(**wish), hosts)._asdict()
+
+
+def duration_problem(duration: Any) -> str:
+    """What is wrong with a duration; empty if nothing is."""
+    try:
+        seconds_of(duration)
+    except FleetError as error:
+        return str(error)
+    return ""
+
+
+class FilterModule:
+    """Register the filters; the underscore says that they are internal."""
+
+    def filters(self) -> dict[str, Any]:
+        """Return the filters by their names."""
+        return {
+            "_bake_compare": compare,
+            "_bake_decision": bake_decision,
+            "_bake_elsewhere": elsewhere,
+            "_bake_look": bake_look,
+            "_duration_problem": duration_problem,
+            "_seconds": seconds_of,
+        }

@@ -79,7 +79,9 @@ def _process(look: dict[str, Any]) -> Iterator[Finding]:
         yield Finding("fail", "no gunicorn arbiter is running")
         return
     wanted = look["generation"]
-    if (arbiter["pid"], arbiter["start_ticks"]) != (wanted["pid"], wanted["start_ticks"]):
+    if not wanted["pid"]:
+        yield Finding("fail", f"no gunicorn ran at first, now there is pid {arbiter['pid']}")
+    elif (arbiter["pid"], arbiter["start_ticks"]) != (wanted["pid"], wanted["start_ticks"]):
         yield Finding(
             "fail",
             f"the arbiter was restarted: pid {wanted['pid']} is now pid {arbiter['pid']}",

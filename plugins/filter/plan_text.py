@@ -13,10 +13,11 @@ version_added: 0.1.0
 author:
   - The fleetops.gunicorn authors (@fleetops)
 description:
-  - Turns the plans of several hosts into lines, stage by stage, with the hazards of each stage.
+  - Turns a plan into lines, stage by stage, with packages, hazards and settings, and with what
+    will not be done.
 options:
   _input:
-    description: A plan of P(fleetops.gunicorn.plan#filter) for each host, by the host's name.
+    description: What the filter P(fleetops.gunicorn.plan_document#filter) returned.
     type: dict
     required: true
 """
@@ -24,7 +25,7 @@ options:
 EXAMPLES = r"""
 - name: Show the plan
   ansible.builtin.debug:
-    msg: "{{ {'web1': plan} | fleetops.gunicorn.plan_text }}"
+    msg: "{{ _rollout_document | fleetops.gunicorn.plan_text }}"
 """
 
 RETURN = r"""
@@ -36,7 +37,7 @@ _value:
 
 from typing import Any
 
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan import plan_text
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan_text import plan_lines
 
 
 class FilterModule:
@@ -44,4 +45,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Any]:
         """Return the filter by its name."""
-        return {"plan_text": plan_text}
+        return {"plan_text": plan_lines}

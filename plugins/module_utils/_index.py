@@ -1,0 +1,212 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a package index says of a project: which versions there are, and for which Python.
+
+PEP 503 (pages) and PEP 691 (JSON). ``fetch`` is passed in; nothing here raises for an index that
+does not answer, because what it is asked for is only good to know.
+"""
+
+import base64
+import json
+import os
+import re
+import ssl
+import threading
+import urllib.error
+import urllib.request
+from html.parser import HTMLParser
+from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._requirements import (
+    canonical,
+    redact,
+    version_tuple,
+)
+
+DEFAULT = "https://pypi.org/simple"
+ACCEPT = (
+    "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2,"
+    " text/html;q=0.1"
+)
+LIMIT = 1 << 23
+MAX_INDEXES = 4
+MAX_VERSIONS = 100
+MAX_TEXT = 200
+_FINAL = re.compile(r"^[0-9]+(\.[0-9]+)*(\.post[0-9]+)?$")
+
+# url -> (content type, content)
+Fetch = Callable[[str], Tuple[str, bytes]]
+
+
+class Version(NamedTuple):
+    """A final version that is not yanked."""
+
+    version: str
+    requires_python: str
+
+
+class Answer(NamedTuple):
+    """What one or several indexes say."""
+
+    versions: Tuple[Version, ...]
+    """The newest first, at most `MAX_VERSIONS`."""
+    asked: Tuple[str, ...]
+    """Without credentials."""
+    error: str
+
+
+def indexes(environment: Mapping[str, str]) -> List[str]:
+    """Whom an installer with this environment asks; see `_installer.install_environment`."""
+    first = next(
+        (
+            environment[name]
+            for name in ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL")
+            if environment.get(name)
+        ),
+        DEFAULT,
+    )
+    more: List[str] = []
+    for name in ("PIP_EXTRA_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_INDEX"):
+        more += environment.get(name, "").split()
+    # uv lets an index have a name: name=https://...
+    urls = [re.sub(r"^[\w-]+=", "", url).rstrip("/") for url in [first, *more]]
+    return list(dict.fromkeys(urls))[:MAX_INDEXES]
+
+
+class _Page(HTMLParser):
+    """The links of a PEP 503 page."""
+
+    def __init__(self) -> None:
+        HTMLParser.__init__(self)
+        self.files: List[Dict[str, str]] = []
+
+    def handle_starttag(self, tag: str, attrs: List[Tuple[str, Optional[str]]]) -> None:
+        found = dict(attrs)
+        if tag == "a" and found.get("href"):
+            name = unquote(urlsplit(found["href"] or "").path.rsplit("/", 1)[-1])
+            file = {"filename": name, "requires": found.get("data-requires-python") or ""}
+            if "data-yanked" in found:
+                file["yanked"] = "yes"
+            self.files.append(file)
+
+    def error(self, message: str) -> None:
+        """Python 3.6 to 3.9 declare it; a page has no errors, only odd ends."""
+
+
+def read_page(kind: str, content: bytes, project: str) -> List[Version]:
+    """The versions on an index's page; ValueError if it is none."""
+    if "json" in kind:
+        answer = json.loads(content.decode("utf-8"))
+        if not isinstance(answer, dict) or not isinstance(answer.get("files"), list):
+            raise ValueError("no list of files")
+        files = [
+            {
+                "filename": str(file.get("filename", "")),
+                "requires": str(file.get("requires-python") or ""),
+                "yanked": "yes" if file.get("yanked") else "",
+            }
+            for file in answer["files"]
+            if isinstance(file, dict)
+        ]
+    else:
+        page = _Page()
+        page.feed(content.decode("utf-8", "replace"))
+        files = page.files
+    found: Dict[str, Version] = {}
+    for file in files:
+        version = version_of(file["filename"], project)
+        if version and not file.get("yanked"):
+            found.setdefault(version, Version(version, file["requires"][:60]))
+    return list(found.values())
+
+
+def version_of(filename: str, project: str) -> str:
+    """The version of a wheel or an sdist; empty for another project's, or one that is not final."""
+    name = re.sub(r"\.(tar\.gz|tar\.bz2|zip)$", "", filename)
+    if filename.endswith(".whl"):
+        parts = filename[: -len(".whl")].split("-")
+        head, version = parts[0], parts[1] if len(parts) > 1 else ""
+    elif name != filename:
+        head, _dash, version = name.rpartition("-")
+    else:
+        return ""
+    return version if canonical(head) == project and _FINAL.match(version) else ""
+
+
+def ask(urls: Sequence[str], project: str, fetch: Fetch) -> Answer:
+    """Ask each index; what one does not have, another may."""
+    found: Dict[str, Version] = {}
+    errors: List[str] = []
+    for url in urls:
+        try:
+            kind, content = fetch(f"{url}/{project}/")
+            for version in read_page(kind, content, project):
+                found.setdefault(version.version, version)
+        except (OSError, ValueError, UnicodeError, RecursionError) as exc:
+            errors.append(f"{shown(url)}: {_why(exc)}")
+    newest = sorted(found.values(), key=lambda each: version_tuple(each.version), reverse=True)
+    # An index that does not have it is no news if another one has.
+    error = "" if newest else "; ".join(errors) or f"no index has a final version of {project}"
+    return Answer(tuple(newest[:MAX_VERSIONS]), tuple(shown(url) for url in urls), error)
+
+
+def shown(url: str) -> str:
+    """An index fit for a report."""
+    return redact(url)[:MAX_TEXT]
+
+
+def _why(exc: BaseException) -> str:
+    if isinstance(exc, urllib.error.HTTPError):
+        return f"HTTP {exc.code}"
+    reason = getattr(exc, "reason", None) or getattr(exc, "strerror", None) or exc
+    return redact(" ".join(str(reason).split()))[:MAX_TEXT] or type(exc).__name__
+
+
+def split_user(url: str) -> Tuple[str, str]:
+    """A URL without user and password, and the header that says them."""
+    parts = urlsplit(url)
+    user, at, place = parts.netloc.rpartition("@")
+    if not at:
+        return url, ""
+    word = base64.b64encode(unquote(user).encode("utf-8")).decode("ascii")
+    return urlunsplit(parts._replace(netloc=place)), f"Basic {word}"
+
+
+def fetcher(timeout: float, cafile: str = "") -> Fetch:
+    """How a host asks: its proxies, its authorities."""
+
+    def fetch(url: str) -> Tuple[str, bytes]:
+        plain, authorization = split_user(url)
+        scheme = urlsplit(plain).scheme
+        if scheme == "file":
+            path = unquote(urlsplit(plain).path)
+            with open(os.path.join(path, "index.html"), "rb") as file:
+                return "text/html", file.read(LIMIT)
+        if scheme not in ("http", "https"):
+            raise ValueError("no http, https or file URL")
+        headers = {"Accept": ACCEPT, "User-Agent": "fleetops-gunicorn"}
+        request = urllib.request.Request(plain, headers=headers)
+        if authorization:
+            # Not for the host that it may be sent on to.
+            request.add_unredirected_header("Authorization", authorization)
+        context = ssl.create_default_context(cafile=cafile or None)
+        opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))
+        with opener.open(request, timeout=timeout) as answer:
+            return str(answer.headers.get("Content-Type", "")), answer.read(LIMIT)
+
+    return fetch
+
+
+def ask_within(urls: Sequence[str], project: str, fetch: Fetch, patience: float) -> Answer:
+    """As `ask`, and over in time whatever happens: a resolver knows no timeout, a page may drip."""
+    answers: List[Answer] = []
+    # A daemon, so that the process can end without it.
+    asking = threading.Thread(target=lambda: answers.append(ask(urls, project, fetch)))
+    asking.daemon = True
+    asking.start()
+    asking.join(patience)
+    names = tuple(shown(url) for url in urls)
+    return answers[0] if answers else Answer((), names, f"no answer within {patience:g} s")

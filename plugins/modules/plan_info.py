@@ -1,0 +1,347 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+module: plan_info
+short_description: Tell what an upgrade finds on a host, and what its releases will hold
+version_added: 0.1.0
+description:
+  - Reads what the live virtualenv holds, with which settings its gunicorn runs, and for each stage
+    which release that would be, whether it is there already, and which of its packages are known.
+  - Nothing is written, built, downloaded or booted, and no index is asked.
+author:
+  - The fleetops.gunicorn authors (@fleetops)
+attributes:
+  check_mode:
+    description: Can run in C(check_mode) and return changed status prediction without modifying
+      target.
+    support: full
+    details: Only reads.
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in
+      C(check_mode)), when in diff mode.
+    support: none
+    details: Changes nothing.
+  platform:
+    description: Target OS/families that can be operated against.
+    platforms: linux
+    support: full
+options:
+  home:
+    description: Directory of the application, with C(venv) and C(releases) in it.
+    type: path
+    required: true
+  venv:
+    description: The live virtualenv.
+    type: path
+    required: true
+  stages:
+    description: The stages that the host has yet to take.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      stage:
+        description: Its number.
+        type: int
+        required: true
+      gunicorn:
+        description: One exact version.
+        type: str
+        required: true
+      python:
+        description: A version, or the absolute path of an interpreter.
+        type: str
+        required: true
+      requirements:
+        description: Content of a requirements file.
+        type: str
+        default: ""
+      requirements_file:
+        description: A requirements file on the host.
+        type: str
+        default: ""
+      requirements_source:
+        description: What to call the requirements.
+        type: str
+        default: ""
+  require_hashes:
+    description: As in M(fleetops.gunicorn.release).
+    type: bool
+    default: false
+  wheelhouse:
+    description: As in M(fleetops.gunicorn.release).
+    type: path
+  installer:
+    description: As in M(fleetops.gunicorn.release).
+    type: str
+    choices: [auto, uv, pip]
+    default: auto
+  like_pid:
+    description: The live gunicorn arbiter; V(0) if there is none.
+    type: int
+    default: 0
+  command:
+    description: As in M(fleetops.gunicorn.release).
+    type: str
+    default: ""
+  directory:
+    description: As in M(fleetops.gunicorn.release).
+    type: path
+  user:
+    description: As in M(fleetops.gunicorn.release).
+    type: str
+    default: ""
+seealso:
+  - module: fleetops.gunicorn.release
+"""
+
+EXAMPLES = r"""
+- name: See what the next stage would install
+  fleetops.gunicorn.plan_info:
+    home: /srv/app
+    venv: /srv/app/venv
+    like_pid: 4711
+    stages:
+      - {stage: 1, gunicorn: "23.0.0", python: "3.11"}
+  register: found
+"""
+
+RETURN = r"""
+packages:
+  description: What the live virtualenv holds.
+  returned: success
+  type: dict
+  sample: {"flask": "2.0.3", "gunicorn": "20.0.1"}
+stages:
+  description: What is known of the release of each stage, in their order.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    stage: {description: Its number., type: int, returned: always}
+    id: {description: Id of the release; empty with an error., type: str, returned: always}
+    there: {description: Whether it is built already., type: bool, returned: always}
+    python: {description: Full version of its Python., type: str, returned: always}
+    source:
+      description: V(requirements), or V(carried) over from the live virtualenv.
+      type: str
+      returned: always
+    known:
+      description:
+        - V(all) if RV(stages[].packages) is all that it holds, since it is there or everything has
+          a hash; V(pins) if others will come with them; V(nothing) with an error.
+      type: str
+      returned: always
+    packages: {description: "Packages with their versions.", type: dict, returned: always}
+    open:
+      description: What the requirements name without one exact version. At most 200.
+      type: list
+      elements: str
+      returned: always
+    dropped:
+      description: Pins carried over that the Python does not need.
+      type: list
+      elements: str
+      returned: always
+    may_move:
+      description: Whether pins carried over may move within their major version.
+      type: bool
+      returned: always
+    error: {description: Why nothing is known., type: str, returned: always}
+settings:
+  description: With which settings the live gunicorn runs, as far as they can be seen.
+  returned: success
+  type: dict
+  contains:
+    arguments:
+      description: Its arguments, bounded, without what looks like a secret.
+      type: list
+      elements: str
+      returned: always
+    environment_arguments:
+      description: Those of E(GUNICORN_CMD_ARGS), likewise.
+      type: list
+      elements: str
+      returned: always
+    environment:
+      description: Which other variables it is that gunicorn takes defaults from.
+      type: list
+      elements: str
+      returned: always
+    file: {description: Its configuration file; empty if there is none., type: str, returned: always}
+    names:
+      description:
+        - What that file sets. The value is V(null) unless it is plain to see and needed to compare
+          versions.
+      type: dict
+      returned: always
+    whole:
+      description: Whether that is all that decides; false if the file could not be read, or does
+        more than to set names.
+      type: bool
+      returned: always
+    error: {description: Why nothing is known., type: str, returned: always}
+"""
+
+import os
+from typing import Any, Dict, Optional, Tuple
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._build import launch_of
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import User
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._expected import expected
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn_config import (
+    Settings,
+    read_settings,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._installer import Source
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import (
+    Launch,
+    arguments_at,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._order import Order, plan
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._place import (
+    read_record,
+    why_not_believed,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import shown
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._pythons import user_named
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_options import (
+    parse_options,
+    split_words,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._trust import read_file
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._venv import read_dists
+
+CONFIG = "gunicorn.conf.py"
+CONFIG_LIMIT = 1 << 18
+# gunicorn takes defaults from these.
+VARIABLES = ("FORWARDED_ALLOW_IPS", "SENDFILE", "WEB_CONCURRENCY")
+
+STAGE = {
+    "stage": {"type": "int", "required": True},
+    "gunicorn": {"type": "str", "required": True},
+    "python": {"type": "str", "required": True},
+    # The URLs in it may hold credentials.
+    "requirements": {"type": "str", "default": "", "no_log": True},
+    "requirements_file": {"type": "str", "default": ""},
+    "requirements_source": {"type": "str", "default": ""},
+}
+ARGUMENTS = {
+    "home": {"type": "path", "required": True},
+    "venv": {"type": "path", "required": True},
+    "stages": {"type": "list", "elements": "dict", "options": STAGE, "default": []},
+    "require_hashes": {"type": "bool", "default": False},
+    "wheelhouse": {"type": "path"},
+    "installer": {"type": "str", "choices": ["auto", "uv", "pip"], "default": "auto"},
+    "like_pid": {"type": "int", "default": 0},
+    "command": {"type": "str", "default": ""},
+    "directory": {"type": "path"},
+    "user": {"type": "str", "default": ""},
+}
+
+
+def read_config(path: str) -> Settings:
+    try:
+        content = read_file(path, CONFIG_LIMIT)
+    except OSError:
+        content = None
+    return read_settings(content.decode("utf-8", "replace")) if content else Settings({}, False)
+
+
+def settings_of(launch: Optional[Launch]) -> Dict[str, Any]:
+    """What can be seen of gunicorn's settings without running anything."""
+    told: Dict[str, Any] = {
+        "arguments": [],
+        "environment_arguments": [],
+        "environment": [],
+        "file": "",
+        "names": {},
+        "whole": False,
+        "error": "",
+    }
+    at = arguments_at(launch.argv) if launch else None
+    if launch is None or at is None:
+        return dict(told, error="how gunicorn is started cannot be seen")
+    arguments = launch.argv[at:]
+    more = split_words(launch.environment.get("GUNICORN_CMD_ARGS"))
+    named = dict(parse_options(more), **parse_options(arguments)).get("config", "")
+    path = named[len("file:") :] if named.startswith("file:") else named or CONFIG
+    path = os.path.join(launch.directory, path)
+    found = Settings({}, True)
+    if named.startswith("python:"):
+        path, found = named, Settings({}, False)
+    elif named or os.path.lexists(path):
+        found = read_config(path)
+    else:
+        path = ""
+    return dict(
+        told,
+        arguments=shown(arguments),
+        environment_arguments=shown(more),
+        environment=[name for name in VARIABLES if name in launch.environment],
+        file=path,
+        names=found.names,
+        whole=found.whole,
+    )
+
+
+def stage_of(p: Dict[str, Any], stage: Dict[str, Any], user: Optional[User]) -> Dict[str, Any]:
+    order = Order(
+        home=p["home"],
+        gunicorn=stage["gunicorn"],
+        python=stage["python"],
+        requirements=stage["requirements"] or None,
+        requirements_file=stage["requirements_file"],
+        requirements_source=stage["requirements_source"],
+        carry_from=p["venv"],
+        source=Source("", (), p["wheelhouse"] or ""),
+        require_hashes=p["require_hashes"],
+        installer=p["installer"],
+        min_free_mb=0,
+        built_by="",
+        user=user,
+    )
+    try:
+        wanted = plan(order)
+        there = os.path.isdir(wanted.path) and not why_not_believed(wanted.path)
+        told = expected(wanted, read_record(wanted.path) if there else None)
+    except FleetError as exc:
+        told = {"id": "", "there": False, "python": "", "source": "", "known": "nothing"}
+        told.update(packages={}, open=[], dropped=[], may_move=False, error=str(exc))
+    return dict(told, stage=stage["stage"])
+
+
+def look(p: Dict[str, Any]) -> Tuple[Optional[Launch], str]:
+    """How gunicorn is started, or why that cannot be seen: the plan does without."""
+    try:
+        return launch_of(p["like_pid"], p["command"], p["directory"] or "", p["user"], {}), ""
+    except (FleetError, KeyError) as exc:
+        return None, str(exc)
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    p = module.params
+    try:
+        launch, error = look(p)
+        user = user_named(p["user"]) if p["user"] else None
+        if user is None and launch is not None:
+            user = User(launch.uid, launch.gid, launch.groups)
+        settings = settings_of(launch)
+        module.exit_json(
+            changed=False,
+            packages={dist.name: dist.version for dist in read_dists(p["venv"])},
+            stages=[stage_of(p, stage, user) for stage in p["stages"]],
+            settings=dict(settings, error=error or settings["error"]),
+        )
+    except FleetError as exc:
+        module.fail_json(msg=str(exc))
+
+
+if __name__ == "__main__":
+    main()

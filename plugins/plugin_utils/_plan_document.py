@@ -1,0 +1,186 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The plan of a run as one piece of data, from what was asked and what each host said.
+
+Whatever could not be found out is said to be unknown, and is no reason to leave out the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._hazards import hazards_of
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan import (
+    python_minor_of,
+    read_stages,
+    stages_of_run,
+)
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan_newer import newer
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan_packages import (
+    difference,
+    unknown,
+)
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan_settings import changes_for
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan_turns import (
+    seconds,
+    turns_of,
+)
+
+SCHEMA = 1
+
+
+def plan_document(hosts: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) -> dict[str, Any]:
+    """Put a plan together.
+
+    ``hosts`` are the variables of the hosts of the run, in the order in which they are taken.
+    ``run`` has ``hash``, ``fleet``, ``stages`` (as the operator wrote them), ``to``, ``waves``,
+    ``group`` and ``present`` (names of hosts), ``limits`` (see `_plan_turns.seconds`), ``record``,
+    ``index`` (a result of module ``index_info``) and ``asked_by``.
+    """
+    told = {str(host["inventory_hostname"]): _Host(host, run["present"]) for host in hosts}
+    wanted, _ = read_stages(run["stages"])
+    chosen, _ = stages_of_run(wanted, run["to"])
+    steps = {host: {step["stage"]: step for step in each.steps} for host, each in told.items()}
+    turns = [
+        _turn(turn._asdict(), told[turn.host], steps[turn.host][turn.stage])
+        for turn in turns_of([stage.number for stage in chosen], list(told), run["waves"])
+        if turn.stage in steps[turn.host]
+    ]
+    hazards = {hazard["name"]: hazard for turn in turns for hazard in turn.pop("told")}
+    index = run["index"] if isinstance(run["index"], Mapping) else {}
+    versions = index.get("versions") or []
+    return {
+        "schema": SCHEMA,
+        "plan": run["hash"],
+        "fleet": run["fleet"],
+        "stages": [
+            {**stage._asdict(), "in_run": stage in chosen, **_ends(stage.number, turns, versions)}
+            for stage in wanted
+        ],
+        "turns": turns,
+        "hazards": hazards,
+        "index": {
+            "asked": list(index.get("asked") or []),
+            "asked_by": run["asked_by"],
+            "newest": versions[0]["version"] if versions else "",
+            "error": _index_error(index),
+        },
+        "seconds": seconds(turns, run["limits"], run["record"]),
+        "not": {
+            "stages": [stage.gunicorn for stage in wanted if stage not in chosen],
+            "hosts": {host: "not in this run" for host in run["group"] if host not in told},
+            "unneeded": {host: each.skipped for host, each in told.items() if each.skipped},
+        },
+        "problems": {host: each.problems for host, each in told.items() if each.problems},
+    }
+
+
+def problems_of(info: Any, plan: Mapping[str, Any], program: str) -> list[str]:
+    """Return why a host cannot take part; ``info`` is what module ``gunicorn_info`` returned."""
+    info = _mapping(info)
+    if info.get("failed") or not isinstance(info.get("program"), Mapping):
+        return [str(info.get("msg") or "its service manager could not be asked")]
+    if not isinstance(info.get("arbiter"), Mapping):
+        return [
+            f"Asked what runs as program {program}, and found no gunicorn: the service manager says"
+            f" {info['program'].get('state')}. Start it and see that it serves; an upgrade begins"
+            " from a healthy host."
+        ]
+    return list(plan["problems"])
+
+
+def stages_to_look_at(
+    plan: Mapping[str, Any], app_requirements: str, contents: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Return the option ``stages`` of module ``plan_info``: what a host has yet to be built."""
+    stages = []
+    for step in plan["steps"]:
+        if step["action"] != "upgrade":
+            continue
+        file = step["requirements"] or app_requirements
+        there = file.startswith("/")
+        stages.append(
+            {
+                "stage": step["stage"],
+                "gunicorn": step["gunicorn"],
+                "python": step["python"],
+                # A file of one line must not be equal to what else is told: Ansible hides that.
+                "requirements": f"# {file}\n{contents[file]}" if file and not there else "",
+                "requirements_file": file if there else "",
+                "requirements_source": file,
+            }
+        )
+    return stages
+
+
+class _Host:
+    """What is known of a host; of one that did not answer, that it did not."""
+
+    def __init__(self, told: Mapping[str, Any], present: Sequence[str]) -> None:
+        plan = _mapping(told.get("_rollout_plan"))
+        self.steps: list[dict[str, Any]] = list(plan.get("steps") or [])
+        self.problems: list[str] = [str(each) for each in told.get("_preflight_problems") or []]
+        if told["inventory_hostname"] not in present and not self.problems:
+            self.problems = ["failed or cannot be reached"]
+        found = _mapping(told.get("_preflight_found"))
+        self.unseen = str(found.get("msg") or "the host was not asked")
+        self.packages: dict[str, str] = dict(found.get("packages") or {})
+        self.releases = {each["stage"]: each for each in found.get("stages") or []}
+        self.settings = _mapping(found.get("settings")) or {"error": "not seen"}
+        actions = {step["action"] for step in self.steps}
+        self.skipped = self.steps[-1]["reason"] if actions == {"skip"} else ""
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _turn(turn: dict[str, Any], host: _Host, step: Mapping[str, Any]) -> dict[str, Any]:
+    release = host.releases.get(turn["stage"])
+    python = python_minor_of(step["python"])
+    upgrade = step["action"] == "upgrade"
+    has = [hazard.name for hazard in hazards_of(step["gunicorn"], python)]
+    brings = [hazard["name"] for hazard in step["hazards"]]
+    return {
+        **turn,
+        "action": step["action"],
+        "reason": step["reason"],
+        "before": {"gunicorn": step["from_gunicorn"], "python": step["from_python"]},
+        "after": {"gunicorn": step["gunicorn"], "python": python},
+        "release": {
+            "id": release["id"] if release else "",
+            "there": bool(release and release["there"]),
+        },
+        "packages": (
+            difference(host.packages, release or unknown(host.unseen), step["gunicorn"])
+            if upgrade
+            else None
+        ),
+        "hazards": {"brings": brings, "keeps": [name for name in has if name not in brings]},
+        "settings": (
+            changes_for(host.settings, step["from_gunicorn"], step["gunicorn"]) if upgrade else []
+        ),
+        "told": [
+            {name: hazard[name] for name in ("name", "effect", "cure", "source")}
+            for hazard in step["hazards"]
+        ],
+    }
+
+
+def _ends(
+    number: int, turns: Sequence[Mapping[str, Any]], versions: Sequence[Mapping[str, str]]
+) -> dict[str, Any]:
+    """What a host that goes through the stage is on, for the first such host."""
+    for turn in turns:
+        if turn["stage"] == number and turn["action"] != "skip":
+            return {"newer": newer(turn["after"]["gunicorn"], turn["after"]["python"], versions)}
+    return {"newer": []}
+
+
+def _index_error(index: Mapping[str, Any]) -> str:
+    if index.get("versions"):
+        return ""
+    return str(index.get("error") or index.get("msg") or "nobody was asked")

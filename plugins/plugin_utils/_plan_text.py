@@ -1,0 +1,230 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The plan of a run as lines for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan import python_minor_of
+
+# More of a kind than these are counted; the JSON has all.
+MAX_NAMES = 12
+_LIMITS = {
+    "drain": "draining",
+    "stop": "stopping",
+    "start": "starting",
+    "health": "health",
+    "up": "coming UP",
+}
+
+
+def plan_lines(plan: Mapping[str, Any]) -> list[str]:
+    """Return what a run will do, in order, and what it will not."""
+    lines = [_title(plan)]
+    explained: set[str] = set()
+    stages = [stage for stage in plan["stages"] if stage["in_run"]]
+    for stage in stages:
+        turns = [turn for turn in plan["turns"] if turn["stage"] == stage["number"]]
+        lines.append(_stage_line(stage, len(stages)))
+        lines += _turn_lines(turns)
+        lines += _package_lines(turns)
+        lines += _hazard_lines(turns, plan["hazards"], explained)
+        lines += _setting_lines(turns)
+    lines += _newer_lines(plan, stages)
+    lines += _not_lines(plan)
+    lines += _time_lines(plan["seconds"])
+    for host, problems in plan["problems"].items():
+        lines += [f"PROBLEM {host}: {problem}" for problem in problems]
+    return lines
+
+
+def _title(plan: Mapping[str, Any]) -> str:
+    turns = [turn for turn in plan["turns"] if turn["action"] != "skip"]
+    hosts = dict.fromkeys(turn["host"] for turn in turns)
+    count = sum(stage["in_run"] for stage in plan["stages"])
+    what = f"{_count(count, 'stage')}, {_count(len(turns), 'turn')} of {_count(len(hosts), 'host')}"
+    return f"Plan {plan['plan'] or '(none)'} of fleet {plan['fleet']}: {what}"
+
+
+def _stage_line(stage: Mapping[str, Any], count: int) -> str:
+    python = f"Python {stage['python']}" if stage["python"] else "the Python in place"
+    return f"Stage {stage['number']} of {count}: gunicorn {stage['gunicorn']} on {python}"
+
+
+def _turn_lines(turns: Sequence[Mapping[str, Any]]) -> list[str]:
+    together = len({turn["wave"] for turn in turns}) < len({turn["host"] for turn in turns})
+    return [
+        "  " + (f"wave {turn['wave']}: " if together else "") + _turn_line(turn) for turn in turns
+    ]
+
+
+def _turn_line(turn: Mapping[str, Any]) -> str:
+    before, after = turn["before"], turn["after"]
+    wanted = f"gunicorn {after['gunicorn']} on Python {python_minor_of(after['python'])}"
+    if turn["action"] == "skip":
+        return f"{turn['host']}: nothing to do, {turn['reason']}"
+    if turn["action"] == "finish":
+        return f"{turn['host']}: {wanted} is to be proved, {turn['reason']}"
+    has = f"gunicorn {before['gunicorn']} on Python {before['python']}"
+    there = ", built already" if turn["release"]["there"] else ""
+    return f"{turn['host']}: {has} -> {wanted}{there}"
+
+
+# --- packages -----------------------------------------------------------------------------------
+
+
+def _package_lines(turns: Iterable[Mapping[str, Any]]) -> list[str]:
+    told = [
+        (turn["host"], packages_text(turn["packages"]))
+        for turn in turns
+        if turn["packages"] is not None
+    ]
+    return [f"  packages of {_names(hosts)}, against now: {text}" for text, hosts in _grouped(told)]
+
+
+def packages_text(packages: Mapping[str, Any]) -> str:
+    """Return what changes, and how sure that is."""
+    if packages["error"]:
+        return f"not known, {packages['error']}"
+    parts = []
+    changed = [f"{name} {old} -> {new}" for name, (old, new) in packages["changed"].items()]
+    if changed:
+        parts.append(_some(changed))
+    for word in ("added", "removed"):
+        names = [f"{name} {version}" for name, version in packages[word].items()]
+        if names:
+            parts.append(f"{word} {_some(names)}")
+    if packages["kept"]:
+        parts.append(f"{packages['kept']} stay as they are")
+    return "; ".join(parts + _doubts(packages))
+
+
+def _doubts(packages: Mapping[str, Any]) -> list[str]:
+    if packages["known"] == "all":
+        return []
+    doubts = []
+    if packages["may_move"]:
+        doubts.append("what this Python cannot take moves within its major version")
+    if packages["undecided"]:
+        doubts.append(f"not pinned: {_some(packages['undecided'])}")
+    carried = packages["source"] == "carried"
+    rest = "what gunicorn itself asks for" if carried else "what else these ask for"
+    return [*doubts, f"{rest} is decided when it is built"]
+
+
+# --- hazards and settings -----------------------------------------------------------------------
+
+
+def _hazard_lines(
+    turns: Sequence[Mapping[str, Any]], hazards: Mapping[str, Any], explained: set[str]
+) -> list[str]:
+    taken = [turn for turn in turns if turn["action"] != "skip"]
+    brings = dict.fromkeys(name for turn in taken for name in turn["hazards"]["brings"])
+    lines = []
+    for name in brings:
+        if name not in explained:
+            explained.add(name)
+            hazard = hazards[name]
+            lines.append(f"  hazard {name}: {hazard['effect']}")
+            lines.append(f"    cure: {hazard['cure']}")
+            lines.append(f"    source: {hazard['source']}")
+    kept = dict.fromkeys(name for turn in taken for name in turn["hazards"]["keeps"])
+    kept_only = [name for name in kept if name not in brings]
+    return lines + ([f"  hazards that stay: {', '.join(kept_only)}"] if kept_only else [])
+
+
+def _setting_lines(turns: Iterable[Mapping[str, Any]]) -> list[str]:
+    told = [
+        (turn["host"], (setting["setting"], setting["effect"], setting["source"]))
+        for turn in turns
+        for setting in turn["settings"]
+    ]
+    lines = []
+    for (name, effect, source), hosts in _grouped(told):
+        lines.append(f"  setting {name} of {_names(hosts)}: {effect}")
+        lines.append(f"    source: {source}")
+    return lines
+
+
+def _newer_lines(plan: Mapping[str, Any], stages: Sequence[Mapping[str, Any]]) -> list[str]:
+    index = plan["index"]
+    if not any(turn["action"] != "skip" for turn in plan["turns"]) or not stages:
+        return []
+    if index["error"]:
+        return [f"Newer releases: the index could not be asked: {index['error']}"]
+    last = stages[-1]
+    lines = [f"Newer releases: the newest is {index['newest']} ({_some(index['asked'])})"]
+    for each in last["newer"]:
+        needs = f", needs Python {each['python']}" if each["python"] else ""
+        brings = f", brings {', '.join(each['brings'])}" if each["brings"] else ""
+        lines.append(f"  {each['version']} has no {', no '.join(each['cures'])}{needs}{brings}")
+    return lines
+
+
+# --- what will not be, and how long it takes ----------------------------------------------------
+
+
+def _not_lines(plan: Mapping[str, Any]) -> list[str]:
+    left = plan["not"]
+    lines = []
+    if left["stages"]:
+        lines.append(f"Not in this run: stage {', stage '.join(left['stages'])} (rollout_to)")
+    lines += [
+        f"Not in this run: {_names(hosts)} (--limit)"
+        for _why, hosts in _grouped((host, why) for host, why in left["hosts"].items())
+    ]
+    lines += [
+        f"Nothing to do on {_names(hosts)}: {why}"
+        for why, hosts in _grouped(left["unneeded"].items())
+    ]
+    return lines
+
+
+def _time_lines(told: Mapping[str, Any]) -> list[str]:
+    if not told["waves"]:
+        return ["Time: none, nothing is to be switched"]
+    waves = _count(told["waves"], "wave")
+    of = f"{waves}, one after the other, each with {told['soak']:g} s of soak"
+    limits = ", ".join(f"{_LIMITS[name]} {value:g} s" for name, value in told["limits"].items())
+    line = f"Time: {_span(told['at_least'])} at least, {_span(told['at_most'])} at most, after the"
+    lines = [f"{line} builds: {of}; at most also {limits} each"]
+    if told["expected"] is not None:
+        seen = told["earlier"]
+        past = f"{_count(seen['turns'], 'turn')} on record took {seen['median']:g} s each (median)"
+        lines.append(f"  by what was: {_span(told['expected'])}; {past}")
+    return lines
+
+
+def _span(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if seconds < 120:
+        return f"{round(seconds)} s"
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+# --- words --------------------------------------------------------------------------------------
+
+
+def _grouped(pairs: Iterable[tuple[str, Any]]) -> list[tuple[Any, list[str]]]:
+    """Say once what is the same for several hosts."""
+    found: dict[Any, list[str]] = {}
+    for host, what in pairs:
+        found.setdefault(what, []).append(host)
+    return list(found.items())
+
+
+def _names(hosts: Sequence[str]) -> str:
+    return _some(list(hosts))
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - MAX_NAMES
+    return ", ".join(names[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")

@@ -61,7 +61,7 @@ unit-pythons: venv-dev ## What runs on managed hosts, on every Python found from
 	tests/unit_on_each_python.sh
 
 integration: venv-dev ## Real HAProxy, supervisord, gunicorn and Pythons on loopback
-	python -m pytest tests/integration
+	python -m pytest tests/integration -n 2 --dist loadfile
 
 sanity: venv-dev ## ansible-test sanity, on a copy
 	tests/sanity.sh

@@ -189,7 +189,12 @@ def wheelhouse(cache: Path, python: Python, say: Say) -> Path:
         command += ["download", "--only-binary", ":all:", "--find-links", str(work)]
         command += ["--dest", str(work), "--requirement", str(HERE / "app" / "requirements.txt")]
         run(command, environment, "The demo needs a package index once.")
-        work.rename(ready)
+        try:
+            work.rename(ready)
+        except OSError:
+            # Somebody else was as quick.
+            if not ready.is_dir():
+                raise
     return ready
 
 

@@ -60,6 +60,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan_document i
     plan_document,
     problems_of,
     stages_to_look_at,
+    who_asks,
 )
 
 
@@ -70,6 +71,7 @@ class FilterModule:
         """Return the filters by their names."""
         return {
             "plan_document": plan_document,
+            "_plan_asks": who_asks,
             "_plan_problems": problems_of,
             "_plan_stages": stages_to_look_at,
         }

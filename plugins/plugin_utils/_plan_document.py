@@ -30,6 +30,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan_turns impo
 )
 
 SCHEMA = 1
+MAX_TEXT = 500
 
 
 def plan_document(hosts: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,8 +82,10 @@ def plan_document(hosts: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) ->
 def problems_of(info: Any, plan: Mapping[str, Any], program: str) -> list[str]:
     """Return why a host cannot take part; ``info`` is what module ``gunicorn_info`` returned."""
     info = _mapping(info)
+    if info.get("unreachable"):
+        return [_bounded(f"cannot be reached: {info.get('msg')}")]
     if info.get("failed") or not isinstance(info.get("program"), Mapping):
-        return [str(info.get("msg") or "its service manager could not be asked")]
+        return [_bounded(str(info.get("msg") or "its service manager could not be asked"))]
     if not isinstance(info.get("arbiter"), Mapping):
         return [
             f"Asked what runs as program {program}, and found no gunicorn: the service manager says"
@@ -116,6 +119,16 @@ def stages_to_look_at(
     return stages
 
 
+def who_asks(hosts: Sequence[Mapping[str, Any]]) -> str:
+    """Return the first host that has something to be built and nothing against it, or nobody."""
+    for host in hosts:
+        steps = _mapping(host.get("_rollout_plan")).get("steps") or []
+        builds = any(step["action"] == "upgrade" for step in steps)
+        if builds and not host.get("_preflight_problems"):
+            return str(host["inventory_hostname"])
+    return ""
+
+
 class _Host:
     """What is known of a host; of one that did not answer, that it did not."""
 
@@ -124,7 +137,9 @@ class _Host:
         self.steps: list[dict[str, Any]] = list(plan.get("steps") or [])
         self.problems: list[str] = [str(each) for each in told.get("_preflight_problems") or []]
         if told["inventory_hostname"] not in present and not self.problems:
-            self.problems = ["failed or cannot be reached"]
+            said = _mapping(told.get("_service_info"))
+            lost = f"cannot be reached: {said.get('msg') or 'it failed earlier'}"
+            self.problems = [_bounded(lost)]
         found = _mapping(told.get("_preflight_found"))
         self.unseen = str(found.get("msg") or "the host was not asked")
         self.packages: dict[str, str] = dict(found.get("packages") or {})
@@ -132,6 +147,11 @@ class _Host:
         self.settings = _mapping(found.get("settings")) or {"error": "not seen"}
         actions = {step["action"] for step in self.steps}
         self.skipped = self.steps[-1]["reason"] if actions == {"skip"} else ""
+
+
+def _bounded(text: str) -> str:
+    """Return what a connection said as one line."""
+    return " ".join(text.split())[:MAX_TEXT]
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

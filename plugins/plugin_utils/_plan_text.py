@@ -186,7 +186,7 @@ def _not_lines(plan: Mapping[str, Any]) -> list[str]:
 
 def _time_lines(told: Mapping[str, Any]) -> list[str]:
     if not told["waves"]:
-        return ["Time: none, nothing is to be switched"]
+        return ["Time: none, no host is to be switched"]
     waves = _count(told["waves"], "wave")
     of = f"{waves}, one after the other, each with {told['soak']:g} s of soak"
     limits = ", ".join(f"{_LIMITS[name]} {value:g} s" for name, value in told["limits"].items())

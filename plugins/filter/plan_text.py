@@ -37,12 +37,15 @@ _value:
 
 from typing import Any
 
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan_text import plan_lines
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan_text import (
+    built_lines,
+    plan_lines,
+)
 
 
 class FilterModule:
-    """Register the filter."""
+    """Register the filters; the underscore says that one is internal."""
 
     def filters(self) -> dict[str, Any]:
-        """Return the filter by its name."""
-        return {"plan_text": plan_lines}
+        """Return the filters by their names."""
+        return {"plan_text": plan_lines, "_plan_built": built_lines}

@@ -65,7 +65,11 @@ versions:
   elements: dict
   contains:
     version: {description: The version., type: str, returned: always, sample: 24.1.1}
-    requires_python: {description: As it was declared., type: str, returned: always, sample: ">=3.10"}
+    requires_python:
+      description: As it was declared.
+      type: str
+      returned: always
+      sample: ">=3.10"
 asked:
   description: Whom it was asked of, without credentials.
   returned: success

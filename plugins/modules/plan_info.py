@@ -171,7 +171,10 @@ settings:
       type: list
       elements: str
       returned: always
-    file: {description: Its configuration file; empty if there is none., type: str, returned: always}
+    file:
+      description: Its configuration file; empty if there is none.
+      type: str
+      returned: always
     names:
       description:
         - What that file sets. The value is V(null) unless it is plain to see and needed to compare

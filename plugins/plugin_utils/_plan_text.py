@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan import python_minor_of
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan_packages import built
 
 # More of a kind than these are counted; the JSON has all.
 MAX_NAMES = 12
@@ -114,6 +115,24 @@ def _doubts(packages: Mapping[str, Any]) -> list[str]:
     carried = packages["source"] == "carried"
     rest = "what gunicorn itself asks for" if carried else "what else these ask for"
     return [*doubts, f"{rest} is decided when it is built"]
+
+
+def built_lines(hosts: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return what the releases really hold, against what runs; ``hosts`` are their variables."""
+    told = []
+    for host in hosts:
+        found, releases = host.get("_preflight_found") or {}, host.get("_rollout_releases") or {}
+        plan = host.get("_rollout_plan") or {}
+        for step in plan.get("steps") or []:
+            packages = (releases.get(str(step["stage"])) or {}).get("packages")
+            if packages and found.get("packages"):
+                change = built(found["packages"], packages, step["gunicorn"])
+                key = (step["stage"], packages_text(change))
+                told.append((str(host["inventory_hostname"]), key))
+    return [
+        f"Stage {stage}, packages of {_names(names)}, as built, against now: {text}"
+        for (stage, text), names in sorted(_grouped(told))
+    ]
 
 
 # --- hazards and settings -----------------------------------------------------------------------

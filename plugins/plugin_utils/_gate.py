@@ -59,7 +59,11 @@ def _could_not_look(result: dict[str, Any], key: str, what: str) -> Finding | No
 
 def _health(look: dict[str, Any]) -> Iterator[Finding]:
     health = look.get("health")
-    if health is not None and "msg" in health:
+    if health is None or "msg" not in health:
+        return
+    if health.get("unreachable"):
+        yield Finding("error", f"could not ask the application: {health['msg']}")
+    else:
         yield Finding("fail", str(health["msg"]))
 
 

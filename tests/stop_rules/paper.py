@@ -81,6 +81,7 @@ class ActionModule(ActionBase):
             "workers": [{"pid": 8}, {"pid": 9}],
             "program": {"state": "RUNNING", "command": "gunicorn", "directory": "/", "user": ""},
             "venv": {"path": "/x", "kind": "symlink", "release": release, "previous": None},
+            "age": 60.0,
             "orphans": [],
             "unmanaged": [],
             "deviations": [],
@@ -117,4 +118,4 @@ class ActionModule(ActionBase):
 
     def _release(self, host: str, state: str) -> dict[str, Any]:
         version = self._task.args.get("gunicorn", "")
-        return {"id": f"{version}-py3.6-00000000", "python": "3.6.15", "timings": {}}
+        return {"id": f"{version}-py3.6-00000000", "python": "3.6.15", "packages": {}, "timings": {}}

@@ -67,6 +67,12 @@ def test_each_kind_of_trouble_fails_and_is_named(path, value, word):
     assert word in " ".join(result["reasons"])
 
 
+def test_a_host_that_cannot_be_reached_is_not_an_application_that_fails():
+    result = change(["health"], {"unreachable": True, "msg": "Connection timed out"})
+    assert result["verdict"] == "error"
+    assert "timed out" in " ".join(result["reasons"])
+
+
 def test_a_log_that_was_lost_neither_passes_nor_sends_a_host_back():
     result = change(["log"], {"verdict": "gap", "reasons": ["rotated away"]})
     assert result["verdict"] == "inconclusive"

@@ -38,18 +38,24 @@ Host = Mapping[str, Any]
 def check_text(report: Mapping[str, Any]) -> list[str]:
     """Return the lines of the report that `_check.check_fleet` made."""
     hosts = report["hosts"]
-    counts = {word: sum(host["verdict"] == word for host in hosts) for word in VERDICTS}
-    told = ", ".join(f"{count} {word}" for word, count in counts.items() if count) or "no host"
-    lines = [f"check: {report['verdict'].upper()} ({told}); exit code {report['exit_code']}"]
+    lines = [headline(report)]
     for host in hosts[:IN_FULL]:
         lines += ["", *host_text(host)]
     rest = hosts[IN_FULL : IN_FULL + IN_A_LINE]
     lines += [""] if rest else []
-    lines += [_headline(host) for host in rest]
+    lines += [_host_line(host) for host in rest]
     left = len(hosts) - IN_FULL - len(rest)
     if left > 0:
         lines.append(f"... and {left} more hosts; all of them are in check_file")
     return [line[:WIDTH] for line in lines]
+
+
+def headline(report: Mapping[str, Any]) -> str:
+    """The whole in one line."""
+    hosts = report["hosts"]
+    counts = {word: sum(host["verdict"] == word for host in hosts) for word in VERDICTS}
+    told = ", ".join(f"{count} {word}" for word, count in counts.items() if count) or "no host"
+    return f"check: {report['verdict'].upper()} ({told})"
 
 
 def host_text(host: Host) -> list[str]:
@@ -63,7 +69,7 @@ def host_text(host: Host) -> list[str]:
     rows += _incidents(host)
     rows += [("balancer", _balancer(each)) for each in host["balancers"]]
     rows += _diagnosis(host["diagnosis"])
-    lines = [_headline(host)]
+    lines = [_host_line(host)]
     before = ""
     for name, text in rows:
         label = "" if name == before else name
@@ -72,7 +78,7 @@ def host_text(host: Host) -> list[str]:
     return lines
 
 
-def _headline(host: Host) -> str:
+def _host_line(host: Host) -> str:
     runs = host["runs"]
     if runs["running"]:
         what = f"gunicorn {runs['gunicorn'] or '?'} on Python {runs['python'] or '?'}"

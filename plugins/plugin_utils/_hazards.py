@@ -65,8 +65,9 @@ HAZARDS = (
         "20.1",
         "24.0",
         "3.9",
-        "on this Python the same error can end the arbiter: orphaned workers keep the port and go"
-        " on answering with the old code while supervisord says RUNNING",
+        "on this Python the same error can end the arbiter, or leave it with too few workers:"
+        " orphaned workers keep the port and go on answering with the old code while supervisord"
+        " says RUNNING",
         f"{_UNBUFFERED} today, a stage of 24.1 or newer for good",
         "gunicorn pull request #3064, comment of 2024-02-02; pull request #3441;"
         f" {_UNBUFFERED_SOURCE}",
@@ -74,7 +75,7 @@ HAZARDS = (
         "24.1.0",
         (
             ("reentrant",),
-            ("main_loop_exception", "connection_in_use", "restart_loop", ORPHANS),
+            ("main_loop_exception", "connection_in_use", "restart_loop", ORPHANS, MISSING),
         ),
     ),
     Hazard(

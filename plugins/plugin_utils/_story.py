@@ -34,6 +34,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import redact
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._check_text import headline
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._failure import why
 
 STATES = (
@@ -88,6 +89,8 @@ class Story:
         self.versions: dict[str, list[dict[str, str]]] = {}
         self.failures: dict[str, dict[str, Any]] = {}
         self.run: dict[str, Any] = {}
+        self.checked: dict[str, Any] = {}
+        """The report of a check, if this is one."""
         self.rollout = False
         """Whether this is a run that changes a fleet, or plans to."""
         self._stage = 0
@@ -142,6 +145,8 @@ class Story:
             self.plans[host] = dict(facts["_rollout_plan"])
             self.keep(at, "plan", host, plan=self.plans[host])
             self.rollout = True
+        if isinstance(facts.get("_check_report"), Mapping):
+            self.checked = dict(facts["_check_report"])
         if "_gate_soak_until" in facts:
             self._state(at, host, "soaking")
         if isinstance(facts.get("_gate_judged"), Mapping):
@@ -424,13 +429,21 @@ class Story:
             for _at, host in told[1:]
         ]
         lines += [Line(host, "failed", "bad") for host in sorted(ill - set(self.failures))]
-        if told:
+        if self.checked and ill <= {host["host"] for host in self.checked["hosts"]}:
+            # It stopped nothing, and what it found is on the screen already.
+            lines = [_check_said(self.checked)]
+        elif told:
             first = self.failures[told[0][1]]
             word = "could not be reached" if first["unreachable"] else "failed"
             lines.append(Line("", f"STOPPED, since {told[0][1]} {word}: {first['text']}", "bad"))
         elif not ill:
             lines.append(Line("", "Done.", "good"))
         return lines
+
+
+def _check_said(report: Mapping[str, Any]) -> Line:
+    tone = {"clean": "good", "dirty": "bad"}.get(report["verdict"], "warn")
+    return Line("", headline(report), tone)
 
 
 def _bounded(text: str) -> str:

@@ -164,3 +164,27 @@ def test_counters_are_kept_of_every_balancer(story):
             "totals": {"app": {"req_tot": 5, "hrsp_5xx": 1}},
         }
     ]
+
+
+def checked(story, verdict):
+    hosts = [{"host": "web1", "verdict": verdict}, {"host": "web2", "verdict": "clean"}]
+    report = {"verdict": verdict, "hosts": hosts}
+    told = {"ansible_facts": {"_check_report": report}}
+    story.ended(1, "web1", task("ansible.builtin.set_fact"), told)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "tone"), [("clean", "good"), ("dirty", "bad"), ("inconclusive", "warn")]
+)
+def test_a_check_ends_with_its_verdict_and_has_stopped_nothing(story, verdict, tone):
+    checked(story, verdict)
+    story.failed(2, "web1", task("ansible.builtin.assert"), {"msg": verdict})
+    last = story.summary(["web1"] if verdict != "clean" else [], [])
+    assert [(line.host, line.tone) for line in last] == [("", tone)]
+    assert last[0].text.startswith(f"check: {verdict.upper()} (")
+
+
+def test_what_failed_beside_a_check_is_told_as_ever(story):
+    checked(story, "clean")
+    story.failed(2, "web3", task("ansible.builtin.command"), {"msg": "boom"})
+    assert "STOPPED, since web3 failed" in story.summary(["web3"], [])[-1].text

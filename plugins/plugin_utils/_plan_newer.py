@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._hazards import (
+    END,
     hazards_of,
     new_hazards,
 )
@@ -27,9 +28,9 @@ def newer(
 ) -> list[dict[str, Any]]:
     """Return for each hazard of a stage that some version cures which one that is.
 
-    Of several it is the one that brings the fewest hazards of its own, and of those the last patch
-    of the oldest: the shortest step. Versions that run on the stage's Python come first. Those that
-    cure the same are told once.
+    Of several it is the one that brings the fewest faults of its own (hazards that a later version
+    cures), runs on the stage's Python, brings the fewest other hazards, and of those the last patch
+    of the oldest: the shortest step. Those that cure the same are told once.
     """
     mine = [hazard.name for hazard in hazards_of(gunicorn, python)]
     later = [each for each in versions if version_key(each["version"]) > version_key(gunicorn)]
@@ -65,4 +66,5 @@ def _rank(gunicorn: str, python: str, each: _Candidate) -> tuple[Any, ...]:
     brings = new_hazards((gunicorn, python), (each.version, python))
     needs = version_key(each.floor) > version_key(python)
     major, minor, *patch = (*version_key(each.version), 0, 0)
-    return needs, len(brings), major, minor, [-part for part in patch]
+    faults = sum(hazard.before != END for hazard in brings)
+    return faults, needs, len(brings), major, minor, [-part for part in patch]

@@ -1,0 +1,127 @@
+import json
+import threading
+import time
+
+import pytest
+from ansible_collections.fleetops.gunicorn.plugins.module_utils import _index
+
+PAGE = """<!DOCTYPE html><html><body>
+<a href="https://f/gunicorn-22.0.0-py3-none-any.whl#sha256=x" data-requires-python="&gt;=3.7">w</a>
+<a href="../../gunicorn-22.0.0.tar.gz">s</a>
+<a href="gunicorn-23.0.0.tar.gz" data-yanked="oops">s</a>
+<a href="gunicorn-24.0.0rc1.tar.gz">s</a>
+<a href="gunicorn_extra-99.0.0.tar.gz">s</a>
+<a href="gunicorn-20.0.4.tar.gz">s</a>
+</body></html>"""
+JSON = {
+    "meta": {"api-version": "1.1"},
+    "files": [
+        {"filename": "gunicorn-24.1.1-py3-none-any.whl", "requires-python": ">=3.10"},
+        {"filename": "gunicorn-25.0.0.tar.gz", "yanked": "why"},
+        {"filename": "gunicorn-9.0.zip", "yanked": False},
+    ],
+}
+
+
+def page(url):
+    return "text/html", PAGE.encode()
+
+
+def test_a_page_and_a_json_say_the_same_things():
+    answer = _index.ask(["https://x/simple"], "gunicorn", page)
+    assert [tuple(v) for v in answer.versions] == [("22.0.0", ">=3.7"), ("20.0.4", "")]
+    assert answer.error == ""
+    answer = _index.ask(
+        ["https://x"],
+        "gunicorn",
+        lambda url: ("application/vnd.pypi.simple.v1+json", json.dumps(JSON).encode()),
+    )
+    assert [tuple(v) for v in answer.versions] == [("24.1.1", ">=3.10"), ("9.0", "")]
+
+
+def test_what_one_index_does_not_have_another_may():
+    asked = []
+
+    def fetch(url):
+        asked.append(url)
+        if "first" in url:
+            raise OSError(111, "Connection refused")
+        return page(url)
+
+    answer = _index.ask(["https://first", "https://second/simple"], "gunicorn", fetch)
+    assert asked == ["https://first/gunicorn/", "https://second/simple/gunicorn/"]
+    assert answer.versions and answer.error == ""
+
+
+@pytest.mark.parametrize(
+    ("fetch", "word"),
+    [
+        (lambda url: ("application/json", b"[]"), "no list of files"),
+        (lambda url: ("application/json", b"{"), "Expecting"),
+        (lambda url: ("application/json", b"\xff"), "invalid start byte"),
+        (lambda url: ("text/html", b"<html>"), "no index has a final version"),
+    ],
+)
+def test_an_index_that_says_nothing_of_use_is_no_error_of_ours(fetch, word):
+    answer = _index.ask(["https://x"], "gunicorn", fetch)
+    assert answer.versions == ()
+    assert word in answer.error
+
+
+def test_it_is_over_in_time_though_nobody_answers():
+    end = threading.Event()
+
+    def never(url):
+        end.wait(30)
+        return page(url)
+
+    began = time.monotonic()
+    answer = _index.ask_within(["https://u:s3cret@x/simple"], "gunicorn", never, 0.2)
+    end.set()
+    assert time.monotonic() - began < 10
+    assert "no answer within 0.2 s" in answer.error
+    assert "s3cret" not in str(answer)
+
+
+def test_a_password_is_said_to_the_index_and_to_nobody_else():
+    assert _index.split_user("https://u:p%40x@host:1/simple/") == (
+        "https://host:1/simple/",
+        "Basic dTpwQHg=",
+    )
+    assert _index.split_user("https://host/simple") == ("https://host/simple", "")
+
+    def refuse(url):
+        raise ValueError("no answer from " + url)
+
+    assert "s3cret" not in str(_index.ask(["https://u:s3cret@x"], "gunicorn", refuse))
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, ["https://pypi.org/simple"]),
+        ({"PIP_INDEX_URL": "https://a/", "UV_INDEX_URL": "https://a/"}, ["https://a"]),
+        ({"UV_INDEX_URL": "https://b"}, ["https://b"]),
+        (
+            {"PIP_INDEX_URL": "https://a", "UV_EXTRA_INDEX_URL": "https://c d=https://d"},
+            ["https://a", "https://c", "https://d"],
+        ),
+    ],
+)
+def test_it_asks_whom_the_installer_asks(environment, expected):
+    assert _index.indexes(environment) == expected
+
+
+def test_there_is_an_end_to_it():
+    many = json.dumps({"files": [{"filename": f"gunicorn-{n}.0.zip"} for n in range(1000)]})
+    answer = _index.ask(["https://x"], "gunicorn", lambda url: ("json", many.encode()))
+    assert len(answer.versions) == _index.MAX_VERSIONS
+    assert answer.versions[0].version == "999.0"
+
+
+def test_an_index_in_a_directory(tmp_path):
+    (tmp_path / "gunicorn").mkdir()
+    (tmp_path / "gunicorn/index.html").write_text(PAGE)
+    fetch = _index.fetcher(5)
+    assert _index.ask([tmp_path.as_uri()], "gunicorn", fetch).versions[0].version == "22.0.0"
+    assert _index.ask(["ftp://x"], "gunicorn", fetch).error

@@ -1,0 +1,216 @@
+"""The plan of a fleet on paper, as data and as lines."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan import Running, plan_host
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan_document import (
+    plan_document,
+    problems_of,
+    stages_to_look_at,
+    who_asks,
+)
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan_text import (
+    built_lines,
+    plan_lines,
+)
+
+STAGES = [{"gunicorn": "21.2.0"}, {"gunicorn": "23.0.0", "python": "3.11"}]
+OLD = Running("20.0.1", "3.6.15", "")
+DONE = Running("23.0.0", "3.11.7", "x")
+NOW = {"flask": "2.0.3", "gunicorn": "20.0.1", "zipp": "3.6"}
+SETTINGS = {"arguments": ["app:app"], "environment_arguments": [], "environment": []}
+SETTINGS |= {"file": "", "names": {}, "whole": True, "error": ""}
+INDEX = {"versions": [{"version": "24.1.1", "requires_python": ">=3.10"}], "asked": ["https://i"]}
+LIMITS = {"soak": 60, "drain": 60, "stop": 60, "start": 60, "health": 15, "up": 60}
+
+
+def release(stage, gunicorn, **more):
+    told = {"stage": stage, "id": f"{gunicorn}-x", "there": False, "known": "pins", "error": ""}
+    told |= {"packages": {"flask": "2.0.3"}, "source": "requirements", "dropped": []}
+    return told | {"open": [], "may_move": False} | more
+
+
+def host(name, running=OLD, stages=STAGES, to="", **more):
+    found = {"packages": NOW, "settings": SETTINGS}
+    found["stages"] = [release(1, "21.2.0"), release(2, "23.0.0")]
+    told = {"inventory_hostname": name, "_rollout_plan": plan_host(stages, to, False, running)}
+    return told | {"_preflight_problems": [], "_preflight_found": found} | more
+
+
+def down(name, problem="no gunicorn"):
+    plan = plan_host(STAGES, "", False, None)
+    told = {"inventory_hostname": name, "_rollout_plan": plan}
+    return told | {"_preflight_problems": [problem]}
+
+
+def document(*hosts, **more):
+    names = [each["inventory_hostname"] for each in hosts]
+    run = {"hash": "48d5daade134", "fleet": "app", "stages": STAGES, "to": "", "waves": [1]}
+    run |= {"group": names, "present": names, "limits": LIMITS, "record": None, "index": INDEX}
+    return plan_document(hosts, run | {"asked_by": "web1"} | more)
+
+
+def text(*hosts, **more):
+    return "\n".join(plan_lines(document(*hosts, **more)))
+
+
+def order(plan):
+    return [(turn["stage"], turn["host"], turn["action"]) for turn in plan["turns"]]
+
+
+def test_the_turns_are_in_the_order_in_which_they_are_taken():
+    assert order(document(host("web1"), host("web2"))) == [
+        (1, "web1", "upgrade"),
+        (1, "web2", "upgrade"),
+        (2, "web1", "upgrade"),
+        (2, "web2", "upgrade"),
+    ]
+
+
+def test_it_is_json_and_names_itself():
+    plan = json.loads(json.dumps(document(host("web1"), down("web2"))))
+    assert plan["schema"] == 1
+    assert plan["plan"] == "48d5daade134"
+
+
+def test_the_text_tells_the_hazard_once_and_its_cure():
+    told = text(host("web1"), host("web2"))
+    assert told.startswith("Plan 48d5daade134 of fleet app: 2 stages, 4 turns of 2 hosts")
+    assert "Stage 1 of 2: gunicorn 21.2.0 on the Python in place" in told
+    assert "web2: gunicorn 21.2.0 on Python 3.6 -> gunicorn 23.0.0 on Python 3.11" in told
+    assert told.count("hazard reentrant:") == 1
+    assert told.index("hazard reentrant") < told.index("Stage 2 of 2")
+    assert told.index("hazard arbiter-death") > told.index("Stage 2 of 2")
+    assert "hazards that stay: reentrant" in told
+    assert "24.1.1 has no reentrant, no arbiter-death" in told
+    assert "packages of web1, web2, against now: gunicorn 20.0.1 -> 21.2.0" in told
+
+
+def test_hosts_that_have_nothing_to_do_are_named_with_the_reason():
+    told = text(host("web1", DONE), host("web2"))
+    assert "web1: nothing to do, runs gunicorn 23.0.0 on Python 3.11 already" in told
+    assert "Nothing to do on web1: runs gunicorn 23.0.0 on Python 3.11 already" in told
+    assert "2 turns of 1 host" in told
+
+
+def test_a_finished_fleet_takes_no_time_and_has_no_hazards_to_tell():
+    told = text(host("web1", DONE), index={})
+    assert "Time: none" in told
+    assert "hazard" not in told
+    assert "Newer releases" not in told
+
+
+def test_what_was_never_proved_is_proved():
+    told = text(host("web1", Running("23.0.0", "3.11.7", "x", True)))
+    assert "gunicorn 23.0.0 on Python 3.11 is to be proved" in told
+    assert "1 turn of 1 host" in told
+
+
+def test_a_host_that_is_down_does_not_hide_the_plan_of_the_others():
+    told = text(host("web1"), down("web2"))
+    assert "web1: gunicorn 20.0.1" in told
+    assert "PROBLEM web2: no gunicorn" in told
+    assert document(host("web1"), down("web2"))["problems"] == {"web2": ["no gunicorn"]}
+
+
+def test_a_host_that_was_lost_is_told_though_it_knows_nothing_of_itself():
+    lost = {"inventory_hostname": "web1", "_service_info": {"msg": "no\r\nroute"}}
+    plan = document(lost, host("web2"), present=["web2"])
+    assert plan["problems"] == {"web1": ["cannot be reached: no route"]}
+    assert {turn["host"] for turn in plan["turns"]} == {"web2"}
+
+
+def test_what_is_not_in_the_run_is_said():
+    plan = document(
+        host("web1", to="21.2.0"), group=["web1", "web2", "web3"], to="21.2.0", present=["web1"]
+    )
+    assert plan["not"]["stages"] == ["23.0.0"]
+    assert list(plan["not"]["hosts"]) == ["web2", "web3"]
+    told = "\n".join(plan_lines(plan))
+    assert "Not in this run: stage 23.0.0 (rollout_to)" in told
+    assert "Not in this run: web2, web3 (--limit)" in told
+    assert "Stage 2" not in told
+    assert [stage["in_run"] for stage in plan["stages"]] == [True, False]
+
+
+def test_waves_are_shown_where_hosts_go_together():
+    told = text(host("web1"), host("web2"), host("web3"), waves=[1, 2])
+    assert "  wave 1: web1: gunicorn 20.0.1" in told
+    assert "  wave 2: web3: gunicorn 20.0.1" in told
+    assert "wave" not in text(host("web1"), host("web2")).split("Time:")[0]
+
+
+def test_what_is_there_is_exact_and_the_rest_is_not_claimed():
+    there = release(1, "21.2.0", there=True, known="all", packages={"gunicorn": "21.2.0"})
+    told = text(host("web1", _preflight_found={"packages": NOW, "stages": [there]}))
+    assert "built already" in told
+    assert "gunicorn 20.0.1 -> 21.2.0; removed flask 2.0.3, zipp 3.6" in told
+    open_ = text(host("web1"))
+    assert "not pinned: zipp" in open_
+    assert "removed" not in open_
+    assert "decided when it is built" in open_
+
+
+@pytest.mark.parametrize("found", [{"msg": "it broke"}, None, {"stages": [], "msg": "it broke"}])
+def test_packages_that_could_not_be_read_are_not_known(found):
+    told = text(host("web1", _preflight_found=found))
+    assert "packages of web1, against now: not known" in told
+
+
+def test_an_index_that_does_not_answer_is_one_line():
+    told = text(host("web1"), index={"versions": [], "asked": ["https://i"], "error": "no route"})
+    assert "Newer releases: the index could not be asked: no route" in told
+    assert "Newer releases: the index could not be asked: nobody" in text(host("web1"), index={})
+
+
+def test_many_hosts_are_counted():
+    told = text(*[host(f"web{number}") for number in range(30)])
+    assert "packages of web0, web1" in told
+    assert "and 18 more, against now" in told
+
+
+def test_who_asks_is_one_that_builds_and_answers():
+    assert who_asks([down("web1"), host("web2", DONE), host("web3")]) == "web3"
+    assert who_asks([down("web1"), host("web2", DONE)]) == ""
+
+
+def test_stages_to_look_at_are_those_that_are_built():
+    plan = plan_host([*STAGES[:1], {**STAGES[1], "requirements": "/on/host.txt"}], "", False, OLD)
+    first, second = stages_to_look_at(plan, "app.txt", {"app.txt": "flask==3"})
+    assert first["requirements"] == "# app.txt\nflask==3"
+    assert first["requirements_file"] == ""
+    assert (second["requirements"], second["requirements_file"]) == ("", "/on/host.txt")
+    assert stages_to_look_at(plan_host(STAGES, "", False, DONE), "", {}) == []
+    assert stages_to_look_at(plan_host(STAGES, "", False, OLD), "", {})[0]["requirements"] == ""
+
+
+@pytest.mark.parametrize(
+    ("info", "word"),
+    [
+        ({"failed": True, "msg": "socket gone"}, "socket gone"),
+        ({"unreachable": True, "msg": "no route"}, "cannot be reached: no route"),
+        ({"program": {"state": "STOPPED"}, "arbiter": None}, "says STOPPED"),
+        ({}, "could not be asked"),
+    ],
+)
+def test_what_is_wrong_with_a_host(info, word):
+    (problem,) = problems_of(info, {"problems": []}, "app")
+    assert word in problem
+
+
+def test_nothing_is_wrong_with_a_good_one():
+    info = {"program": {"state": "RUNNING"}, "arbiter": {"pid": 1}}
+    assert problems_of(info, {"problems": []}, "app") == []
+    assert problems_of(info, {"problems": ["too old"]}, "app") == ["too old"]
+
+
+def test_after_the_build_the_packages_are_exact():
+    releases = {"1": {"packages": {"flask": "2.0.3", "gunicorn": "21.2.0", "packaging": "21.3"}}}
+    told = built_lines([host("web1", _rollout_releases=releases), host("web2")])
+    assert told == [
+        "Stage 1, packages of web1, as built, against now: gunicorn 20.0.1 -> 21.2.0;"
+        " added packaging 21.3; removed zipp 3.6; 1 stay as they are"
+    ]

@@ -40,7 +40,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: Seconds since the epoch; none (null) for an empty text.
+  description: Seconds since the epoch; V(0) for an empty text.
   type: float
 """
 
@@ -50,16 +50,25 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._moment import moment
 
 
-def _moment(text: Any, name: str, now: float) -> float | None:
+def _moment(text: Any, name: str, now: Any) -> float:
     try:
-        return moment(name, text, now)
+        return moment(name, text, float(now)) or 0.0
     except ValueError as exc:
         raise AnsibleFilterError(str(exc)) from exc
 
 
+def _problem(text: Any, name: str, now: Any) -> str:
+    """Why it is no moment; empty if it is one."""
+    try:
+        moment(name, text, float(now))
+    except ValueError as exc:
+        return str(exc)
+    return ""
+
+
 class FilterModule:
-    """Register the filter."""
+    """Register the filter, and beside it the way to refuse a text in words of our own."""
 
     def filters(self) -> dict[str, Any]:
-        """Return the filter by its name."""
-        return {"moment": _moment}
+        """Return the filters by their names."""
+        return {"moment": _moment, "_moment_problem": _problem}

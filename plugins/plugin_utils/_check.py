@@ -34,11 +34,11 @@ def check(look: Mapping[str, Any]) -> dict[str, Any]:
     """Judge one host.
 
     ``look`` is what `_gate.judge` takes, with ``host``, ``at`` (epoch seconds of the look),
-    ``since`` (from when on is judged, epoch seconds; none for the arbiter's start), ``history``
+    ``since`` (from when on is judged, epoch seconds; nothing for the arbiter's start), ``history``
     (a log_check of what came before, or with ``since`` of all since then), ``history_since`` and
-    ``stages`` (rollout_stages).
+    ``stages`` (rollout_stages). What is empty was not looked at.
     """
-    look = _without_lost(look)
+    look = _without_lost(_as_numbers(look))
     process = look.get("process") or {}
     arbiter = process.get("arbiter") or {}
     since = look.get("since")
@@ -77,6 +77,13 @@ def check(look: Mapping[str, Any]) -> dict[str, Any]:
             looked="program" in process and not log_error,
         ),
     }
+
+
+def _as_numbers(look: Mapping[str, Any]) -> dict[str, Any]:
+    """ansible-core 2.16 makes texts of numbers, and of none an empty one."""
+    times = {name: float(look.get(name) or 0) or None for name in ("since", "history_since")}
+    parts = {name: look.get(name) or None for name in ("process", "health", "log", "history")}
+    return {**look, **parts, **times, "at": float(look["at"])}
 
 
 def _without_lost(look: Mapping[str, Any]) -> dict[str, Any]:
@@ -229,7 +236,7 @@ def _blind(result: Mapping[str, Any] | None) -> str:
 # -- the fleet ----------------------------------------------------------------------------------
 
 
-def check_fleet(hosts: Mapping[str, Any], at: float) -> dict[str, Any]:
+def check_fleet(hosts: Mapping[str, Any], at: Any) -> dict[str, Any]:
     """Return the report of a fleet; ``hosts`` leads from names to what `check` returned.
 
     A host without one could not be looked at to the end, and is ``inconclusive``.
@@ -239,7 +246,7 @@ def check_fleet(hosts: Mapping[str, Any], at: float) -> dict[str, Any]:
     verdict = judged[0]["verdict"] if judged else INCONCLUSIVE
     return {
         "schema": SCHEMA,
-        "at": round(at, 3),
+        "at": round(float(at), 3),
         "verdict": verdict,
         "exit_code": EXIT_CODES[verdict],
         "hosts": judged,
@@ -247,7 +254,7 @@ def check_fleet(hosts: Mapping[str, Any], at: float) -> dict[str, Any]:
 
 
 def _complete(name: str, told: Any) -> dict[str, Any]:
-    if isinstance(told, Mapping):
+    if isinstance(told, Mapping) and told:
         return dict(told)
     broken = {"msg": "the check of this host broke off; its error is above"}
     return check({"host": name, "at": 0.0, "process": broken})

@@ -68,7 +68,7 @@ def host_text(host: Host) -> list[str]:
     rows += [("", text) for text in host["findings"][:REASONS]]
     rows += _incidents(host)
     rows += [("balancer", _balancer(each)) for each in host["balancers"]]
-    rows += _diagnosis(host["diagnosis"])
+    rows += _diagnosis(host["diagnosis"], _before(host))
     lines = [_host_line(host)]
     before = ""
     for name, text in rows:
@@ -142,7 +142,7 @@ def _incidents(host: Host) -> list[tuple[str, str]]:
     for incident in first[:EXCERPTS]:
         when = f", {incident['first']}" if incident["first"] else ""
         place = f"{incident['path']}, byte {incident['offset']}"
-        old = "" if incident["of_what_runs"] else ", before this start"
+        old = "" if incident["of_what_runs"] else _before(host)
         rows.append(("evidence", f"{incident['event']}{when}{old}, {place}"))
         text = str(incident["excerpt"]).splitlines()[:EXCERPT_LINES]
         rows += [("evidence", f"| {line}") for line in text]
@@ -172,7 +172,12 @@ def _balancer(each: Mapping[str, Any]) -> str:
     return words
 
 
-def _diagnosis(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _before(host: Host) -> str:
+    """What is said of an incident that is not of what runs; where nothing runs, all are such."""
+    return ", before this start" if host["runs"]["running"] else ""
+
+
+def _diagnosis(found: Mapping[str, Any], before: str) -> list[tuple[str, str]]:
     rows: list[tuple[str, str]] = []
 
     def add(text: str) -> None:
@@ -184,7 +189,7 @@ def _diagnosis(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     for state in (CONFIRMED, EARLIER):
         for problem in by_state.get(state, []):
             told = _counts(problem["evidence"])
-            word = "CONFIRMED" if state == CONFIRMED else "seen before this start"
+            word = "CONFIRMED" if state == CONFIRMED else f"seen in the log{before}"
             add(f"{problem['name']}: {word} ({told})")
             add(f"  {problem['effect']}")
             add(f"  today: {problem['today']}")
@@ -198,8 +203,9 @@ def _diagnosis(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         names = ", ".join(problem["name"] for problem in by_state[KNOWN])
         add(f"also of these versions, and not to be seen here: {names}")
     for each in found["unexplained"]:
-        earlier = f", {each['earlier']} before this start" if each["earlier"] else ""
-        add(f"{each['event']}: {each['count']} now{earlier}. {each['meaning']}")
+        told = [f"{each['count']} since the start"] if each["count"] else []
+        told += [f"{each['earlier']} in the log{before}"] if each["earlier"] else []
+        add(f"{each['event']}: {', '.join(told)}. {each['meaning']}")
     return rows
 
 

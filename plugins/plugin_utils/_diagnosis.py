@@ -15,6 +15,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._hazards import 
     HAZARDS,
     MISSING,
     ORPHANS,
+    SIGNS,
     Hazard,
     hazards_of,
 )
@@ -141,6 +142,8 @@ def _unexplained(event: str, seen: Counts, earlier: Counts, gunicorn: str | None
     words = [told.meaning if told else _SIGN_MEANINGS.get(event, "A pattern of your own.")]
     if not gunicorn:
         words.append("Which gunicorn runs could not be told.")
+    elif event in SIGNS:
+        words.append(f"That alone speaks for no known problem of gunicorn {gunicorn}.")
     elif others:
         words.append(
             f"It is a sign of {', '.join(others)}, which alone does not explain it with gunicorn"

@@ -210,6 +210,15 @@ def test_where_no_gunicorn_runs_the_log_of_the_last_hours_is_told():
     text = "\n".join(check_text(check_fleet({"web1": told}, NOW)))
     assert "NO GUNICORN RUNS; the service manager says FATAL" in text
     assert "line of reentrant" in text
+    assert "before this start" not in text, "there is none"
+
+
+def test_numbers_that_became_texts_on_the_way_are_numbers_again():
+    """As ansible-core 2.16 hands them over, with an empty text for none."""
+    texts = {"at": str(NOW), "since": "0.0", "history_since": "", "history": ""}
+    assert check(look(**texts)) == check(look())
+    lost = {"health": "", "log": "", "process": {"unreachable": True, "msg": "gone"}}
+    assert check(look(**texts, **lost))["verdict"] == "inconclusive"
 
 
 def test_a_gunicorn_that_came_up_meanwhile_is_no_clean_one():

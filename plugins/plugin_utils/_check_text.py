@@ -203,9 +203,9 @@ def _diagnosis(found: Mapping[str, Any], before: str) -> list[tuple[str, str]]:
         names = ", ".join(problem["name"] for problem in by_state[KNOWN])
         add(f"also of these versions, and not to be seen here: {names}")
     for each in found["unexplained"]:
-        told = [f"{each['count']} since the start"] if each["count"] else []
-        told += [f"{each['earlier']} in the log{before}"] if each["earlier"] else []
-        add(f"{each['event']}: {', '.join(told)}. {each['meaning']}")
+        counted = [f"{each['count']} since the start"] if each["count"] else []
+        counted += [f"{each['earlier']} in the log{before}"] if each["earlier"] else []
+        add(f"{each['event']}: {', '.join(counted)}. {each['meaning']}")
     return rows
 
 

@@ -36,7 +36,8 @@ def check(bed, tmp_path, *arguments, **inputs):
     file = tmp_path / "check.json"
     file.unlink(missing_ok=True)
     run = bed.playbook("check.yml", *arguments, check_file=str(file), **inputs)
-    return run, json.loads(file.read_text()) if file.exists() else None
+    assert file.exists(), f"no report: {run.text[-4000:]}"
+    return run, json.loads(file.read_text())
 
 
 def by_name(report) -> dict:
@@ -164,9 +165,10 @@ def test_a_log_that_cannot_be_read_is_3_and_without_our_callback_2(bed, tmp_path
 
 
 def test_a_time_that_is_none_is_refused_by_its_name(bed, tmp_path):
-    run, report = check(bed, tmp_path, check_since="yesterday")
+    file = tmp_path / "check.json"
+    run = bed.playbook("check.yml", check_since="yesterday", check_file=str(file))
     assert run.code == 2
-    assert report is None
+    assert not file.exists()
     assert "check_since is 'yesterday': give an age" in run.words
     assert "Look at what runs" not in run.text
 

@@ -1,5 +1,5 @@
 # The fleet in containers; part of ../Makefile. FLEET_ENGINE=docker uses docker instead of podman.
-MOLECULE_SCENARIOS := default canary failing_gate deploy_user legacy_python
+MOLECULE_SCENARIOS := default canary bake rollback failing_gate deploy_user legacy_python
 # The oldest supported ansible-core and the newest, each with what runs its scenarios.
 CORE_OLD := .venv-core2.16
 CORE_NEW := .venv-core-newest
@@ -11,7 +11,7 @@ molecule = PATH="$(CURDIR)/$(1)/bin:$$PATH" ANSIBLE_HOME="$(CURDIR)/.cache/ansib
 .PHONY: molecule molecule-cores $(MOLECULE_SCENARIOS:%=molecule-%)
 molecule: $(MOLECULE_SCENARIOS:%=molecule-%) ## A fleet in containers: every scenario
 
-molecule-default molecule-canary molecule-failing_gate molecule-deploy_user: molecule-%: venv-dev
+molecule-default molecule-canary molecule-bake molecule-rollback molecule-failing_gate molecule-deploy_user: molecule-%: venv-dev
 	@$(call molecule,$(VENV),test -s $*)
 
 # Apart from the others: a kernel that runs out of a host's memory may end more than the worker that is meant.

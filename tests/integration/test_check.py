@@ -270,5 +270,5 @@ def test_where_no_gunicorn_runs_the_log_is_told_all_the_same(older, killed, tmp_
     host = report["hosts"][0]
     assert host["runs"]["running"] is False and host["runs"]["gunicorn"] == "21.2.0"
     assert "no gunicorn arbiter is running" in host["reasons"]
-    assert host["earlier"]["counts"]["reentrant"] == 1
+    assert host["earlier"]["counts"]["worker_killed"] == 1
     assert "NO GUNICORN RUNS" in run.text

@@ -298,6 +298,7 @@ def test_no_host_at_all_is_not_clean():
         ({"a": "clean", "b": "inconclusive"}, ["b"], ["b"], 3),
         ({"a": "clean", "b": "clean"}, [], [], None),
         ({"a": "dirty", "b": "inconclusive"}, ["a", "b"], [], None),
+        ({"a": "dirty", "b": "inconclusive"}, ["b"], [], None),
         # Something else failed in the same run.
         ({"a": "clean", "b": "inconclusive"}, ["a", "b"], [], None),
         ({"a": "clean", "b": "inconclusive"}, ["b"], ["a"], None),

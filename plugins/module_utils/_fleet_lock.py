@@ -9,20 +9,24 @@ The directory and the clocks are passed in.
 
 import json
 import re
-import time
-from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_directory import (
     Opened,
     StateDirectory,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_file import (
+    Unbelievable,
+    believe,
     fields,
+    moment,
+    plain,
 )
 
 SCHEMA = 1
 HISTORY_LIMIT = 256 * 1024
 _POLL = 0.5
-_WORDS = 300
 
 
 class Controller(NamedTuple):
@@ -95,10 +99,6 @@ class Outcome(NamedTuple):
     broken: bool = False
 
 
-class Unbelievable(FleetError):
-    """The file is no lock of ours: nobody can be said to hold it, or not to."""
-
-
 class Held(FleetError):
     """Somebody else holds it."""
 
@@ -113,11 +113,6 @@ def check_fleet(name: str) -> None:
         raise FleetError(
             f"fleet is {name[:80]!r}. It names a file: letters, digits and ._- only, 100 at most."
         )
-
-
-def plain(text: str) -> str:
-    """One line without control characters, for a file and a terminal."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:_WORDS]
 
 
 # -- the file -----------------------------------------------------------------------------------
@@ -149,29 +144,18 @@ def dump(holder: Holder) -> bytes:
 
 def parse(content: bytes) -> Holder:
     """The holder; whatever else it is than a whole lock of this schema is an error."""
-    if not content.strip():
-        raise Unbelievable("it is empty")
-    try:
-        record = json.loads(content.decode("utf-8"))
-        schema = record["schema"]
-        if isinstance(schema, int) and schema > SCHEMA:
-            raise Unbelievable(f"a newer version wrote it (schema {schema}, known here: {SCHEMA})")
-        if schema != SCHEMA:
-            raise ValueError
-        controller = Controller(**fields(record["controller"], _CONTROLLER_KINDS))
-        holder = Holder(controller=controller, **fields(record, _KINDS))
-        _moment(holder.since)
-        _moment(holder.heartbeat)
-        return holder
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, OSError):
-        raise Unbelievable(f"it is damaged: {plain(repr(content[:80]))}") from None
+    return believe(content, SCHEMA, _read)
+
+
+def _read(record: Dict[str, Any]) -> Holder:
+    controller = Controller(**fields(record["controller"], _CONTROLLER_KINDS))
+    holder = Holder(controller=controller, **fields(record, _KINDS))
+    moment(holder.since)
+    moment(holder.heartbeat)
+    return holder
 
 
 # -- what a person reads ------------------------------------------------------------------------
-
-
-def _moment(epoch: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(epoch))
 
 
 def span(seconds: float) -> str:
@@ -193,7 +177,7 @@ def describe(holder: Holder, now: Now) -> str:
     who = holder.controller
     return (
         f"{holder.owner} on {who.hostname} (ansible-playbook pid {who.pid}) since"
-        f" {_moment(holder.since)}, last heartbeat {span(age(holder, now))} ago:"
+        f" {moment(holder.since)}, last heartbeat {span(age(holder, now))} ago:"
         f" {holder.reason or 'no reason given'}"
     )
 
@@ -422,7 +406,7 @@ class FleetLock:
 
     def _record(self, box: Opened, event: str, reason: str, lost: object) -> None:
         line = {
-            "at": _moment(self.now().wall),
+            "at": moment(self.now().wall),
             "event": event,
             "by": {"owner": plain(self._wish.owner), "hostname": self._wish.controller.hostname},
             "reason": plain(reason),

@@ -9,7 +9,7 @@ A record is a dictionary of this shape (times are seconds since the epoch)::
     {"schema": 1, "fleet": "app",
      "run": {"id", "kind", "owner", "controller", "reason", "plan", "overrides": [..],
              "status": "running|halted|done", "began", "updated", "host", "why"},
-     "hosts": {"web1": {"phase", "release", "stage", "plan", "run", "by", "at", "why", "seen": {..}}},
+     "hosts": {"web1": {"phase", "release", "stage", "plan", "run", "by", "at", "why", "seen"}},
      "marks": {"23.0.0-py3.11-1a2b3c4d": {"mark": "good|bad", "host", "by", "at", "why"}},
      "events": [the last EVENTS of them, as they were told]}
 
@@ -19,18 +19,21 @@ A record is a dictionary of this shape (times are seconds since the epoch)::
 """
 
 import json
-import time
 from typing import Any, Dict, List, Optional, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._fleet_lock import (
-    check_fleet,
-    plain,
-)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._fleet_lock import check_fleet
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_directory import (
     Opened,
     StateDirectory,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_file import (
+    Unbelievable,
+    believe,
     fields,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_file import (
+    moment as calendar,
 )
 
 SCHEMA = 1
@@ -52,10 +55,6 @@ PHASES = {
 EVENT_NAMES = ("began", *PHASES, "halted", "ended")
 
 Record = Dict[str, Any]
-
-
-class Unbelievable(FleetError):
-    """The file is no record of ours."""
 
 
 class Halted(FleetError):
@@ -104,26 +103,21 @@ def parse(content: Optional[bytes], fleet: str) -> Record:
     """The record; an empty one if there is no file. Anything else than a whole one is an error."""
     if content is None:
         return empty(fleet)
-    if not content.strip():
-        raise Unbelievable("it is empty")
-    try:
-        found = json.loads(content.decode("utf-8"))
-        schema = found["schema"]
-        if isinstance(schema, int) and schema > SCHEMA:
-            raise Unbelievable(f"a newer version wrote it (schema {schema}, known here: {SCHEMA})")
-        if schema != SCHEMA:
-            raise ValueError
-        run = found["run"]
-        return {
-            "schema": SCHEMA,
-            "fleet": fleet,
-            "run": None if run is None else fields(run, _RUN_KINDS),
-            "hosts": {str(k): fields(v, _HOST_KINDS) for k, v in found["hosts"].items()},
-            "marks": {str(k): fields(v, _MARK_KINDS) for k, v in found["marks"].items()},
-            "events": [dict(event) for event in found["events"]],
-        }
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise Unbelievable(f"it is damaged: {plain(repr(content[:80]))}") from None
+    return believe(content, SCHEMA, lambda found: _read(found, fleet))
+
+
+def _read(found: Dict[str, Any], fleet: str) -> Record:
+    run = found["run"]
+    return {
+        "schema": SCHEMA,
+        "fleet": fleet,
+        "run": None if run is None else fields(run, _RUN_KINDS),
+        "hosts": {
+            str(k): fields(dict({"seen": {}}, **v), _HOST_KINDS) for k, v in found["hosts"].items()
+        },
+        "marks": {str(k): fields(v, _MARK_KINDS) for k, v in found["marks"].items()},
+        "events": [dict(event) for event in found["events"]],
+    }
 
 
 def dump(record: Record) -> bytes:
@@ -247,7 +241,7 @@ def _newest(entries: Dict[str, Dict[str, Any]], limit: int) -> Dict[str, Dict[st
 
 def moment(epoch: float) -> str:
     try:
-        return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(epoch))
+        return calendar(epoch)
     except (OverflowError, OSError, ValueError):
         return "an unknown time"
 

@@ -25,7 +25,11 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_drain i
     Clock,
     Wish,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_directory import fields
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_file import (
+    Newer,
+    believe,
+    fields,
+)
 
 SCHEMA = 1
 LOG = "lease.log"
@@ -43,14 +47,6 @@ RETRY = 2.0
 _ALONE = 30.0
 # Out of MAINT a server is given so long for its checks, and any server to come UP.
 _UP_TIMEOUT = 5.0
-
-
-class Damaged(FleetError):
-    """Not written by any version of this: nobody's promise."""
-
-
-class Newer(FleetError):
-    """Written by a newer version, whose promises cannot be read here."""
 
 
 class Hold(NamedTuple):
@@ -103,19 +99,16 @@ def dump(lease: Lease) -> bytes:
 
 
 def parse(content: bytes) -> Lease:
-    try:
-        record = json.loads(content.decode("utf-8"))
-        schema = record["schema"]
-        if isinstance(schema, int) and schema > SCHEMA:
-            raise Newer(f"the lease is of schema {schema}, and this version knows {SCHEMA}")
-        backends = record["backends"]
-        named = backends and all(isinstance(name, str) for name in backends)
-        if schema != SCHEMA or not named:
-            raise ValueError
-        found = Lease(backends=tuple(backends), **fields(record, _KINDS))
-        return found._replace(hold=_parse_hold(record["hold"]))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise Damaged(f"the lease's file is damaged: {content[:80]!r}") from None
+    """The lease; anything else than a whole one of this schema is an error."""
+    return believe(content, SCHEMA, _read)
+
+
+def _read(record: Dict[str, Any]) -> Lease:
+    backends = record["backends"]
+    if not backends or not all(isinstance(name, str) for name in backends):
+        raise ValueError("backends")
+    found = Lease(backends=tuple(backends), **fields(record, _KINDS))
+    return found._replace(hold=_parse_hold(record["hold"]))
 
 
 def _parse_hold(record: Any) -> Hold:

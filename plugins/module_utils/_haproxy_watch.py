@@ -44,6 +44,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_directory
     Opened,
     StateDirectory,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_file import Unbelievable
 
 _NAME = "fleetops-lease"
 _START_TIMEOUT = 10.0
@@ -106,7 +107,7 @@ class Leases:
             before: Optional[Lease] = None
             try:
                 before = self._read(box)
-            except (leases.Damaged, leases.Newer) as exc:
+            except Unbelievable as exc:
                 notes.append(f"the lease before could not be believed and was replaced: {exc}")
             until = boottime() + seconds
             all_of_them = leases.merged(backends, before)
@@ -154,7 +155,7 @@ class Leases:
             if not box:
                 return
             found: Optional[Lease] = None
-            with suppress(leases.Damaged, leases.Newer):
+            with suppress(Unbelievable):
                 found = self._read(box)
             rest = tuple(name for name in found.backends if name not in backends) if found else ()
             if found and rest:

@@ -10,7 +10,7 @@ import os
 import stat
 import time
 from contextlib import contextmanager
-from typing import Any, Callable, Dict, Iterator, Optional, Tuple
+from typing import Callable, Iterator, Optional
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 
@@ -19,14 +19,6 @@ _LIMIT = 1024 * 1024
 _TEMPORARY = ".tmp-"
 # Between making a temporary file and giving it its name lie milliseconds.
 _ABANDONED = 60
-
-
-def fields(record: Dict[str, Any], kinds: Dict[str, Tuple[type, ...]]) -> Dict[str, Any]:
-    """Those of a record that was read; an error if one is absent or of another kind."""
-    for key, kind in kinds.items():
-        if not isinstance(record[key], kind) or isinstance(record[key], bool):
-            raise ValueError(key)
-    return {key: record[key] for key in kinds}
 
 
 class Opened:

@@ -184,7 +184,6 @@ from typing import Any, Dict
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._fleet_lock import plain
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._fleet_record import (
     EVENT_NAMES,
     PHASES,
@@ -195,6 +194,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._fleet_record im
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_directory import (
     StateDirectory,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_file import plain
 
 _WORDS = ("host", "release", "before", "why", "kind", "reason", "plan", "by", "run", "controller")
 

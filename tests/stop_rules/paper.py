@@ -118,4 +118,9 @@ class ActionModule(ActionBase):
 
     def _release(self, host: str, state: str) -> dict[str, Any]:
         version = self._task.args.get("gunicorn", "")
-        return {"id": f"{version}-py3.6-00000000", "python": "3.6.15", "packages": {}, "timings": {}}
+        return {
+            "id": f"{version}-py3.6-00000000",
+            "python": "3.6.15",
+            "packages": {},
+            "timings": {},
+        }

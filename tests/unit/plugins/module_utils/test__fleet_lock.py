@@ -15,13 +15,13 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._fleet_lock impo
     FleetLock,
     Held,
     Now,
-    Unbelievable,
     Wish,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_directory import (
     Opened,
     StateDirectory,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_file import Unbelievable
 
 ALICE = Controller("ctl1", "boot-c", "pid:[1]", 42, 7)
 BOB = Controller("ctl2", "boot-d", "pid:[1]", 43, 8)

@@ -13,7 +13,6 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._fleet_record im
     SEEN,
     FleetRecord,
     Halted,
-    Unbelievable,
     dump,
     empty,
     marked_bad,
@@ -23,6 +22,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._fleet_record im
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_directory import (
     StateDirectory,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_file import Unbelievable
 
 OLD, NEW = "adopted-20.0.1-py3.6", "23.0.0-py3.11-1a2b3c4d"
 

@@ -12,12 +12,14 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import F
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy import Glance
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_drain import Clock
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_lease import (
-    Damaged,
     Hold,
     Lease,
     Memory,
-    Newer,
     Watcher,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_file import (
+    Newer,
+    Unbelievable,
 )
 
 from tests.unit.plugins.module_utils.paper_balancer import Fake, late
@@ -159,7 +161,7 @@ def test_cancelled_in_the_last_instant(place):
     assert place.restored == []
 
 
-@pytest.mark.parametrize("error", [Damaged("half"), FleetError("the mode is 0755")])
+@pytest.mark.parametrize("error", [Unbelievable("half"), FleetError("the mode is 0755")])
 def test_a_file_that_cannot_be_read_cancels_nothing(place, error):
     place.at[40.0] = lambda: setattr(place, "file", error)
     place.watch()
@@ -367,7 +369,7 @@ def test_what_is_written_is_read():
 
 @pytest.mark.parametrize("length", range(0, len(leases.dump(LEASE)) - 2, 7))
 def test_half_of_it_is_not_believed(length):
-    with pytest.raises(Damaged):
+    with pytest.raises(Unbelievable):
         leases.parse(leases.dump(LEASE)[:length])
 
 
@@ -390,7 +392,7 @@ def test_half_of_it_is_not_believed(length):
 )
 def test_another_shape_is_not_believed(change):
     record = dict(json.loads(leases.dump(LEASE).decode()), **change)
-    with pytest.raises(Damaged):
+    with pytest.raises(Unbelievable):
         leases.parse(json.dumps(record).encode())
 
 

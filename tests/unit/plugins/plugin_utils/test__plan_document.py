@@ -175,6 +175,7 @@ def test_many_hosts_are_counted():
 def test_who_asks_is_one_that_builds_and_answers():
     assert who_asks([down("web1"), host("web2", DONE), host("web3")]) == "web3"
     assert who_asks([down("web1"), host("web2", DONE)]) == ""
+    assert who_asks([host("web1", _preflight_problems=["too old"]), host("web2")]) == "web2"
 
 
 def test_stages_to_look_at_are_those_that_are_built():

@@ -22,14 +22,16 @@ def upgrade(bed: Bed, *arguments: str, **inputs: object):
     return bed.playbook("upgrade.yml", *arguments, **{**QUICK, "rollout_bake": "1h", **inputs})
 
 
-@pytest.fixture(scope="module")
-def traffic(bed: Bed) -> Iterator[None]:
+@pytest.fixture
+def traffic(bed: Bed) -> Iterator[dict[str, int]]:
+    """Requests while the test runs; none may fail but as many as the test says."""
     client = fleets.start_traffic(bed.fleet, 1800, 4.0)
     fleets.wait_for_traffic(bed.fleet)
-    yield
+    allowed: dict[str, int] = {"failed": 0}
+    yield allowed
     summary = fleets.stop_traffic(client, bed.fleet)
     assert summary["sent"] > 100
-    assert summary["failed"] == 0, summary
+    assert summary["failed"] <= allowed["failed"], summary
 
 
 def versions(bed: Bed) -> dict[str, str]:
@@ -96,10 +98,11 @@ def test_others_follow_a_canary_when_it_has_baked_and_not_before(bed: Bed) -> No
     assert again.code == 0, again.text
 
 
-@pytest.mark.usefixtures("traffic")
 def test_nobody_follows_a_canary_that_is_ill_or_began_anew_unless_somebody_takes_it_on(
-    bed: Bed,
+    bed: Bed, traffic: dict[str, int]
 ) -> None:
+    # What the arbiter and the worker that this test kills had in hand.
+    traffic["failed"] = 4
     back = bed.playbook("rollback.yml", **QUICK)
     assert back.code == 0, back.text
     took = upgrade(bed, "-l", "web1", rollout_force=True)

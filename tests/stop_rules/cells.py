@@ -27,6 +27,7 @@ PAPER_MODULES = (
     "haproxy_server",
     "haproxy_server_info",
     "http_health",
+    "index_info",
     "log_check",
     "python_info",
     "release",
@@ -273,13 +274,15 @@ def wrongs(cell: Cell, ended: Ended) -> list[str]:
     if others:
         found.append(f"drained after the fault: {others}")
     last = ended.text[ended.text.rfind("STOPPED, since") :]
-    if not last.startswith(f"STOPPED, since {ILL} "):
-        found.append(f"the last words do not name {ILL}: {last[:300]!r}")
+    balancer_lost = cell.fault.machine == "lb1"
+    # Whoever of the wave asks a lost balancer first is the one that it is lost to.
+    named = cell.wave if balancer_lost else [ILL]
+    if not last.startswith(tuple(f"STOPPED, since {name} " for name in named)):
+        found.append(f"the last words do not name {' or '.join(named)}: {last[:300]!r}")
     if cell.fault.says not in last:
         found.append(f"the last words do not say {cell.fault.says!r}: {last[:600]!r}")
     drained = {line.split()[2] for line in ended.journal if "haproxy_server drained" in line}
     ready = {line.split()[2] for line in ended.journal if "haproxy_server ready" in line}
-    balancer_lost = cell.fault.machine == "lb1"
     left = drained - ready - {ILL}
     if left and not balancer_lost:
         found.append(f"left out of rotation: {left}")

@@ -113,6 +113,9 @@ class ActionModule(ActionBase):
     def _log_check(self, host: str, state: str) -> dict[str, Any]:
         return {"verdict": "clean", "reasons": [], "incidents": [], "scanned": {"bytes": 1}}
 
+    def _index_info(self, host: str, state: str) -> dict[str, Any]:
+        return {"versions": [], "asked": [], "error": "paper has no index"}
+
     def _python_info(self, host: str, state: str) -> dict[str, Any]:
         return {"found": True, "executable": "/usr/bin/python3", "version": "3.6.15", "message": ""}
 

@@ -300,9 +300,9 @@ def explain(
             f"before it is known why.\n{_bounded(picked)}",
             False,
         )
-    if re.search(r"--require-hashes`? mode", output):
+    if re.search(r"--require-hashes`? mode|Hash-checking is required", output):
         missing = re.findall(r"(?m)^\s+([A-Za-z0-9._\[\]-]+==\S+)(?: --hash=\S+)?\s*$", output)
-        missing += re.findall(r"provided for: (\S+)", output)
+        missing += re.findall(r"provided\s+for:\s+`?([^\s`]+)", output)
         return Failure(
             "hashes are required, and some requirements have none: {}. Every package, those that "
             "others ask for included, needs a pin with a hash (`pip-compile "
@@ -385,8 +385,17 @@ def explain(
             f"here:\n{_bounded(picked[-3:] or lines[-4:])}",
             True,
         )
-    errors = [ln for ln in lines if re.match(r"\s*(ERROR|error|×|cause)\b", ln)]
-    return Failure("the installer failed:\n" + _bounded(errors[-4:] or lines[-6:]), True)
+    return Failure("the installer failed:\n" + _bounded(_errors(lines)[-4:] or lines[-6:]), True)
+
+
+def _errors(lines: Sequence[str]) -> List[str]:
+    """The lines that name an error; uv may put the package that it is about on the next one."""
+    found = []
+    for number, line in enumerate(lines):
+        if re.match(r"\s*(ERROR|error|×|cause)\b", line):
+            more = lines[number + 1 : number + 2] if line.rstrip().endswith(":") else []
+            found.append(" ".join([line] + [each.strip() for each in more]))
+    return found
 
 
 def _after(lines: Sequence[str], pattern: str, count: int) -> List[str]:

@@ -170,6 +170,8 @@ def test_a_hash_mismatch_shows_both(output):
         "error: In `--require-hashes` mode, all requirements must have a hash, but none were "
         "provided "
         "for: packaging==26.3\n",
+        "error: Hash-checking is required, but no trusted hash was provided for:\n"
+        "  `packaging==26.3`\n",
     ],
 )
 def test_missing_hashes_are_named(output):
@@ -250,6 +252,10 @@ def test_an_index_without_any_gunicorn_is_perhaps_one_that_refuses_us(output):
 )
 def test_a_full_disk(output):
     assert "disk filled up" in told(output).text
+
+
+def test_an_error_that_goes_on_in_the_next_line_is_told_whole():
+    assert told("error: this broke:\n  over there\nand so on\n").text.endswith("broke: over there")
 
 
 def test_whatever_else_is_bounded():

@@ -49,6 +49,7 @@ all:
       ansible_ssh_private_key_file: {place}/key
       ansible_ssh_common_args: >-
         -F none -o UserKnownHostsFile={place}/known_hosts -o IdentitiesOnly=yes
+        -o ControlPath={place}/%C
 """
 
 
@@ -60,7 +61,11 @@ def sshd() -> str:
 
 
 def reach_by_ssh(bed: Bed, *names: str) -> None:
-    """From here on playbooks come to these hosts through sshds of their own."""
+    """From here on playbooks come to these hosts through sshds of their own.
+
+    A connection that ansible keeps open is this case's own: one of the case before would be to an
+    sshd that nobody knows any more, and would outlive the loss of the host.
+    """
     program = sshd()
     if os.getuid() == 0:
         EMPTY.mkdir(mode=0o755, exist_ok=True)

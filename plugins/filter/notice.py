@@ -1,0 +1,29 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What others are told of a run, for internal use by our roles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._notice import (
+    not_told,
+    notice,
+    notice_body,
+    notify_problems,
+)
+
+
+class FilterModule:
+    """Register the filters."""
+
+    def filters(self) -> dict[str, Any]:
+        """Return the filters by their names; the underscore says that they are internal."""
+        return {
+            "_not_told": not_told,
+            "_notice": notice,
+            "_notice_body": notice_body,
+            "_notify_problems": notify_problems,
+        }

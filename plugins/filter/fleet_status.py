@@ -15,7 +15,7 @@ author:
 description:
   - Turns what the roles C(service) and C(load_balancer) found on several hosts, and what the
     balancer's host keeps of the fleet, into one dictionary.
-positional: record, lock
+positional: record, lock, waits
 options:
   _input:
     description: The variables of each host.
@@ -27,6 +27,11 @@ options:
     type: dict
   lock:
     description: A result of M(fleetops.gunicorn.fleet_lock) in check mode.
+    type: dict
+  waits:
+    description:
+      - The time it is C(now), in seconds since the epoch, and how many seconds a server has to
+        C(soak) and to C(bake). Without it nothing is said of what is left.
     type: dict
 """
 
@@ -47,6 +52,8 @@ _value:
           C(workers), C(state) of the service manager, and C(error) if it could not be asked.
         - C(balancers), a list of C(balancer), C(backend), C(status), C(lease) and C(error).
         - C(recorded), what the record of the fleet says of it.
+        - C(left), what it still has to wait for, C(what) (V(soak) or V(bake)) and C(seconds).
+        - C(last_incident) of the record, C(at) and C(why).
       type: list
       elements: dict
     lock:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._bake import duration_words
+
 HEADERS = (
     "host",
     "in rotation",
@@ -20,24 +22,39 @@ HEADERS = (
     "workers",
     "state",
     "rollout",
+    "left",
+    "last incident",
 )
+_ALWAYS = HEADERS.index("left")
+# In the record, what speaks against a host.
+_INCIDENTS = ("failed", "out")
+_WHY = 60
 
 
 def fleet_status(
     hosts: Iterable[Mapping[str, Any]],
     record: Mapping[str, Any] | None = None,
     lock: Mapping[str, Any] | None = None,
+    waits: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return all that is known of a fleet.
 
     ``hosts`` are the variables of the hosts with what the roles left in them, ``record`` is a
-    result of fleet_record, ``lock`` one of fleet_lock that asked whether it could be held. What
-    could not be asked says so in ``error``. Times are seconds since the epoch, spans seconds.
+    result of fleet_record, ``lock`` one of fleet_lock that asked whether it could be held.
+    ``waits`` has the time it is ``now``, and how long a server has to ``soak`` and to ``bake``.
+    What could not be asked says so in ``error``. Times are seconds since the epoch, spans seconds.
     """
     known = (record or {}).get("record") or {}
     told = known.get("hosts") or {}
+    events = known.get("events") or []
+    shown = []
+    for host in hosts:
+        name = str(host["inventory_hostname"])
+        one = _host(host, told.get(name))
+        left = _left(one, waits) if waits else None
+        shown.append({**one, "left": left, "last_incident": _last_incident(events, name)})
     return {
-        "hosts": [_host(host, told.get(str(host["inventory_hostname"]))) for host in hosts],
+        "hosts": shown,
         "lock": _lock(lock or {}),
         "run": known.get("run"),
         "bad_releases": {
@@ -68,6 +85,33 @@ def _host(host: Mapping[str, Any], told: Mapping[str, Any] | None) -> dict[str, 
         "recorded": dict(told) if told else None,
         "error": "" if asked else str(info.get("msg") or "no answer"),
     }
+
+
+def _left(host: Mapping[str, Any], waits: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What the host has to wait for: ``what`` (``soak``, ``bake``) and ``seconds``, 0 when over.
+
+    Both count from the start of the gunicorn that runs. It soaks a little longer than that, since
+    a soak begins when the balancers have it back.
+    """
+    told = host["recorded"] or {}
+    if host["since"] is None or not told:
+        return None
+    ran = float(waits["now"]) - float(host["since"])
+    if told["phase"] == "taken" and told.get("release") == host["release"]:
+        serves = all(each["status"] == "UP" and not each["lease"] for each in host["balancers"])
+        left = float(waits["soak"]) - ran
+        return {"what": "soak", "seconds": left} if serves and left > 0 else None
+    if told["phase"] == "passed" and told.get("plan") and waits["bake"]:
+        return {"what": "bake", "seconds": max(0.0, float(waits["bake"]) - ran)}
+    return None
+
+
+def _last_incident(events: Iterable[Mapping[str, Any]], host: str) -> dict[str, Any] | None:
+    """Of the record: when something last failed on the host, and what."""
+    for event in reversed(list(events)):
+        if event.get("host") == host and event.get("event") in _INCIDENTS:
+            return {"at": event["at"], "why": event.get("why", "")}
+    return None
 
 
 def _balancers(results: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -105,8 +149,8 @@ def _lock(result: Mapping[str, Any]) -> dict[str, Any]:
 
 def status_table(status: Mapping[str, Any]) -> list[str]:
     """Return the lines: one for each host, then what is known of the fleet as a whole."""
-    rows = [HEADERS, *(_row(host) for host in status["hosts"])]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADERS))]
+    rows = _worth_showing([HEADERS, *(_row(host) for host in status["hosts"])])
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     table = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
@@ -114,12 +158,20 @@ def status_table(status: Mapping[str, Any]) -> list[str]:
     return [*table, *_fleet_lines(status)]
 
 
+def _worth_showing(rows: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """The rows without the last columns if nobody has anything there."""
+    while len(rows[0]) > _ALWAYS and {row[-1] for row in rows[1:]} <= {"-"}:
+        rows = [row[:-1] for row in rows]
+    return rows
+
+
 def _row(host: Mapping[str, Any]) -> tuple[str, ...]:
     rotation = ", ".join(_rotation(each) for each in host["balancers"]) or "?"
     recorded = _recorded(host.get("recorded"))
+    incident = _incident(host["last_incident"])
     if host["error"]:
         unknown = ("?",) * 5
-        return (host["host"], rotation, *unknown, host["error"][:80], recorded)
+        return (host["host"], rotation, *unknown, host["error"][:80], recorded, "?", incident)
     return (
         host["host"],
         rotation,
@@ -130,7 +182,26 @@ def _row(host: Mapping[str, Any]) -> tuple[str, ...]:
         str(host["workers"]),
         str(host["state"]),
         recorded,
+        _waits(host["left"]),
+        incident,
     )
+
+
+def _waits(left: Mapping[str, Any] | None) -> str:
+    if not left:
+        return "-"
+    if left["what"] == "bake" and not left["seconds"]:
+        return "baked"
+    about = "about " if left["what"] == "soak" else ""
+    return f"{left['what']} {about}{duration_words(left['seconds'])}"
+
+
+def _incident(found: Mapping[str, Any] | None) -> str:
+    if not found:
+        return "-"
+    why = " ".join(str(found["why"]).split())
+    short = why if len(why) <= _WHY else f"{why[:_WHY]}..."
+    return f"{_time(found['at'])} {short}".rstrip()
 
 
 def _rotation(each: Mapping[str, Any]) -> str:

@@ -99,3 +99,50 @@ def test_what_could_not_be_asked_says_why():
     lines = table(WEB1, record=lost, lock=lost)
     assert "lock      no route" in lines
     assert "record    no route" in lines
+
+
+# -- what is left, and what happened last ----------------------------------------------------------
+
+WAITS = {"now": 100.0, "soak": 160, "bake": 7200.0}
+RELEASE = "23.0.0-py3.11-1a2b3c4d"
+
+
+def recorded(phase, release=RELEASE, plan="p1", events=()):
+    told = {"phase": phase, "release": release, "stage": 1, "plan": plan, "at": 50.0}
+    return {"record": {"hosts": {"web1": told}, "events": list(events)}}
+
+
+def left(host=WEB1, waits=WAITS, **told):
+    return fleet_status([host], record=recorded(**told), waits=waits)["hosts"][0]["left"]
+
+
+def test_a_host_in_its_soak_tells_how_long():
+    assert left(phase="taken") == {"what": "soak", "seconds": 60.0}
+    assert "soak about 1 min" in table(WEB1, record=recorded("taken"), waits=WAITS)[1]
+    assert left(phase="taken", waits={**WAITS, "soak": 60}) is None
+
+
+def test_a_host_that_is_out_or_not_yet_switched_does_not_soak():
+    lb1 = {"item": "lb1", "servers": [{"status": "DRAIN"}]}
+    assert left({**WEB1, "_load_balancer_result": {"results": [lb1]}}, phase="taken") is None
+    assert left(phase="taken", release="another") is None
+
+
+def test_a_canary_tells_how_long_it_bakes():
+    assert left(phase="passed") == {"what": "bake", "seconds": 7100.0}
+    assert "bake 1 h 58 min" in table(WEB1, record=recorded("passed"), waits=WAITS)[1]
+    assert "baked" in table(WEB1, record=recorded("passed"), waits={**WAITS, "now": 9000})[1]
+    assert left(phase="passed", waits={**WAITS, "bake": 0.0}) is None
+    assert left(phase="passed", plan="") is None
+
+
+def test_the_last_incident_of_a_host_is_the_newest_of_its_own():
+    events = [
+        {"event": "failed", "host": "web1", "at": 1.0, "why": "first"},
+        {"event": "failed", "host": "web1", "at": 60.0, "why": "the log is\n  dirty " + "x" * 99},
+        {"event": "failed", "host": "web2", "at": 70.0, "why": "another host"},
+        {"event": "passed", "host": "web1", "at": 80.0, "why": ""},
+    ]
+    line = table(WEB1, record=recorded("passed", events=events))[1]
+    assert "1970-01-01 00:01:00Z the log is dirty xxx" in line
+    assert line.endswith("x...")

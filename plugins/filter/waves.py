@@ -11,7 +11,10 @@ from typing import Any
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._waves import (
     at_work,
     largest_wave,
+    wave_order,
+    wave_pattern,
     wave_problems,
+    wave_sizes,
 )
 
 
@@ -23,5 +26,8 @@ class FilterModule:
         return {
             "_at_work": at_work,
             "_largest_wave": largest_wave,
+            "_wave_order": wave_order,
+            "_wave_pattern": wave_pattern,
             "_wave_problems": wave_problems,
+            "_wave_sizes": wave_sizes,
         }

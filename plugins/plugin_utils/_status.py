@@ -101,7 +101,7 @@ def _left(host: Mapping[str, Any], waits: Mapping[str, Any]) -> dict[str, Any] |
         serves = all(each["status"] == "UP" and not each["lease"] for each in host["balancers"])
         left = float(waits["soak"]) - ran
         return {"what": "soak", "seconds": left} if serves and left > 0 else None
-    if told["phase"] == "passed" and told.get("plan") and waits["bake"]:
+    if told["phase"] == "passed" and told.get("plan") and float(waits["bake"]):
         return {"what": "bake", "seconds": max(0.0, float(waits["bake"]) - ran)}
     return None
 

@@ -22,6 +22,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import F
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._release import (
     LOCK,
     RECORD,
+    SCRATCH,
     Space,
     changed_since,
     dumps,
@@ -108,12 +109,14 @@ def refuse_doubt(path: str) -> None:
 
 
 @contextmanager
-def locked(releases: str, sleep: Callable[[float], None] = time.sleep) -> Iterator[None]:
+def locked(
+    releases: str, sleep: Callable[[float], None] = time.sleep, timeout: float = LOCK_TIMEOUT
+) -> Iterator[None]:
     """One builder at a time in one home. The kernel lets go of the lock of a dead one."""
     path = os.path.join(releases, LOCK)
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     try:
-        deadline = time.monotonic() + LOCK_TIMEOUT
+        deadline = time.monotonic() + timeout
         while True:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -125,7 +128,7 @@ def locked(releases: str, sleep: Callable[[float], None] = time.sleep) -> Iterat
                 owner = os.pread(handle, 32, 0).decode("ascii", "replace").strip()
                 raise FleetError(
                     "another build in {} (pid {}) has not ended within {:g} s".format(
-                        releases, owner or "unknown", LOCK_TIMEOUT
+                        releases, owner or "unknown", timeout
                     )
                 )
             sleep(0.2)
@@ -177,6 +180,22 @@ def clear_stale(releases: str) -> List[str]:
     for name in stale:
         remove_tree(os.path.join(releases, name))
     return stale
+
+
+def discard(releases: str, identity: str) -> None:
+    """Remove a release. Its name goes first, so that nobody believes what a crash leaves of it."""
+    path = os.path.join(releases, identity)
+    for top, _directories, _files in os.walk(path):
+        # The next build would stumble over what cannot be removed.
+        if not os.access(top, os.R_OK | os.W_OK | os.X_OK):
+            raise FleetError(
+                f"{path} was to be removed, and this user may not remove what is in {top}. It was"
+                " left as it is. Become root, or the owner of that directory."
+            )
+    nameless = os.path.join(releases, f"{SCRATCH}{identity}-{os.urandom(4).hex()}")
+    os.rename(path, nameless)
+    sync_directory(releases)
+    remove_tree(nameless)
 
 
 def free_space(path: str) -> Space:

@@ -26,7 +26,8 @@ options:
     description:
       - What is the same for all, C(hash), C(fleet), C(stages), C(to), C(waves), C(group) and
         C(present) (names of hosts), C(limits) (seconds that bound a turn), C(record) of the fleet,
-        C(index) (a result of M(fleetops.gunicorn.index_info)) and C(asked_by).
+        C(index) (a result of M(fleetops.gunicorn.index_info)), C(asked_by) and C(keep) (how many
+        releases).
     type: dict
     required: true
 """
@@ -50,6 +51,7 @@ _value:
     hazards: {description: "The hazards that a turn brings, by name.", type: dict}
     index: {description: What the package index said., type: dict}
     seconds: {description: How long the turns take., type: dict}
+    prune: {description: "Which releases are removed at the end, by host.", type: dict}
     not: {description: What will not be done., type: dict}
     problems: {description: "What makes the plan impossible, by host.", type: dict}
 """

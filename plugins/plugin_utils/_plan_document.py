@@ -39,7 +39,7 @@ def plan_document(hosts: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) ->
     ``hosts`` are the variables of the hosts of the run, in the order in which they are taken.
     ``run`` has ``hash``, ``fleet``, ``stages`` (as the operator wrote them), ``to``, ``waves``,
     ``group`` and ``present`` (names of hosts), ``limits`` (see `_plan_turns.seconds`), ``record``,
-    ``index`` (a result of module ``index_info``) and ``asked_by``.
+    ``index`` (a result of module ``index_info``), ``asked_by`` and ``keep`` (how many releases).
     """
     told = {str(host["inventory_hostname"]): _Host(host, run["present"]) for host in hosts}
     wanted, _ = read_stages(run["stages"])
@@ -70,6 +70,10 @@ def plan_document(hosts: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) ->
             "error": _index_error(index),
         },
         "seconds": seconds(turns, run["limits"], run["record"]),
+        "prune": {
+            "keep": int(run["keep"]),
+            "hosts": {host: each.prune for host, each in told.items() if any(each.prune.values())},
+        },
         "not": {
             "stages": [stage.gunicorn for stage in wanted if stage not in chosen],
             "hosts": {host: "not in this run" for host in run["group"] if host not in told},
@@ -145,8 +149,26 @@ class _Host:
         self.packages: dict[str, str] = dict(found.get("packages") or {})
         self.releases = {each["stage"]: each for each in found.get("stages") or []}
         self.settings = _mapping(found.get("settings")) or {"error": "not seen"}
+        self.prune = {"releases": [], "error": ""} if self.problems else self._prune(told)
         actions = {step["action"] for step in self.steps}
         self.skipped = self.steps[-1]["reason"] if actions == {"skip"} else ""
+
+    def _prune(self, told: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what module ``release_prune`` would remove; it is not asked to keep all."""
+        found = _mapping(told.get("_preflight_prune"))
+        unknown_ = [
+            step["gunicorn"]
+            for step in self.steps
+            if step["action"] == "upgrade"
+            and not (self.releases.get(step["stage"]) or {}).get("id")
+        ]
+        error = "" if "removed" in found else str(found.get("msg") or "")
+        if "removed" in found and unknown_:
+            error = f"the release of stage {', '.join(unknown_)} is not known"
+        return {
+            "releases": [] if error else list(found.get("removed") or []),
+            "error": _bounded(error),
+        }
 
 
 def _bounded(text: str) -> str:

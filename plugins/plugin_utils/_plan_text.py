@@ -36,6 +36,7 @@ def plan_lines(plan: Mapping[str, Any]) -> list[str]:
         lines += _hazard_lines(turns, plan["hazards"], explained)
         lines += _setting_lines(turns)
     lines += _newer_lines(plan, stages)
+    lines += _prune_lines(plan["prune"])
     lines += _not_lines(plan)
     lines += _time_lines(plan["seconds"])
     for host, problems in plan["problems"].items():
@@ -182,6 +183,17 @@ def _newer_lines(plan: Mapping[str, Any], stages: Sequence[Mapping[str, Any]]) -
         brings = f", brings {', '.join(each['brings'])}" if each["brings"] else ""
         lines.append(f"  {each['version']} has no {', no '.join(each['cures'])}{needs}{brings}")
     return lines
+
+
+def _prune_lines(told: Mapping[str, Any]) -> list[str]:
+    limit = f"(rollout_keep_releases {told['keep']})"
+    return [
+        f"Releases removed at the end on {_names(hosts)} {limit}: {text}"
+        for text, hosts in _grouped(
+            (host, f"not known, {each['error']}" if each["error"] else _some(each["releases"]))
+            for host, each in told["hosts"].items()
+        )
+    ]
 
 
 # --- what will not be, and how long it takes ----------------------------------------------------

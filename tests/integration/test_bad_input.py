@@ -82,6 +82,11 @@ CASES = {
         ["rollout_min_available is 2", "can never hold", "2 in all"],
     ),
     "min_available is nonsense": ({"rollout_min_available": "most"}, ["most"]),
+    "fewer releases kept than must stay": (
+        {"rollout_keep_releases": 1},
+        ["rollout_keep_releases is 1", "2 or more, or 0"],
+    ),
+    "less than no releases kept": ({"rollout_keep_releases": -1}, ["rollout_keep_releases is -1"]),
     "health is bad before the upgrade": (
         {"gate_health_status": [204]},
         ["HTTP status 200 instead of 204", "app_health_url"],

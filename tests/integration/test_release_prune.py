@@ -31,6 +31,7 @@ def identity(number):
     return f"20.{number}.0-py3.6-0000000{number}"
 
 
+ELSEWHERE = "19.0.0-py3.6-0000000f"
 ONE, TWO, THREE, FOUR, FIVE = (identity(number) for number in range(1, 6))
 
 
@@ -199,6 +200,16 @@ def test_what_a_process_uses_stays_until_it_ends(home, how):
     assert home.prune()["removed"] == [TWO]
 
 
+def test_what_runs_now_ends_with_the_switches_that_are_coming(home):
+    process = subprocess.Popen([home.releases / THREE / "bin/python", "60"])
+    try:
+        coming = ["21.2.0-py3.6-00000006", "23.0.0-py3.11-00000007"]
+        assert THREE in home.prune(check=True, coming=coming)["removed"]
+    finally:
+        process.kill()
+        process.wait()
+
+
 # --- a crash in the middle ------------------------------------------------------------------------
 
 
@@ -257,7 +268,7 @@ def test_a_builder_at_work_is_not_disturbed(home, monkeypatch):
 @pytest.fixture
 def victim(top):
     """A release, to look at, that is somebody else's."""
-    place = Home(top / "other").build(TWO)
+    place = Home(top / "other").build(ELSEWHERE)
     yield place
     assert sorted(path.name for path in place.rglob("*")) == [
         "bin",
@@ -269,12 +280,12 @@ def victim(top):
 
 
 def test_links_are_never_followed(home, victim):
-    (home.releases / "19.0.0-py3.6-0000000f").symlink_to(victim)
+    (home.releases / ELSEWHERE).symlink_to(victim)
     (home.releases / TWO / "away").symlink_to(victim)
     (home.releases / TWO / "lib/x.py").unlink()
     (home.releases / TWO / "lib/x.py").symlink_to(victim / "lib/x.py")
     assert home.prune()["removed"] == [TWO]
-    assert (home.releases / "19.0.0-py3.6-0000000f").is_symlink()
+    assert (home.releases / ELSEWHERE).is_symlink()
 
 
 @pytest.mark.parametrize("check", [True, False])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stop_rules.cells import SOME, collection, run, wrongs
+from tests.stop_rules.cells import HOSTS, ILL, SOME, Cell, Fault, collection, run, wrongs
 
 
 @pytest.fixture(scope="module")
@@ -19,3 +19,15 @@ def collections(tmp_path_factory):
 def test_after_a_fault_no_other_host_is_drained(cell, collections, tmp_path):
     ended = run(cell, tmp_path / "run", collections, Path(sys.executable).parent)
     assert wrongs(cell, ended) == []
+
+
+@pytest.mark.parametrize("kind", ["fails", "gone"])
+def test_old_releases_that_cannot_be_removed_fail_no_run(kind, collections, tmp_path):
+    cell = Cell(Fault("the old releases stay", "release_prune", kind=kind), [2], "")
+    ended = run(cell, tmp_path / "run", collections, Path(sys.executable).parent)
+    assert ended.code == 0, ended.text[-3000:]
+    assert f"FAULT release_prune {ILL}" in ended.journal
+    assert sum(line.startswith("release_prune - ") for line in ended.journal) == len(HOSTS) - 1
+    assert "(goes on) prune | Remove old releases: " in ended.text
+    assert ended.record["run"]["status"] == "done"
+    assert not ended.locked

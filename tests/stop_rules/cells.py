@@ -31,6 +31,7 @@ PAPER_MODULES = (
     "log_check",
     "python_info",
     "release",
+    "release_prune",
 )
 # These are the real ones, on a balancer that may be gone.
 REAL_MODULES = ("fleet_lock", "fleet_record")

@@ -127,3 +127,6 @@ class ActionModule(ActionBase):
             "packages": {},
             "timings": {},
         }
+
+    def _release_prune(self, host: str, state: str) -> dict[str, Any]:
+        return {"removed": [], "kept": {}, "leftovers": []}

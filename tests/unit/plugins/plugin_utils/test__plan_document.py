@@ -50,7 +50,7 @@ def document(*hosts, **more):
     names = [each["inventory_hostname"] for each in hosts]
     run = {"hash": "48d5daade134", "fleet": "app", "stages": STAGES, "to": "", "waves": [1]}
     run |= {"group": names, "present": names, "limits": LIMITS, "record": None, "index": INDEX}
-    return plan_document(hosts, run | {"asked_by": "web1"} | more)
+    return plan_document(hosts, run | {"asked_by": "web1", "keep": 5} | more)
 
 
 def text(*hosts, **more):
@@ -134,6 +134,40 @@ def test_what_is_not_in_the_run_is_said():
     assert "Not in this run: web2, web3 (--limit)" in told
     assert "Stage 2" not in told
     assert [stage["in_run"] for stage in plan["stages"]] == [True, False]
+
+
+def test_releases_that_go_at_the_end_are_told_by_host():
+    old = {"removed": ["20.1.0-py3.6-1", "20.0.0-py3.6-2"]}
+    hosts = (
+        host("web1", _preflight_prune=old),
+        host("web2", _preflight_prune=old),
+        host("web3", DONE, _preflight_prune={"removed": []}),
+        host("web4", _preflight_prune={"msg": "venv is\nabsent"}),
+    )
+    gone = {"releases": old["removed"], "error": ""}
+    unknown = {"releases": [], "error": "venv is absent"}
+    told = document(*hosts)["prune"]
+    assert told == {"keep": 5, "hosts": {"web1": gone, "web2": gone, "web4": unknown}}
+    lines = [line for line in text(*hosts).splitlines() if line.startswith("Releases removed")]
+    assert lines == [
+        "Releases removed at the end on web1, web2 (rollout_keep_releases 5):"
+        " 20.1.0-py3.6-1, 20.0.0-py3.6-2",
+        "Releases removed at the end on web4 (rollout_keep_releases 5): not known, venv is absent",
+    ]
+
+
+def test_nothing_is_told_of_releases_that_all_stay():
+    told = document(host("web1", _preflight_prune={"skipped": True}), keep=0)
+    assert told["prune"] == {"keep": 0, "hosts": {}}
+    assert "Releases removed" not in text(host("web1", _preflight_prune={"removed": []}))
+
+
+def test_what_goes_is_not_known_where_a_release_that_is_coming_is_not():
+    lost = [release(1, "21.2.0"), release(2, "23.0.0", id="", error="no Python 3.11")]
+    found = {"packages": NOW, "settings": SETTINGS, "stages": lost}
+    told = document(host("web1", _preflight_found=found, _preflight_prune={"removed": ["a"]}))
+    error = "the release of stage 23.0.0 is not known"
+    assert told["prune"]["hosts"] == {"web1": {"releases": [], "error": error}}
 
 
 def test_waves_are_shown_where_hosts_go_together():

@@ -21,7 +21,9 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._bake import (
 
 def bake_decision(hosts: Any, wish: dict[str, Any]) -> dict[str, Any]:
     """Decide for the hosts of a run; ``wish`` is shaped like ``Wish``."""
-    return decide(Wish(**wish), hosts)._asdict()
+    # Templates of ansible-core 2.16 make words of numbers.
+    numbers = {"bake": float(wish["bake"]), "wave": int(wish["wave"])}
+    return decide(Wish(**{**wish, **numbers}), hosts)._asdict()
 
 
 def duration_problem(duration: Any) -> str:

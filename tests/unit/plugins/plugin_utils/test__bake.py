@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import pytest
+from ansible_collections.fleetops.gunicorn.plugins.filter.bake import bake_decision
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._bake import (
     Wish,
@@ -190,3 +191,9 @@ def test_a_look_keeps_what_is_needed_and_nothing_of_a_balancer_that_did_not_answ
     kept = look(5, web1=(1, 0))
     assert "unused" not in str(kept)
     assert bake_look([{"failed": True, "msg": "gone"}], 1)["balancers"] == []
+
+
+def test_ansible_core_2_16_gives_numbers_as_words():
+    wish = {**WISH._asdict(), "bake": "0.0", "wave": "1"}
+    assert bake_decision([todo("web1"), todo()], wish)["role"] == "free"
+    assert bake_decision([todo("web1")], {**wish, "bake": "7200.0"})["role"] == "canary"

@@ -185,8 +185,22 @@ def test_half_way_and_at_the_end(bed, tmp_path):
         3 * told["seconds"]["earlier"]["median"], abs=0.5
     )
 
-    assert bed.playbook("upgrade.yml").code == 0
+    old = outdated(bed, "web1")
+    shown, told = plan(bed, tmp_path, rollout_keep_releases=2)
+    gone = {"web1": {"releases": [old.name], "error": ""}}
+    assert told["prune"] == {"keep": 2, "hosts": gone}
+    assert f"at the end on web1 (rollout_keep_releases 2): {old.name}" in shown.text
+    active = os.path.realpath(bed.home("web1") / "venv")
+
+    run = bed.playbook("upgrade.yml", rollout_keep_releases=2)
+    assert run.code == 0, run.text[-3000:]
+    assert not old.exists()
+    assert os.path.isdir(active)
+    for host in ("web1", "web2"):
+        left = sorted(path.name for path in bed.home(host).glob("releases/[!.]*"))
+        assert [name.partition("-")[0] for name in left] == ["21.2.0", "23.0.0", "adopted"]
     shown, told = plan(bed, tmp_path)
+    assert told["prune"] == {"keep": 5, "hosts": {}}
     assert {action for _stage, _host, action in actions(told)} == {"skip"}
     assert told["not"]["unneeded"].keys() == {"web1", "web2"}
     assert "Time: none" in shown.text
@@ -199,6 +213,17 @@ def test_half_way_and_at_the_end(bed, tmp_path):
     assert last["release"]["there"]
     assert last["packages"]["known"] == "all"
     assert last["packages"]["undecided"] == []
+
+
+def outdated(bed, host: str) -> Path:
+    """A release of years ago."""
+    (active,) = bed.home(host).glob("releases/2*")
+    old = active.parent / "20.1.0-py3.6-0f1e2d3c"
+    (old / "bin").mkdir(parents=True)
+    record = json.loads((active / "release.json").read_text())
+    told = {**record, "id": old.name, "built_at": "2020-11-24T07:00:00Z"}
+    (old / "release.json").write_text(json.dumps(told))
+    return old
 
 
 def supervisor(bed, host: str):

@@ -69,7 +69,7 @@ sanity: venv-dev ## ansible-test sanity, on a copy
 installed: venv-dev ## Build the collection, install the tarball, and run its playbooks from there
 	tests/installed.sh
 
-.PHONY: chaos stop-rules build clean
+.PHONY: chaos stop-rules variables build clean
 POINTS ?= 50
 ONLY ?=
 chaos: venv-dev ## Break a fleet in every way we know, under traffic (ONLY=regex; POINTS=50 kills)
@@ -77,6 +77,9 @@ chaos: venv-dev ## Break a fleet in every way we know, under traffic (ONLY=regex
 
 stop-rules: venv-dev $(CORE_OLD)/.ready $(CORE_NEW)/.ready ## Every fault in every kind of run, on every ansible-core, with hosts on paper
 	python -m tests.stop_rules $(CORE_OLD) $(VENV) $(CORE_NEW)
+
+variables: venv-dev ## Write docs/variables.md anew, from what roles/settings declares
+	python docs/variables.py
 
 build: venv-dev ## Build the collection's tarball into dist/
 	ansible-galaxy collection build --force --output-path dist

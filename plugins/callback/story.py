@@ -15,7 +15,8 @@ author:
   - The fleetops.gunicorn authors (@fleetops)
 description:
   - Shows where a rollout is, what each server goes through, and every error with its whole text.
-  - The last lines name the host that stopped the run, and why.
+  - The last lines name the host that stopped the run, and why. The very last one has a code for
+    what kind of stop that is, and the page of this collection that says what to do.
   - With C(-v) and above everything is shown as by P(ansible.builtin.default#callback), with the
     same last lines.
   - On a terminal the looks of a soak overwrite each other; elsewhere each is a line.
@@ -73,8 +74,15 @@ from ansible.plugins.callback.default import CallbackModule as Default
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._controller import myself, user
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._report import Run, report
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._report_files import write
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._story import Line, Story, Task
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._story import (
+    STOPPED,
+    Line,
+    Story,
+    Task,
+)
 
+# Of this collection, installed or in a checkout.
+_ROOT = Path(__file__).resolve().parents[2]
 # Ansible makes these attributes from its configuration.
 _COLOURS = {
     "plain": None,
@@ -94,7 +102,7 @@ class CallbackModule(Default):
 
     def __init__(self) -> None:
         super().__init__()
-        self.story = Story()
+        self.story = Story(docs=_near(_ROOT / "docs"))
         self._began = time.time()
         self._playbook = ""
         self._title = ""
@@ -275,8 +283,9 @@ class CallbackModule(Default):
         failed, lost = list(stats.failures), list(stats.dark)
         self._title = ""
         lines = self.story.summary(failed, lost)
-        # The host and the reason stay last.
-        lines[-1:-1] = self._report(failed, lost)
+        # The host, the reason and where it is explained stay last.
+        last = next((n for n, line in enumerate(lines) if line.text.startswith(STOPPED)), -1)
+        lines[last:last] = self._report(failed, lost)
         if lines:
             self._display.display("")
         for line in lines:
@@ -317,14 +326,12 @@ def _near(path: Path) -> str:
 
 
 def _version() -> str:
-    """Of this collection, installed or in a checkout."""
-    root = Path(__file__).resolve().parents[2]
     for name, pattern in (
         ("MANIFEST.json", r'"version": "([^"]+)"'),
         ("galaxy.yml", r"(?m)^version: (\S+)"),
     ):
         try:
-            found = re.search(pattern, (root / name).read_text(encoding="utf-8"))
+            found = re.search(pattern, (_ROOT / name).read_text(encoding="utf-8"))
         except OSError:
             continue
         if found:

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import NAME, redact
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._report_series import curves
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._stops import stop_of
 
 SCHEMA = 1
 TEXT = 4000
@@ -155,7 +156,8 @@ def _clean(value: Any, depth: int = 0) -> Any:
 
 
 def _outcome(told: Sequence[Event], run: Run, hosts: Mapping[str, Any]) -> dict[str, Any]:
-    """``result`` is done, planned or stopped; then the host that failed first, and why."""
+    """``result`` is done, planned or stopped; then the host that failed first, why, and the code
+    of that stop."""
     ill = {clean(name) for name in (*run.failed, *run.lost)}
     last = {event["host"]: event for event in _of(told, "failure") if event.get("host") in ill}
     order = sorted(last.values(), key=lambda event: float(event["at"]))
@@ -167,8 +169,11 @@ def _outcome(told: Sequence[Event], run: Run, hosts: Mapping[str, Any]) -> dict[
         {"host": name, "reason": "failed without a word", "unreachable": name in run.lost}
         for name in sorted(ill - set(last))
     ]
+    reasons = [
+        {**each, "code": stop_of(each["reason"], each["unreachable"]).code} for each in reasons
+    ]
     result = "stopped" if ill else "planned" if run.check_mode else "done"
-    first = reasons[0] if reasons else {"host": "", "reason": "", "unreachable": False}
+    first = reasons[0] if reasons else {"host": "", "reason": "", "unreachable": False, "code": ""}
     # The end tells all; what broke first says it in a line.
     causes = [
         event["text"].removeprefix(f"{event['task']}: ")

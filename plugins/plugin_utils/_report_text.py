@@ -104,6 +104,7 @@ class Case(NamedTuple):
     seconds: float
     failure: str = ""
     skipped: str = ""
+    code: str = ""
 
 
 def junit(data: Data) -> str:
@@ -121,7 +122,7 @@ def junit(data: Data) -> str:
     # Whoever failed without a word, or outside of all stages, must not be missing.
     ill = [data["outcome"], *data["outcome"]["others"]] if data["outcome"]["host"] else []
     rest = [
-        Case(each["host"], 0.0, each["reason"])
+        Case(each["host"], 0.0, each["reason"], code=each["code"])
         for each in ill
         if not any(host == each["host"] and failure for host, failure in told)
     ]
@@ -143,13 +144,14 @@ def _cases(data: Data, stage: Data) -> list[Case]:
 def _case(name: str, host: Data, data: Data, stage: Data) -> Case:
     began, ended = stage["began"], stage["ended"]
     within = [failure for failure in host["failures"] if began <= failure["at"] <= ended]
-    ill = {each["host"] for each in (data["outcome"], *data["outcome"]["others"])}
+    ill = {each["host"]: each["code"] for each in (data["outcome"], *data["outcome"]["others"])}
     spans = [span for span in host["spans"] if span["began"] < ended and span["ended"] > began]
     worked = [span for span in spans if span["state"] != "serving"]
     seconds = sum(min(span["ended"], ended) - max(span["began"], began) for span in worked)
     # What failed and was mended is no failure of the run.
     if within and name in ill:
-        return Case(name, seconds, "\n\n".join(failure["text"] for failure in within))
+        texts = "\n\n".join(failure["text"] for failure in within)
+        return Case(name, seconds, texts, code=ill[name])
     step = next((step for step in host["steps"] if step["stage"] == stage["number"]), None)
     if step and step["action"] == "skip":
         return Case(name, 0.0, skipped=str(step["reason"]))
@@ -175,7 +177,7 @@ def _testcase(stage: Data, case: Case) -> Markup:
     inner = None
     if case.failure:
         first = case.failure.splitlines()[0][:300]
-        inner = element("failure", case.failure, attributes={"message": first})
+        inner = element("failure", case.failure, attributes={"message": first, "type": case.code})
     elif case.skipped:
         inner = element("skipped", attributes={"message": case.skipped})
     return element(

@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._stops import OTHER, STOPS
+
 Data = Mapping[str, Any]
 
 STATE_WORDS = {
@@ -127,6 +129,12 @@ def number(value: float) -> str:
     return f"{value:.3g}" if abs(value) < 10 else f"{value:.1f}"
 
 
+def stop(code: str) -> str:
+    """What kind of stop it was, and where it is explained; nothing if it was none."""
+    found = next((each for each in (*STOPS, OTHER) if each.code == code), None)
+    return f"{code}: {found.means}. What now: docs/{found.anchor}" if found else ""
+
+
 def facts(data: Data) -> list[tuple[str, str]]:
     """Who, when, why."""
     people, took = data["people"], data["ended"] - data["began"]
@@ -134,6 +142,7 @@ def facts(data: Data) -> list[tuple[str, str]]:
     check = " --check" if data["check_mode"] else ""
     limit = f" -l {people['limit']}" if people["limit"] else ""
     told = [
+        ("Stop", stop(data["outcome"]["code"])),
         ("Run", f"{data['playbook']}{check}{limit}"),
         ("When", f"{moment(data['began'])}, took {duration(took)}"),
         ("By", by),

@@ -36,6 +36,7 @@ from typing import Any, NamedTuple
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import redact
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._check_text import headline
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._failure import why
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._stops import stop_of
 
 STATES = (
     "draining",
@@ -51,6 +52,7 @@ STATES = (
     "out",
 )
 OURS = "fleetops.gunicorn."
+STOPPED = "STOPPED, since "
 _SAID = ("ansible.builtin.debug", "ansible.builtin.assert", "debug", "assert")
 # What Ansible says where nothing was said.
 _NOTHING = ("All assertions passed", "All items completed")
@@ -83,7 +85,9 @@ class Task(NamedTuple):
 class Story:
     """Collects what happens; each method returns what there is to show."""
 
-    def __init__(self) -> None:
+    def __init__(self, docs: str = "docs") -> None:
+        self.docs = docs
+        """Where the documentation is, as an operator can open it."""
         self.events: list[dict[str, Any]] = []
         self.plans: dict[str, dict[str, Any]] = {}
         self.versions: dict[str, list[dict[str, str]]] = {}
@@ -408,7 +412,8 @@ class Story:
     # -- the end -----------------------------------------------------------------------------
 
     def summary(self, failed: Iterable[str], lost: Iterable[str]) -> list[Line]:
-        """The last words: every host in a line, and last the host that stopped the run, and why."""
+        """The last words: every host in a line, then the host that stopped the run, and why; and
+        last what kind of stop that is, and where it is explained."""
         lines = []
         for host in sorted(self.versions):
             stations = [f"{each['gunicorn']} on {each['python']}" for each in self.versions[host]]
@@ -435,7 +440,10 @@ class Story:
         elif told:
             first = self.failures[told[0][1]]
             word = "could not be reached" if first["unreachable"] else "failed"
-            lines.append(Line("", f"STOPPED, since {told[0][1]} {word}: {first['text']}", "bad"))
+            lines.append(Line("", f"{STOPPED}{told[0][1]} {word}: {first['text']}", "bad"))
+            stop = stop_of(str(first["text"]), bool(first["unreachable"]))
+            help_at = f"{self.docs}/{stop.anchor}"
+            lines.append(Line("", f"{stop.code}: {stop.means}. What now: {help_at}", "bad"))
         elif not ill:
             lines.append(Line("", "Done.", "good"))
         return lines

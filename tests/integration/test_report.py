@@ -80,8 +80,11 @@ def test_a_run_that_fails_says_where_its_report_is_and_last_why(tmp_path):
     told = play(tmp_path, PLANNED, FAILED)
     assert told.code == 2
     where = next(line for line in told.lines if line.startswith("Report: "))
-    assert told.lines[-1].startswith("STOPPED, since localhost failed: x | Break: it broke")
-    assert told.lines[-2] == where
+    assert told.lines[-1].startswith("F-OTHER: ")
+    page = told.lines[-1].partition("What now: ")[2].partition("#")[0]
+    assert (tmp_path / page).is_file()
+    assert told.lines[-2].startswith("STOPPED, since localhost failed: x | Break: it broke")
+    assert told.lines[-3] == where
     path = tmp_path / where.removeprefix("Report: ")
     assert path.parent == tmp_path / ".cache/reports" and path.name.endswith("Z-site.html")
     files = sorted(path.parent.iterdir())

@@ -39,6 +39,7 @@ def test_who_stopped_it_and_why():
         "reason": "web2: stage 1 failed.\nWhy",
         "cause": "soak: fail; log dirty",
         "unreachable": False,
+        "code": "F-OTHER",
         "others": [],
         "out": [],
     }
@@ -51,6 +52,17 @@ def test_the_first_host_that_failed_stopped_it():
     data = made(told, RUN._replace(failed=("web1", "web2")))
     assert data["outcome"]["host"] == "web2"
     assert [other["host"] for other in data["outcome"]["others"]] == ["web1"]
+
+
+def test_each_host_that_failed_has_the_code_of_its_stop():
+    lost = "stop_if_lost | Stop: Nothing is touched: web2 failed or cannot be reached. Repair it"
+    told = [*events(), event(1070, "failure", "web1", task="halt | Stop", text=lost)]
+    told[-1]["unreachable"] = False
+    data = made(told, RUN._replace(failed=("web1", "web2")))
+    assert [other["code"] for other in data["outcome"]["others"]] == ["F-LOST"]
+    assert made(run=WELL)["outcome"]["code"] == ""
+    told[-1] |= {"unreachable": True, "text": "x | Do: no route"}
+    assert made(told, RUN._replace(failed=(), lost=("web1",)))["outcome"]["code"] == "F-LOST"
 
 
 def test_a_failure_that_was_mended_stopped_nothing():

@@ -277,6 +277,8 @@ web2: stage 1 failed.
 Why
 ```
 
+- Stop: F-OTHER: a task failed for a reason that has no entry of its own. \
+What now: docs/operations.md\\#f-other
 - Run: upgrade -l web
 - When: 1970-01-01 00:16:40 UTC, took 100 s
 - By: ada on deploy1
@@ -328,6 +330,13 @@ def test_what_the_run_did_not_come_to_is_skipped():
     stage = "Stage 1: gunicorn 23.0.0"
     found = cases(made(told, WELL._replace(check_mode=True)))
     assert (found[stage, "web1"], found[stage, "web2"]) == ("skipped", "skipped")
+
+
+def test_a_failure_says_what_kind_of_stop_it_was():
+    root = ElementTree.fromstring(junit(made()).encode())
+    assert {each.get("type") for each in root.iter("failure")} == {"F-OTHER"}
+    assert "F-OTHER: a task failed" in page(made())
+    assert "F-" not in markdown(made(run=WELL))
 
 
 def test_who_failed_without_a_word_is_a_failure():

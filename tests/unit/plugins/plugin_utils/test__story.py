@@ -92,15 +92,26 @@ def test_the_first_of_two_that_failed_comes_last_and_whole(story):
     story.failed(5, "web2", task("m", "halt | Stop"), {"msg": "stops before web2"})
     story.failed(3, "web1", task("m", "repair | End the run"), {"msg": "web1: failed.\nWhy: 500"})
     last = story.summary(["web1", "web2"], [])
-    assert last[-1].text == "STOPPED, since web1 failed: web1: failed.\nWhy: 500"
-    assert last[-2] == ("web2", "stops before web2", "bad", False)
+    assert last[-2].text == "STOPPED, since web1 failed: web1: failed.\nWhy: 500"
+    assert last[-3] == ("web2", "stops before web2", "bad", False)
 
 
 def test_a_host_that_cannot_be_reached_is_named_last(story):
     story.failed(3, "web1", task("m"), {"msg": "no route"}, unreachable=True)
-    assert story.summary([], ["web1"])[-1].text == (
+    assert story.summary([], ["web1"])[-2].text == (
         "STOPPED, since web1 could not be reached: x | Do: no route"
     )
+
+
+def test_the_very_last_line_says_what_kind_of_stop_it_was_and_where_it_is_explained():
+    story = Story(docs="/somewhere/docs")
+    guard = task("ansible.builtin.assert", "refuse_bad | Refuse a release that failed before")
+    story.failed(3, "web1", guard, {"msg": "x is marked bad"})
+    last = story.summary(["web1"], [])[-1]
+    assert last.text.startswith("F-BAD: the release failed a gate, or was rolled back")
+    assert last.text.endswith(" What now: /somewhere/docs/operations.md#f-bad")
+    assert last.tone == "bad"
+    assert Story().docs == "docs"
 
 
 def test_a_failure_that_was_mended_is_not_the_end(story):
@@ -187,4 +198,4 @@ def test_a_check_ends_with_its_verdict_and_has_stopped_nothing(story, verdict, t
 def test_what_failed_beside_a_check_is_told_as_ever(story):
     checked(story, "clean")
     story.failed(2, "web3", task("ansible.builtin.command"), {"msg": "boom"})
-    assert "STOPPED, since web3 failed" in story.summary(["web3"], [])[-1].text
+    assert "STOPPED, since web3 failed" in story.summary(["web3"], [])[-2].text

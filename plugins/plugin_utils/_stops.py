@@ -1,0 +1,181 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The ways in which a run stops: a code for each, by which docs/operations.md has its entry.
+
+A code is told from the last words of a run. They begin with the name of the task that failed,
+apart from what is said at the end of a host's turn (by the tasks ``repair | ...``, ``halt | ...``).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+PAGE = "operations.md"
+
+
+class Stop(NamedTuple):
+    """One way to stop."""
+
+    code: str
+    pattern: str
+    """Looked for in the last words; of all stops the first that fits counts."""
+    means: str
+    do: str
+
+    @property
+    def anchor(self) -> str:
+        """Where its entry is."""
+        return f"{PAGE}#{self.code.lower()}"
+
+
+def _tasks(*beginnings: str) -> str:
+    """A pattern for the last words of tasks whose names begin so."""
+    return r"\A(?:" + "|".join(re.escape(beginning) for beginning in beginnings) + ")"
+
+
+# Also the order of docs/operations.md. What is said at the end of a turn holds the words of
+# whatever failed in it, so that comes first; and a message says more than the task that said it.
+STOPS = (
+    Stop(
+        "F-OUT",
+        r"\A\S+ IS OUT OF SERVICE:"
+        r"|\A(?!.*^Now: ).*(?:MAY STILL BE OUT OF ROTATION on|may still be out of rotation on"
+        r"|^Left out of rotation )",
+        "a server is out of rotation, and could not be put back",
+        "Repair what the message names, then run the same command again.",
+    ),
+    Stop(
+        "F-GATE",
+        r"^Now: \S+ is on [^\n]* as before, healthy and back in service\.$",
+        "the new release failed on a server, which went back and serves as before",
+        "Read the evidence, repair the cause, then run the same command again.",
+    ),
+    Stop(
+        "F-BUDGET",
+        _tasks("guard | Stop if users suffer")
+        + r"|requests at the balancers since the run began[^\n]*rollout_error_budget",
+        "users see more errors than before the run, whichever server they come from",
+        "Find out what they suffer from. If it is the new release, roll back.",
+    ),
+    Stop(
+        "F-BLIND",
+        r"^Now: \S+ is still on [^\n]*, healthy and in service:",
+        "a gate could not judge; nothing is known against the new release, which serves",
+        "Mend what could not be read, then run the same command again.",
+    ),
+    Stop(
+        "F-LOST",
+        _tasks("lost | ")
+        + r"|\bfailed or cannot be\s+reached\b|\Arefuse \| [^:]*: cannot be reached: "
+        r"|\| Stop if the host was lost: ",
+        "a server failed or could not be reached any more",
+        "Repair it or its connection, then run the same command again.",
+    ),
+    Stop(
+        "F-DRAIN",
+        r"\Ahaproxy \| .*\bwas not drained\b",
+        "a server could not be taken out of rotation, and serves",
+        "See which of the reasons it was, mend that, then run the same command again.",
+    ),
+    Stop(
+        "F-LOCK",
+        _tasks("lock | ", "unlock | ") + r"|\b[Tt]he lock of fleet |^The lock that this run held",
+        "somebody else works on the fleet, or the lock cannot be had",
+        "Wait for them, talk to them, or mend what the message says about the lock.",
+    ),
+    Stop(
+        "F-RECORD",
+        _tasks("record | ") + r"|\bThe record of fleet ",
+        "the record of the fleet cannot be read or written, or does not let this run go on",
+        "Do what the message says, then run the same command again.",
+    ),
+    Stop(
+        "F-BAD",
+        _tasks("refuse_bad | "),
+        "the release failed a gate, or was rolled back, on some server of the fleet",
+        "Repair the cause, then say -e rollout_force=true.",
+    ),
+    Stop(
+        "F-BAKE",
+        _tasks("bake | ", "bake_canary | "),
+        "the canary has not run long enough, or is not well; nothing was touched",
+        "Wait as long as it says, or mend what speaks against the canary.",
+    ),
+    Stop(
+        "F-PYTHON",
+        _tasks("pythons | ", "provide | ", "provide_uv | ", "provide_apt | ", "python | ")
+        + r"|gunicorn \S+ needs Python ",
+        "a stage has no Python that fits",
+        "Install it, let release_python_provider do it, or change the stage.",
+    ),
+    Stop(
+        "F-INPUT",
+        _tasks(
+            "validate | ",
+            "Validating arguments ",
+            "Refuse what is no time",
+            "Refuse an inventory without a balancer",
+            "requirements | Refuse a file that is not there",
+        )
+        + r"|\A(?:refuse|balancers) \| [^\n]*\brollout_(?:stages|to|min_available)\b"
+        r"|\bis undefined\b",
+        "a value, a file or the inventory is wrong",
+        "Correct what the message names, then run the same command again.",
+    ),
+    Stop(
+        "F-BACK",
+        _tasks("way_back | ", "prove | "),
+        "there is no way back, or it does not boot",
+        "Repair the release that runs now, or name another one to go back to.",
+    ),
+    Stop(
+        "F-BUILD",
+        _tasks("build | ", "requirements | ", "wheelhouse | "),
+        "a release could not be built, or does not boot",
+        "Read the end of its log in the message, repair the cause, run the same command again.",
+    ),
+    Stop(
+        "F-BALANCER",
+        _tasks("haproxy | ", "balancers | "),
+        "a balancer cannot be asked, or does not know the server",
+        "Mend its connection, its socket or the names, then run the same command again.",
+    ),
+    Stop(
+        "F-SERVER",
+        _tasks("refuse | ", "application | ", "supervisord | ", "look | "),
+        "a server is not fit for an upgrade as it is",
+        "Mend what the message names, then run the same command again.",
+    ),
+    Stop(
+        "F-OPEN",
+        _tasks("conclude | "),
+        "a server is not on the last stage at the end of the run",
+        "Run the same command again.",
+    ),
+)
+
+OTHER = Stop(
+    "F-OTHER",
+    "",
+    "a task failed for a reason that has no entry of its own",
+    "Read the message; `ansible-playbook status.yml` says where the fleet is.",
+)
+
+_BY_CODE = {stop.code: stop for stop in STOPS}
+_PATTERNS = tuple((re.compile(stop.pattern, re.DOTALL | re.MULTILINE), stop.code) for stop in STOPS)
+# Tasks that are done at a balancer's host: where that one cannot be reached, Ansible says it of
+# the server in whose name it was.
+_AT_BALANCERS = re.compile(
+    _tasks("lock | ", "unlock | ", "record | ", "haproxy | ", "balancers | ")
+)
+
+
+def stop_of(words: str, unreachable: bool = False) -> Stop:
+    """Which way to stop the last words of a run tell of."""
+    if unreachable:
+        return _BY_CODE["F-BALANCER" if _AT_BALANCERS.match(words) else "F-LOST"]
+    code = next((code for pattern, code in _PATTERNS if pattern.search(words)), "")
+    return _BY_CODE.get(code, OTHER)

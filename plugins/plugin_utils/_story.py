@@ -286,11 +286,11 @@ class Story:
             text += f", {cut} sessions cut" if cut else ""
             self._state(at, host, "drained", text)
         else:
-            out = self.out_for.get(host, [])
+            times = len(self.out_for.get(host, []))
             self._state(at, host, "serving")
             later = self.out_for.get(host, [])
             text = f"back in rotation on {nodes}"
-            if len(later) > len(out):
+            if len(later) > times:
                 text += f" after {later[-1]:.1f} s"
         tone = "warn" if notes else "plain"
         return [Line(host, text, tone)] + [Line(host, f"note: {note}", "warn") for note in notes]

@@ -73,6 +73,13 @@ def test_the_way_of_a_host(story):
     ]
 
 
+def test_each_time_that_it_was_out_is_told_with_how_long(story):
+    for begun, took in ((10, "6.0"), (30, "4.0")):
+        drained(story, begun, "web1")
+        told = texts(restored(story, begun + float(took) - 1, "web1"))
+        assert told == [f"back in rotation on lb1 after {took} s"]
+
+
 def test_there_and_back_again_is_shown(story):
     story.ended(1, "web1", ours("active_release"), {"diff": {"after": NEW}})
     story.ended(2, "web1", ours("active_release"), {"diff": {"after": OLD}})

@@ -51,7 +51,7 @@ STOPS = (
         "F-GATE",
         r"^Now: \S+ is on [^\n]* as before, healthy and back in service\.$",
         "the new release failed on a server, which went back and serves as before",
-        "Read the evidence, repair the cause, then run the same command again.",
+        "Read the evidence, repair the cause; the same release then needs -e rollout_force=true.",
     ),
     Stop(
         "F-BUDGET",

@@ -48,6 +48,12 @@ STOPS = (
         "Repair what the message names, then run the same command again.",
     ),
     Stop(
+        "F-HOOK",
+        _tasks("hook | ") + r"|^(?:Why: )?[^\n]*\bHook [^\n]* \((?:before|after)_\w+\) failed on ",
+        "one of the operator's own hooks failed, and on_failure is stop",
+        "Repair the hook or what it found, then run the same command again.",
+    ),
+    Stop(
         "F-GATE",
         r"^Now: \S+ is on [^\n]* as before, healthy and back in service\.$",
         "the new release failed on a server, which went back and serves as before",

@@ -50,6 +50,12 @@ MARKED = "x is marked bad since 2026-11-23 03:00:00Z (web1, by ada): no reason g
 REFUSE = "refuse | Refuse a host or a plan that cannot be: "
 
 SAID = [
+    ("F-HOOK", "hook | Stop: Hook warm (before_drain) failed on web1: it ended with 3: cold"),
+    (
+        "F-HOOK",
+        "web1: stage 1 of 2 failed.\nWhy: hook | Stop: Hook warm (after_soak) failed on web1: x\n"
+        "Now: web1 is on 20.0.1-py3.6 as before, healthy and back in service.",
+    ),
     ("F-OUT", failure_text({**STORY, "repair": "supervisord | activate | Switch: spawn error"})),
     ("F-OUT", "haproxy | drained | Say why it was not drained: " + OUT_AFTER_ALL),
     ("F-OUT", LEFT),
@@ -179,10 +185,11 @@ def test_what_our_modules_fail_with_has_a_code():
             name = str(each.get("name"))
             if any(ours.match(key) for key in each) and stop_of(f"{name}: x") is OTHER:
                 without.add(name)
-    # In a turn, or where nothing can stop: of a gate, a status and a check.
+    # In a turn, or where nothing can stop: of a gate, a status, a check, and the pruning.
     assert without == {
         "boot | Ask the application itself",
         "log | Look for trouble of this generation",
+        "prune | Remove old releases",
         "repair | Prove that it serves",
         "status | Ask who works on the fleet",
         "status | Read the record of the fleet",

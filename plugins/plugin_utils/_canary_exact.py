@@ -177,7 +177,7 @@ def rate_limits(count: float, miss: float) -> tuple[float, float]:
 
 def _root(falls: Callable[[float], float], low: float, high: float) -> float:
     """Where a function falls through 0 between ``low`` and ``high``."""
-    for _ in range(60):
+    for _each in range(60):
         middle = (low + high) / 2
         if falls(middle) > 0:
             low = middle

@@ -42,8 +42,8 @@ def plan_document(hosts: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) ->
     ``index`` (a result of module ``index_info``), ``asked_by`` and ``keep`` (how many releases).
     """
     told = {str(host["inventory_hostname"]): _Host(host, run["present"]) for host in hosts}
-    wanted, _ = read_stages(run["stages"])
-    chosen, _ = stages_of_run(wanted, run["to"])
+    wanted, _problems = read_stages(run["stages"])
+    chosen, _problems = stages_of_run(wanted, run["to"])
     steps = {host: {step["stage"]: step for step in each.steps} for host, each in told.items()}
     turns = [
         _turn(turn._asdict(), told[turn.host], steps[turn.host][turn.stage])

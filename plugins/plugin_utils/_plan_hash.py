@@ -71,8 +71,8 @@ def plan_hash(asks: Mapping[str, Any] | None) -> str:
 
 def controller_files(raw_stages: Any, to: str, app_requirements: str) -> list[str]:
     """Return the requirements files of a run that are on the controller, each once."""
-    stages, _ = read_stages(raw_stages)
-    stages, _ = stages_of_run(stages, to)
+    stages, _problems = read_stages(raw_stages)
+    stages, _problems = stages_of_run(stages, to)
     files = [stage.requirements or app_requirements for stage in stages]
     return [file for file in dict.fromkeys(files) if file and not file.startswith("/")]
 

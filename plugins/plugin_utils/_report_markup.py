@@ -19,7 +19,7 @@ class Markup(str):
     __slots__ = ()
 
 
-Child: TypeAlias = "str | None | Iterable[Child]"
+Child: TypeAlias = str | None | Iterable["Child"]
 
 
 def element(

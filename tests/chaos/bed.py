@@ -171,7 +171,7 @@ class Bed:
         """End at once whatever runs for this fleet, and undo what a case did to the machine."""
         for run in self.runs:
             run.kill()
-        for _ in range(50):
+        for _each in range(50):
             left = [process for _kind, process in self.processes()]
             if not left:
                 break

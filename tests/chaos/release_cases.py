@@ -152,7 +152,9 @@ def wheels() -> Path:
         text = (fleets.HERE / "app/requirements.txt").read_text().replace(f"=={OLD}", f"=={MIDDLE}")
         wanted = place.with_suffix(".txt")
         wanted.write_text(text)
-        done = subprocess.run([*command, "-r", str(wanted)], capture_output=True, text=True)
+        done = subprocess.run(
+            [*command, "-r", str(wanted)], capture_output=True, text=True, check=False
+        )
         if done.returncode:
             raise LeftOut(f"its wheels cannot be had: {done.stderr[-300:]}")
     return place
@@ -177,7 +179,7 @@ def tampered(bed: Bed) -> None:
 def mount(bed: Bed, place: Path, options: str) -> None:
     """A file system that can be full. Only root may."""
     command = ["mount", "-t", "tmpfs", "-o", f"mode=755,{options}", "tmpfs", str(place)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise LeftOut(f"nothing can be mounted here: {done.stderr.strip()}")
     bed.at_the_end(lambda: subprocess.run(["umount", "-l", str(place)], check=True))
@@ -197,7 +199,7 @@ def small_home(bed: Bed) -> None:
     aside = home.with_name("app.aside")
     home.rename(aside)
     home.mkdir()
-    inodes = sum(len(dirs) + len(files) for _, dirs, files in os.walk(aside)) + 300
+    inodes = sum(len(dirs) + len(files) for _top, dirs, files in os.walk(aside)) + 300
     mount(bed, home, f"size=600m,nr_inodes={inodes}")
     subprocess.run(["cp", "-a", f"{aside}/.", str(home)], check=True)
 

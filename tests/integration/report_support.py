@@ -62,12 +62,13 @@ class Browser:
 
     def _next(self, deadline: float) -> dict[str, Any]:
         while b"\0" not in self._read:
-            ready, _, _ = select.select([self._back], [], [], max(deadline - time.monotonic(), 0))
+            left = max(deadline - time.monotonic(), 0)
+            ready = select.select([self._back], [], [], left)[0]
             more = os.read(self._back, 1 << 20) if ready else b""
             if not more:
                 raise RuntimeError("Chromium does not answer")
             self._read += more
-        head, _, self._read = self._read.partition(b"\0")
+        head, _nul, self._read = self._read.partition(b"\0")
         return json.loads(head)
 
     def attach(self) -> None:

@@ -137,7 +137,7 @@ def test_nobody_follows_a_canary_that_is_ill_or_began_anew_unless_somebody_takes
 
 
 def wait_for_another(bed: Bed, arbiter: int) -> None:
-    for _ in range(200):
+    for _each in range(200):
         with contextlib.suppress(OSError, TypeError):
             if bed.version("web1")["arbiter_pid"] != arbiter:
                 return

@@ -71,5 +71,7 @@ def check(place, directory, arguments) -> str:
     """What ``--check-config`` says; empty if it is content."""
     command = [sys.executable, "-W", "ignore", "-m", "gunicorn", "--check-config", *arguments]
     environment = {"PATH": os.defpath, "PYTHONPATH": str(place), "HOME": str(directory)}
-    done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        command, cwd=directory, env=environment, capture_output=True, text=True, check=False
+    )
     return "" if done.returncode == 0 else done.stdout + done.stderr

@@ -293,7 +293,7 @@ def trapped(app, top):
     seen = top / "seen"
     seen.mkdir()
     seen.chmod(0o777)
-    site = next(app.venv.glob("lib/python*/site-packages"))
+    (site,) = app.venv.glob("lib/python*/site-packages")
     line = f"import os; open('{seen}/%d' % os.geteuid(), 'w')\n"
     (site / "trap.pth").write_text(line)
     own(app.venv)

@@ -130,7 +130,9 @@ def test_the_way_back_needs_no_network_and_goes_further_each_time(bed, seen, tmp
     alone = without_names(tmp_path)
     if alone:
         look = "import socket; socket.gethostbyname('example.org')"
-        asked = subprocess.run([*alone, sys.executable, "-c", look], capture_output=True, text=True)
+        asked = subprocess.run(
+            [*alone, sys.executable, "-c", look], capture_output=True, text=True, check=False
+        )
         assert "gaierror" in asked.stderr
     why = {"rollout_reason": "users complain"}
     run = bed.playbook("rollback.yml", "-l", "web1", through=alone, **why, **nowhere)
@@ -186,7 +188,7 @@ def test_when_users_suffer_the_run_stops_before_the_next_drain(bed, seen):
 
 def fail(bed, times: int) -> None:
     """Ask the application through the balancer for what it cannot do."""
-    for _ in range(times):
+    for _each in range(times):
         with pytest.raises(urllib.error.HTTPError, match="500"):
             urllib.request.urlopen(f"http://{bed.fleet.front}/slow?s=nan", timeout=10)
 

@@ -51,7 +51,7 @@ def _root(x: list[float], y: list[float], quantile: float, low: float, high: flo
     if fa == 0 or fb == 0:
         return a if fa == 0 else b
     c, fc = a, fa
-    for _ in range(1000):
+    for _each in range(1000):
         before = b - a
         if abs(fc) < abs(fb):
             a, b, c, fa, fb, fc = b, c, b, fb, fc, fb

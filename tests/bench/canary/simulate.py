@@ -76,9 +76,9 @@ def bursts(dice: random.Random, requests: int, rate: float, together: float) -> 
     """Beta-binomial windows: ``together`` is the correlation of two requests of a window."""
     a, b = rate * (1 - together) / together, (1 - rate) * (1 - together) / together
     found = []
-    for _ in range(WINDOWS):
+    for _each in range(WINDOWS):
         bad = dice.betavariate(a, b)
-        found.append(sum(dice.random() < bad for _ in range(requests)) if bad > 1e-9 else 0)
+        found.append(sum(dice.random() < bad for _each in range(requests)) if bad > 1e-9 else 0)
     return found
 
 
@@ -88,7 +88,7 @@ def outages(dice: random.Random, requests: int, bad: float, often: float) -> lis
     clock = dice.expovariate(often / WINDOWS)
     while clock < WINDOWS:
         for place in range(int(clock), min(WINDOWS, int(clock) + 4)):
-            found[place] += sum(dice.random() < bad for _ in range(requests))
+            found[place] += sum(dice.random() < bad for _each in range(requests))
         clock += dice.expovariate(often / WINDOWS)
     return found
 
@@ -143,8 +143,8 @@ def ramp(dice: random.Random) -> Gate:
         done = i / (WINDOWS - 1)
         n = int(240 * (0.1 + 0.8 * done))
         rate = 0.001 + 0.019 * done
-        x = sum(dice.random() < rate for _ in range(n))
-        y = sum(dice.random() < rate for _ in range(240 - n))
+        x = sum(dice.random() < rate for _each in range(n))
+        y = sum(dice.random() < rate for _each in range(240 - n))
         gate.append(Window(5, Arm(n, x), Arm(240 - n, y)))
     return gate
 
@@ -176,18 +176,18 @@ def slow(requests: int, ratio: float, wander: float) -> Callable[..., Gate]:
     def make(dice: random.Random) -> Gate:
         sides = [Haproxy(), Haproxy()]
         for side, factor in zip(sides, (ratio, 1.0), strict=True):
-            for _ in range(MEMORY):
+            for _each in range(MEMORY):
                 side.add(int(50 * factor * dice.lognormvariate(-0.5, 1)))
         load, own = 0.0, [dice.gauss(0, wander), dice.gauss(0, wander)]
         gate = []
-        for _ in range(WINDOWS):
+        for _each in range(WINDOWS):
             load = 0.9 * load + dice.gauss(0, 0.2 * math.sqrt(1 - 0.81))
             arms = []
             for i, side in enumerate(sides):
                 own[i] = 0.8 * own[i] + dice.gauss(0, wander * 0.6)
                 mean = 50 * (ratio if i == 0 else 1) * math.exp(load + own[i] - 0.5)
                 old, count = side.reading(), side.count
-                for _ in range(requests):
+                for _each in range(requests):
                     side.add(int(mean * math.exp(dice.gauss(0, 1))))
                 fresh = fresh_average(old, count, side.reading(), side.count)
                 arms.append(Arm(requests, 0, time_ms=fresh))
@@ -262,7 +262,7 @@ class Row(NamedTuple):
 def limits(hits: int, runs: int) -> tuple[float, float]:
     def root(rises: Callable[[float], float]) -> float:
         low, high = 0.0, 1.0
-        for _ in range(50):
+        for _each in range(50):
             middle = (low + high) / 2
             low, high = (middle, high) if rises(middle) < 0.025 else (low, middle)
         return high
@@ -311,7 +311,7 @@ def rollout(hosts: int, rate: float, runs: int, number: int) -> str:
     gates = 2 * hosts
     settings = GATE._replace(gates=gates)
     failed = worst = 0
-    for _ in range(runs):
+    for _each in range(runs):
         fails = 0
         for gate in range(gates):
             left = hosts - gate % hosts - 1

@@ -17,20 +17,21 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._bake import (
 
 WISH = Wish(7200, "abc123", 1, "pass", False, ())
 FINE = {"verdict": "pass", "reasons": []}
+NOT_GIVEN = object()
 
 
 def todo(name="web2"):
     return {"host": name, "todo": True, "canary": False, "age": 9e9, "gate": {}, "compared": {}}
 
 
-def canary(age=7200.0, gate=FINE, compared=FINE, name="web1"):
+def canary(age=7200.0, gate=NOT_GIVEN, compared=None, name="web1"):
     return {
         "host": name,
         "todo": False,
         "canary": True,
         "age": age,
-        "gate": gate,
-        "compared": compared,
+        "gate": FINE if gate is NOT_GIVEN else gate,
+        "compared": compared or FINE,
     }
 
 

@@ -35,10 +35,10 @@ class Haproxy:
 def test_the_mean_of_new_requests_comes_back_out_of_the_moving_one(first, then):
     """A server that answers in 40 ms turns to 140 ms: the old 40 must not linger."""
     server, dice = Haproxy(), random.Random(1)
-    for _ in range(first):
+    for _each in range(first):
         server.add(dice.randint(30, 50))
     old, count = server.reading(), server.count
-    for _ in range(then):
+    for _each in range(then):
         server.add(dice.randint(120, 160))
     found = fresh_average(old, count, server.reading(), server.count)
     # Two readings of whole ms, each off by up to 1, over the share of the new requests.

@@ -55,7 +55,7 @@ def law_by_hand(strata):
     """Every way in which the events can fall, in fractions."""
     law = {0: Fraction(1)}
     for count, share in strata:
-        for _ in range(count):
+        for _each in range(count):
             law_next = {}
             for x, mass in law.items():
                 law_next[x] = law_next.get(x, 0) + mass * (1 - share)

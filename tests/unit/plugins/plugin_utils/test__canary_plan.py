@@ -104,7 +104,7 @@ def test_what_can_never_be_seen_is_none():
 def test_any_traffic_is_planned_quickly():
     started = time.process_time()
     dice = random.Random(7)
-    for _ in range(10):
+    for _each in range(10):
         bake_seconds(
             Traffic(
                 10 ** dice.uniform(-2, 5), 10 ** dice.uniform(-2, 5), 10 ** dice.uniform(-4, -1)

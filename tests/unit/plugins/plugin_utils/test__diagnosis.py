@@ -7,9 +7,13 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._hazards import 
 STAGES = [{"gunicorn": "21.2.0"}, {"gunicorn": "23.0.0", "python": "3.11"}]
 
 
-def found(gunicorn, python, seen=None, earlier=None, stages=STAGES, looked=True):
+def found(gunicorn, python, seen=None, earlier=None, stages=None, looked=True):
     return diagnose(
-        {"gunicorn": gunicorn, "python": python}, seen or {}, earlier or {}, stages, looked
+        {"gunicorn": gunicorn, "python": python},
+        seen or {},
+        earlier or {},
+        stages or STAGES,
+        looked,
     )
 
 

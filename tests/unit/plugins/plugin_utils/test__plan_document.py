@@ -33,10 +33,13 @@ def release(stage, gunicorn, **more):
     return told | {"open": [], "may_move": False} | more
 
 
-def host(name, running=OLD, stages=STAGES, to="", **more):
+def host(name, running=OLD, stages=None, to="", **more):
     found = {"packages": NOW, "settings": SETTINGS}
     found["stages"] = [release(1, "21.2.0"), release(2, "23.0.0")]
-    told = {"inventory_hostname": name, "_rollout_plan": plan_host(stages, to, False, running)}
+    told = {
+        "inventory_hostname": name,
+        "_rollout_plan": plan_host(stages or STAGES, to, False, running),
+    }
     return told | {"_preflight_problems": [], "_preflight_found": found} | more
 
 
@@ -174,7 +177,7 @@ def test_waves_are_shown_where_hosts_go_together():
     told = text(host("web1"), host("web2"), host("web3"), waves=[1, 2])
     assert "  wave 1: web1: gunicorn 20.0.1" in told
     assert "  wave 2: web3: gunicorn 20.0.1" in told
-    assert "wave" not in text(host("web1"), host("web2")).split("Time:")[0]
+    assert "wave" not in text(host("web1"), host("web2")).partition("Time:")[0]
 
 
 def test_what_is_there_is_exact_and_the_rest_is_not_claimed():

@@ -227,8 +227,8 @@ def test_colours_of_texts_can_be_read_in_both_schemes():
             assert contrast(colour[text], colour["card"]) >= 4.5, text
             assert contrast(colour[text], colour["page"]) >= 4.5, text
         assert contrast(colour["ink"], colour["code"]) >= 4.5
-        for bar in ("serving", "soaking", "rolled", "drain", "drained", "switching", "unknown"):
-            assert contrast(colour["on-bar"], colour[bar]) >= 4.5, bar
+        for state in ("serving", "soaking", "rolled", "drain", "drained", "switching", "unknown"):
+            assert contrast(colour["on-bar"], colour[state]) >= 4.5, state
         assert contrast(colour["on-down"], colour["down"]) >= 4.5
         # Lines are no texts: 3.
         assert contrast(colour["curve"], colour["card"]) >= 3

@@ -112,8 +112,9 @@ def recorded(phase, release=RELEASE, plan="p1", events=()):
     return {"record": {"hosts": {"web1": told}, "events": list(events)}}
 
 
-def left(host=WEB1, waits=WAITS, **told):
-    return fleet_status([host], record=recorded(**told), waits=waits)["hosts"][0]["left"]
+def left(host=None, waits=None, **told):
+    record = recorded(**told)
+    return fleet_status([host or WEB1], record=record, waits=waits or WAITS)["hosts"][0]["left"]
 
 
 def test_a_host_in_its_soak_tells_how_long():

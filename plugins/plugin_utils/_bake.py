@@ -179,7 +179,7 @@ def decide(wish: Wish, hosts: Sequence[Mapping[str, Any]]) -> Decision:
         f"Plan {wish.plan} is not baked (rollout_bake is {bake}); {', '.join(todo)} may not follow"
         f" yet: {'; '.join(wrong)}. Nothing was touched. Run the same command"
         f" {'then' if alone else 'when that is mended'}, or take it on you with"
-        " -e rollout_promote=true -e rollout_reason='...'.",
+        ' -e \'{"rollout_promote": true, "rollout_reason": "..."}\'.',
         more if alone else 0.0,
     )
 

@@ -33,4 +33,4 @@ def test_the_record_says_what_is_bad_since_when_and_why(balancer):
     bad = {name: mark for name, mark in record["marks"].items() if mark["mark"] == "bad"}
     assert any(name.startswith("23.0.0-py3.11-") for name in bad)
     mark = next(mark for name, mark in bad.items() if name.startswith("23.0.0"))
-    assert mark["why"] == "slow since noon"
+    assert mark["why"] == "slow-since-noon"

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._stops import OTHER, STOPS
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._stops import BY_CODE
 
 Data = Mapping[str, Any]
 
@@ -131,8 +131,7 @@ def number(value: float) -> str:
 
 def stop(code: str) -> str:
     """What kind of stop it was, and where it is explained; nothing if it was none."""
-    found = next((each for each in (*STOPS, OTHER) if each.code == code), None)
-    return f"{code}: {found.means}. What now: docs/{found.anchor}" if found else ""
+    return BY_CODE[code].words() if code in BY_CODE else ""
 
 
 def facts(data: Data) -> list[tuple[str, str]]:

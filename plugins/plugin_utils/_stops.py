@@ -30,6 +30,10 @@ class Stop(NamedTuple):
         """Where its entry is."""
         return f"{PAGE}#{self.code.lower()}"
 
+    def words(self, docs: str = "docs") -> str:
+        """What it is, and where under ``docs`` (a directory or an address) it is explained."""
+        return f"{self.code}: {self.means}. What now: {docs}/{self.anchor}"
+
 
 def _tasks(*beginnings: str) -> str:
     """A pattern for the last words of tasks whose names begin so."""
@@ -170,7 +174,7 @@ OTHER = Stop(
     "Read the message; `ansible-playbook status.yml` says where the fleet is.",
 )
 
-_BY_CODE = {stop.code: stop for stop in STOPS}
+BY_CODE = {stop.code: stop for stop in (*STOPS, OTHER)}
 _PATTERNS = tuple((re.compile(stop.pattern, re.DOTALL | re.MULTILINE), stop.code) for stop in STOPS)
 # Tasks that are done at a balancer's host: where that one cannot be reached, Ansible says it of
 # the server in whose name it was.
@@ -182,6 +186,6 @@ _AT_BALANCERS = re.compile(
 def stop_of(words: str, unreachable: bool = False) -> Stop:
     """Which way to stop the last words of a run tell of."""
     if unreachable:
-        return _BY_CODE["F-BALANCER" if _AT_BALANCERS.match(words) else "F-LOST"]
+        return BY_CODE["F-BALANCER" if _AT_BALANCERS.match(words) else "F-LOST"]
     code = next((code for pattern, code in _PATTERNS if pattern.search(words)), "")
-    return _BY_CODE.get(code, OTHER)
+    return BY_CODE[code or OTHER.code]

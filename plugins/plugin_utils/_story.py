@@ -442,8 +442,7 @@ class Story:
             word = "could not be reached" if first["unreachable"] else "failed"
             lines.append(Line("", f"{STOPPED}{told[0][1]} {word}: {first['text']}", "bad"))
             stop = stop_of(str(first["text"]), bool(first["unreachable"]))
-            help_at = f"{self.docs}/{stop.anchor}"
-            lines.append(Line("", f"{stop.code}: {stop.means}. What now: {help_at}", "bad"))
+            lines.append(Line("", stop.words(self.docs), "bad"))
         elif not ill:
             lines.append(Line("", "Done.", "good"))
         return lines

@@ -282,7 +282,8 @@ class CallbackModule(Default):
             super().v2_playbook_on_stats(stats)
         failed, lost = list(stats.failures), list(stats.dark)
         self._title = ""
-        lines = self.story.summary(failed, lost)
+        # Without a host nothing was done, which exit_code says.
+        lines = self.story.summary(failed, lost) if stats.processed else []
         # The host, the reason and where it is explained stay last.
         last = next((n for n, line in enumerate(lines) if line.text.startswith(STOPPED)), -1)
         lines[last:last] = self._report(failed, lost)

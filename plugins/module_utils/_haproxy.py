@@ -82,6 +82,9 @@ class Server(NamedTuple):
     status: str
     admin_bits: int
     weight: int
+    # What the effective weight comes from: as set now, and as the configuration has it.
+    weight_set: int
+    weight_full: int
     sessions: int
     queue: int
     check: str
@@ -112,6 +115,10 @@ class Server(NamedTuple):
     def busy(self) -> int:
         return self.sessions + self.queue
 
+    def share(self, percent: int) -> int:
+        """The weight that is so much of the configured one; 0 if HAProxy knows none so small."""
+        return self.weight_full * percent // 100
+
     def describe(self) -> str:
         """For an error text: `web2 is DOWN (L4CON Connection refused)`."""
         weight = ", weight 0" if self.weight == 0 else ""
@@ -121,6 +128,7 @@ class Server(NamedTuple):
 class Backend(NamedTuple):
     name: str
     mode: str
+    balance: str
     cookie: str
     table: bool
     active: int
@@ -185,6 +193,15 @@ class Available(NamedTuple):
     @property
     def enough(self) -> bool:
         return not self.reason
+
+
+class State(NamedTuple):
+    """One line of `show servers state`."""
+
+    backend_id: str
+    admin_bits: int
+    weight_set: int
+    weight_full: int
 
 
 def own_state(admin_bits: int) -> str:
@@ -263,8 +280,8 @@ def parse_tables(text: str) -> List[str]:
     return re.findall(r"^# table: ([^,]+),", text, re.MULTILINE)
 
 
-def parse_states(text: str) -> Dict[Tuple[str, str], Tuple[str, int]]:
-    """`show servers state`: (backend, server) -> (id of the backend, admin bits)."""
+def parse_states(text: str) -> Dict[Tuple[str, str], State]:
+    """`show servers state`, by (backend, server)."""
     states = {}
     columns: List[str] = []
     for line in text.splitlines():
@@ -272,15 +289,17 @@ def parse_states(text: str) -> Dict[Tuple[str, str], Tuple[str, int]]:
             columns = line[2:].split()
         elif columns and len(line.split()) >= 7:
             row = dict(zip(columns, line.split()))
-            states[row["be_name"], row["srv_name"]] = (
+            states[row["be_name"], row["srv_name"]] = State(
                 row["be_id"],
                 int(row["srv_admin_state"]),
+                _int(row.get("srv_uweight")),
+                _int(row.get("srv_iweight")),
             )
     return states
 
 
 def parse_backends(
-    stat: str, states: Dict[Tuple[str, str], Tuple[str, int]], tables: Sequence[str]
+    stat: str, states: Dict[Tuple[str, str], State], tables: Sequence[str]
 ) -> List[Backend]:
     """`show stat`, joined with the administrative state, which its status column can hide."""
     if not stat.startswith("# pxname,"):
@@ -294,6 +313,7 @@ def parse_backends(
                 Backend(
                     name=name,
                     mode=row.get("mode") or "",
+                    balance=row.get("algo") or "",
                     cookie=row.get("cookie") or "",
                     table=name in tables,
                     active=_int(row.get("act")),
@@ -304,18 +324,20 @@ def parse_backends(
         elif row["svname"] != "FRONTEND":
             if (name, row["svname"]) not in states:
                 raise Moved(f"Server {name}/{row['svname']} appeared while HAProxy was read.")
-            servers.setdefault(name, []).append(_server(row, states[name, row["svname"]][1]))
+            servers.setdefault(name, []).append(_server(row, states[name, row["svname"]]))
     return backends
 
 
-def _server(row: Dict[str, str], admin_bits: int) -> Server:
+def _server(row: Dict[str, str], state: State) -> Server:
     check = [row.get("check_status"), row.get("last_chk")]
     return Server(
         backend=row["pxname"],
         server=row["svname"],
         status=row["status"],
-        admin_bits=admin_bits,
+        admin_bits=state.admin_bits,
         weight=_int(row.get("weight")),
+        weight_set=state.weight_set,
+        weight_full=state.weight_full,
         sessions=_int(row.get("scur")),
         queue=_int(row.get("qcur")),
         # While a check runs, HAProxy puts "* " before the result of the last one.
@@ -383,6 +405,8 @@ def check_written(command: str, answer: str) -> None:
         )
     elif "No such" in answer or "Can't find" in answer:
         advice = "The balancer's configuration changed. Compare the names with `show stat`."
+    elif "static LB" in answer:
+        advice = "Shares of a weight need `balance roundrobin`, `leastconn` or `random`."
     elif "Unknown command" in answer:
         advice = "This is not the runtime API of a HAProxy that knows the command."
     else:
@@ -412,5 +436,8 @@ def describe(picture: Picture, server: str, need: Need) -> Dict[str, object]:
 
 
 def as_data(row: Server) -> Dict[str, object]:
-    keys = "backend server status admin sessions queue check weight backup address counters"
+    keys = (
+        "backend server status admin sessions queue check weight weight_set weight_full backup"
+        " address counters"
+    )
     return {key: getattr(row, key) for key in keys.split()}

@@ -20,6 +20,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy import 
     NotHaproxy,
     Picture,
     Server,
+    State,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_socket import Unreachable
 
@@ -43,6 +44,8 @@ class Wish(NamedTuple):
     up_timeout: float
     patience: float
     poll: float
+    share: int = 0
+    """Percent of its configured weight when it is put back; 0 leaves its weight as it is."""
 
 
 class TimedOut(FleetError):
@@ -73,7 +76,7 @@ class Balancer:
         info, level, tables, *answers = self._answers(
             ["show info", "show cli level", "show table"] + states + stats
         )
-        known: Dict[Tuple[str, str], Tuple[str, int]] = {}
+        known: Dict[Tuple[str, str], State] = {}
         backends = []
         for answer in answers[: len(states)]:
             known.update(haproxy.parse_states(answer))
@@ -94,7 +97,7 @@ class Balancer:
         node = haproxy.parse_node(info)
         ids = {}
         for name, answer in zip(self._backends, answers):
-            found = [state[0] for state in haproxy.parse_states(answer).values()]
+            found = [state.backend_id for state in haproxy.parse_states(answer).values()]
             if not found:
                 there = [line for line in listed.splitlines() if not line.startswith("#")]
                 raise FleetError(
@@ -111,15 +114,16 @@ class Balancer:
         info, *answers = self._answers(["show info"] + commands)
         node = haproxy.parse_node(info)
         own = {
-            backend: haproxy.own_state(bits)
+            backend: haproxy.own_state(state.admin_bits)
             for answer in answers
-            for (backend, name), (_id, bits) in haproxy.parse_states(answer).items()
+            for (backend, name), state in haproxy.parse_states(answer).items()
             if name == server
         }
         return Glance(node.pid, node.uptime, own)
 
-    def write(self, server: Server, state: str) -> None:
-        command = f"set server {server.backend}/{server.server} state {state}"
+    def write(self, server: Server, what: str, value: str) -> None:
+        """``what`` is ``state`` or ``weight``."""
+        command = f"set server {server.backend}/{server.server} {what} {value}"
         # One command and no more: an error's text may have empty lines in it.
         haproxy.check_written(command, self._ask([command]).strip())
 
@@ -188,18 +192,29 @@ class Change:
     def plan(self, state: str) -> Dict[str, str]:
         """The administrative state of the server per backend when all has gone well."""
         goal = self._goal_ready if state == "ready" else self._goal_drained
-        return {f"{row.backend}/{row.server}": goal(row) for row in self.mine}
+        return {
+            f"{row.backend}/{row.server}": self._told(goal(row), self._goal_weight(row))
+            for row in self.mine
+        }
+
+    def _told(self, admin: str, weight: int) -> str:
+        return f"{admin}, weight {weight}" if self.wish.share else admin
 
     def _goal_ready(self, row: Server) -> str:
         # What a tracked server or the resolver took out cannot be put back here.
         return row.admin if row.own == "ready" else "ready"
+
+    def _goal_weight(self, row: Server) -> int:
+        return row.share(self.wish.share) if self.wish.share else row.weight_set
 
     def _goal_drained(self, row: Server) -> str:
         return "maint" if row.admin == "maint" or self._sticky(row) else "drain"
 
     def found(self) -> Dict[str, str]:
         rows = self.picture.mine(self.wish.server)
-        return {f"{row.backend}/{row.server}": row.admin for row in rows}
+        return {
+            f"{row.backend}/{row.server}": self._told(row.admin, row.weight_set) for row in rows
+        }
 
     def check(self, state: str, later: bool = False) -> None:
         """Everything that can be refused, before the first write (now, or by a lease later)."""
@@ -210,6 +225,14 @@ class Change:
                 f" socket is of level {self.before.level!r}, which may only read. It needs `stats"
                 " socket <path> level admin` in HAProxy's configuration."
             )
+        for row in self.mine:
+            if self.wish.share and row.weight_full and not self._goal_weight(row):
+                raise FleetError(
+                    f"{self.wish.share} % of the weight of {row.backend}/{row.server} on the"
+                    f" balancer {self.before.node.name}, {row.weight_full}, is less than 1, the"
+                    " smallest there is. Give every server of the backend a larger one, such as"
+                    " `weight 100`, in HAProxy's configuration: only their ratio counts."
+                )
         if state == "drained":
             text = self._shortage(self._lowers(self.mine))
             if text:
@@ -281,7 +304,7 @@ class Change:
         self._wanted = {r.backend: "drain" if r.admin == "ready" else r.admin for r in self.mine}
         for row in self.mine:
             if row.admin == "ready":
-                self._write(row, "drain")
+                self._write(row, "state", "drain")
         self._tell()
 
     def _tell(self, drained: bool = False) -> None:
@@ -294,7 +317,7 @@ class Change:
         self.check("drained")
         for row in self.mine:
             if row.own == "ready":
-                self._write(row, states[row.backend])
+                self._write(row, "state", states[row.backend])
 
     def _settle(self) -> None:
         first = {row.backend: row for row in self.picture.mine(self.wish.server)}
@@ -306,7 +329,7 @@ class Change:
         ]
         for row in late:
             self._wanted[row.backend] = "maint"
-            self._write(row, "maint")
+            self._write(row, "state", "maint")
         if late:
             left = self._wait_idle()
         if left:
@@ -407,7 +430,7 @@ class Change:
         if text:
             return text
         for row in lost:
-            self._write(row, self._wanted[row.backend])
+            self._write(row, "state", self._wanted[row.backend])
         self._tell()
         self._guarded = guarded
         self._reasserted = True
@@ -426,7 +449,7 @@ class Change:
         errors = []
         for row in self.mine:
             try:
-                self._write(row, row.own)
+                self._write(row, "state", row.own)
             except FleetError as error:
                 errors.append(str(error))
         if errors:
@@ -447,8 +470,11 @@ class Change:
         self._start_over()
         waiting = [row for row in self.mine if row.own != "ready"]
         self._warm_up([row for row in waiting if row.own == "maint"], deadline)
+        for row in self.mine:
+            if row.weight_set != self._goal_weight(row):
+                self._write(row, "weight", str(self._goal_weight(row)))
         for row in waiting:
-            self._write(row, "ready")
+            self._write(row, "state", "ready")
         self.measured["ready_at"] = self._clock.wall()
         rows = self._wait_up(deadline)
         self.measured["up_at"] = self._clock.wall()
@@ -484,7 +510,7 @@ class Change:
         if not rows:
             return
         for row in rows:
-            self._write(row, "drain")
+            self._write(row, "state", "drain")
         for row in self.picture.mine(self.wish.server):
             if row.fall == 1:
                 self.note(f"{row.backend} checks with fall 1: out of MAINT it is UP unseen")
@@ -503,9 +529,9 @@ class Change:
 
     # -- reading and writing -----------------------------------------------------------------
 
-    def _write(self, row: Server, state: str) -> None:
+    def _write(self, row: Server, what: str, value: str) -> None:
         try:
-            self._insist(lambda: self._balancer.write(row, state), self._until)
+            self._insist(lambda: self._balancer.write(row, what, value), self._until)
         except Unreachable:
             # The command may have arrived.
             self.changed = True
@@ -513,11 +539,12 @@ class Change:
         self.changed = True
         self._look()
         now = [r for r in self.picture.mine(self.wish.server) if r.backend == row.backend][0]
-        if now.own != state:
+        found = now.own if what == "state" else str(now.weight_set)
+        if found != value:
             raise FleetError(
-                f"Asked HAProxy to set {row.backend}/{row.server} to {state}. It took the command"
-                f" without a word, and reads back as {now.own}. Was it reloaded in the meantime,"
-                " or does somebody else change it?"
+                f"Asked HAProxy to set the {what} of {row.backend}/{row.server} to {value}. It took"
+                f" the command without a word, and reads back as {found}. Was it reloaded in the"
+                " meantime, or does somebody else change it?"
             )
 
     def _look(self) -> None:

@@ -98,6 +98,15 @@ options:
     type: str
     choices: [restore, force, fail]
     default: restore
+  share:
+    description:
+      - With O(state=ready), how much of its weight in HAProxy's configuration the server is given,
+        in percent, before it gets requests; V(100) for all of it. With V(0) its weight stays as it
+        is.
+      - HAProxy knows whole weights from 1 on, so 1 % needs a weight of 100, and shares below 100 %
+        need C(balance roundrobin), C(leastconn) or C(random). A reload forgets them.
+    type: int
+    default: 0
   up_timeout:
     description:
       - How long to wait for C(UP), in seconds. The server stays ready if the wait fails.
@@ -168,6 +177,15 @@ EXAMPLES = r"""
     server: web1
     state: ready
     up_timeout: 30
+
+- name: Let web1 have a tenth of what it usually gets
+  fleetops.gunicorn.haproxy_server:
+    socket: /run/haproxy/admin.sock
+    backends: [app]
+    server: web1
+    state: ready
+    share: 10
+  delegate_to: lb1
 """
 
 RETURN = r"""
@@ -235,6 +253,14 @@ servers:
       sample: L4CON Connection refused
     weight:
       description: The effective weight. With V(0) no new request comes.
+      returned: success
+      type: int
+    weight_set:
+      description: The weight as it was last set, or as configured.
+      returned: success
+      type: int
+    weight_full:
+      description: The weight in HAProxy's configuration.
       returned: success
       type: int
     backup:
@@ -347,6 +373,7 @@ ARGUMENTS = {
     "min_available": {"type": "str", "default": "1"},
     "drain_timeout": {"type": "float", "default": 60},
     "on_timeout": {"type": "str", "choices": ["restore", "force", "fail"], "default": "restore"},
+    "share": {"type": "int", "default": 0},
     "up_timeout": {"type": "float", "default": 60},
     "socket_timeout": {"type": "float", "default": 5},
     "poll": {"type": "float", "default": 0.1},
@@ -363,6 +390,10 @@ def look(params: Dict[str, Any], check_mode: bool) -> Change:
         raise FleetError("socket_timeout and poll are seconds and must be above 0.")
     if params["lease"] < 0:
         raise FleetError("lease is in seconds: above 0, or 0 for none.")
+    if not 0 <= params["share"] <= 100:
+        raise FleetError("share is in percent, from 1 to 100, or 0 to leave the weight as it is.")
+    if params["share"] and params["state"] != "ready":
+        raise FleetError("share goes with state=ready: a drained server gets nothing.")
     address = parse_address(params["socket"])
     balancer = Balancer(
         lambda commands: ask(address, commands, params["socket_timeout"]), params["backends"]
@@ -375,6 +406,7 @@ def look(params: Dict[str, Any], check_mode: bool) -> Change:
         up_timeout=params["up_timeout"],
         patience=params["socket_timeout"],
         poll=params["poll"],
+        share=params["share"],
     )
     clock = Clock(time.monotonic, time.time, time.sleep)
     alive = (lambda pid: os.path.exists(f"/proc/{pid}")) if address.local else None

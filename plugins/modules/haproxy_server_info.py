@@ -208,6 +208,10 @@ backends:
       description: V(http) or V(tcp); empty on a socket of C(level user).
       returned: success
       type: str
+    balance:
+      description: The algorithm, such as V(roundrobin); empty on a socket of C(level user).
+      returned: success
+      type: str
     sticky:
       description: The persistence cookie's name, V(stick table), or empty.
       returned: success
@@ -251,6 +255,14 @@ backends:
           sample: L4CON Connection refused
         weight:
           description: The effective weight. With V(0) no new request comes.
+          returned: success
+          type: int
+        weight_set:
+          description: The weight as it was last set, or as configured.
+          returned: success
+          type: int
+        weight_full:
+          description: The weight in HAProxy's configuration.
           returned: success
           type: int
         backup:
@@ -317,6 +329,7 @@ def main() -> None:
         {
             "name": backend.name,
             "mode": backend.mode,
+            "balance": backend.balance,
             "sticky": backend.cookie or ("stick table" if backend.table else ""),
             "servers": [as_data(row) for row in backend.servers],
         }

@@ -20,6 +20,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._canary import j
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._canary_balancer import (
     windows_from_looks,
 )
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._canary_types import Settings
 
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 _COUNTERS = (
@@ -82,9 +83,15 @@ def _counted(server: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def compare(
-    then: Mapping[str, Any], now: Mapping[str, Any], canary: str, others: Sequence[str]
+    then: Mapping[str, Any],
+    now: Mapping[str, Any],
+    canary: str,
+    others: Sequence[str],
+    gates: Any = 1,
 ) -> dict[str, Any]:
-    """Judge the canary against servers that are not yet on its plan, from its passing until now.
+    """Judge the canary against servers that are not yet on its plan, over the time between.
+
+    ``gates`` share the chance of a false alarm.
 
     Returns ``{"verdict": "pass|fail|inconclusive", "reasons": [text]}``.
     """
@@ -95,10 +102,17 @@ def compare(
     if canary not in known or not beside:
         return _open("the balancers have no other server to compare it with")
     try:
-        judged = judge_canary(windows_from_looks([then, now], [canary], beside))
+        judged = judge_canary(
+            windows_from_looks([then, now], [canary], beside), _shared(int(gates))
+        )
     except FleetError as error:
         return _open(str(error))
     return {"verdict": judged["verdict"], "reasons": judged["reasons"]}
+
+
+def _shared(gates: int) -> Settings:
+    alarm = Settings().false_alarm
+    return Settings(gates=gates, false_alarm_rollout=alarm)
 
 
 def _open(reason: str) -> dict[str, Any]:

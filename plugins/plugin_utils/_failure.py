@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._ramp import lowest_share
 
 MESSAGE_LIMIT = 2000
 EVIDENCE = 3
@@ -30,13 +32,14 @@ def _message(result: Mapping[str, Any]) -> str:
     return where + str(result.get("msg") or "failed without a message").strip()
 
 
-def failure_text(story: Mapping[str, Any]) -> str:
+def failure_text(story: Mapping[str, Any], balancers: Iterable[Mapping[str, Any]] = ()) -> str:
     """Return the last words of a run that failed on a host.
 
     ``story`` has ``host``, ``title`` (what was being done), ``failed`` (from ``why``), ``release``
     (that was to be activated), ``before`` (``release``, ``gunicorn``, ``python``), ``went_back``,
     ``incidents`` (of log_check), when it could not be drained for the way back ``in_place``, and
-    when the repair failed too ``repair`` (both from ``why``).
+    when the repair failed too ``repair`` (both from ``why``). ``balancers`` are the last results of
+    haproxy_server or haproxy_server_info.
     """
     host, before = story["host"], story["before"]
     lines = []
@@ -61,6 +64,12 @@ def failure_text(story: Mapping[str, Any]) -> str:
                 f"Now: {host} is still on {story['release']}, healthy and in service: nothing is"
                 " known against it."
             )
+            seen = [server for each in balancers for server in each.get("servers", [])]
+            share = lowest_share(seen)
+            if share < 100:
+                lines.append(
+                    f"It gets {share} % of its weight; the same command gives it the rest."
+                )
         lines.append("The run stops; no further server was touched.")
     for incident in list(story.get("incidents") or [])[:EVIDENCE]:
         lines.append(

@@ -28,6 +28,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan_turns impo
     seconds,
     turns_of,
 )
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._ramp import is_first, ramp_shares
 
 SCHEMA = 1
 MAX_TEXT = 500
@@ -39,7 +40,8 @@ def plan_document(hosts: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) ->
     ``hosts`` are the variables of the hosts of the run, in the order in which they are taken.
     ``run`` has ``hash``, ``fleet``, ``stages`` (as the operator wrote them), ``to``, ``waves``,
     ``group`` and ``present`` (names of hosts), ``limits`` (see `_plan_turns.seconds`), ``record``,
-    ``index`` (a result of module ``index_info``), ``asked_by`` and ``keep`` (how many releases).
+    ``ramp`` (``shares`` in percent and ``soak``, the seconds at each but the last), ``index`` (a
+    result of module ``index_info``), ``asked_by`` and ``keep`` (how many releases).
     """
     told = {str(host["inventory_hostname"]): _Host(host, run["present"]) for host in hosts}
     wanted, _problems = read_stages(run["stages"])
@@ -50,6 +52,7 @@ def plan_document(hosts: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) ->
         for turn in turns_of([stage.number for stage in chosen], list(told), run["waves"])
         if turn.stage in steps[turn.host]
     ]
+    ramp = _ramp(turns, run)
     hazards = {hazard["name"]: hazard for turn in turns for hazard in turn.pop("told")}
     index = run["index"] if isinstance(run["index"], Mapping) else {}
     versions = index.get("versions") or []
@@ -69,7 +72,8 @@ def plan_document(hosts: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) ->
             "newest": versions[0]["version"] if versions else "",
             "error": _index_error(index),
         },
-        "seconds": seconds(turns, run["limits"], run["record"]),
+        "seconds": seconds(turns, run["limits"], run["record"], ramp["seconds"]),
+        "ramp": ramp,
         "prune": {
             "keep": int(run["keep"]),
             "hosts": {host: each.prune for host, each in told.items() if any(each.prune.values())},
@@ -80,6 +84,26 @@ def plan_document(hosts: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) ->
             "unneeded": {host: each.skipped for host, each in told.items() if each.skipped},
         },
         "problems": {host: each.problems for host, each in told.items() if each.problems},
+    }
+
+
+def _ramp(turns: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) -> dict[str, Any]:
+    """Which turns come back step by step: the first of a stage, if nobody has passed it yet."""
+    shares = ramp_shares(run["ramp"]["shares"], True)[:-1]
+    turns = [
+        turn
+        for turn in turns
+        if turn["wave"] == 1
+        and shares
+        and is_first(run["record"], turn["host"], run["hash"], turn["stage"])
+    ]
+    stages = sorted({turn["stage"] for turn in turns})
+    return {
+        "shares": shares,
+        "hosts": list(dict.fromkeys(turn["host"] for turn in turns)),
+        "stages": stages,
+        "soak": float(run["ramp"]["soak"]),
+        "seconds": len(stages) * len(shares) * float(run["ramp"]["soak"]),
     }
 
 

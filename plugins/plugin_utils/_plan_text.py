@@ -38,7 +38,7 @@ def plan_lines(plan: Mapping[str, Any]) -> list[str]:
     lines += _newer_lines(plan, stages)
     lines += _prune_lines(plan["prune"])
     lines += _not_lines(plan)
-    lines += _time_lines(plan["seconds"])
+    lines += _time_lines(plan["seconds"], plan["ramp"])
     for host, problems in plan["problems"].items():
         lines += [f"PROBLEM {host}: {problem}" for problem in problems]
     return lines
@@ -215,7 +215,7 @@ def _not_lines(plan: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _time_lines(told: Mapping[str, Any]) -> list[str]:
+def _time_lines(told: Mapping[str, Any], ramp: Mapping[str, Any]) -> list[str]:
     if not told["waves"]:
         return ["Time: none, no host is to be switched"]
     waves = _count(told["waves"], "wave")
@@ -223,6 +223,12 @@ def _time_lines(told: Mapping[str, Any]) -> list[str]:
     limits = ", ".join(f"{_LIMITS[name]} {value:g} s" for name, value in told["limits"].items())
     line = f"Time: {_span(told['at_least'])} at least, {_span(told['at_most'])} at most, after the"
     lines = [f"{line} builds: {of}; at most also {limits} each"]
+    if ramp["stages"]:
+        steps = ", ".join(f"{share} %" for share in ramp["shares"])
+        lines.append(
+            f"  of that {_span(ramp['seconds'])} of ramp: {_names(ramp['hosts'])} comes back with"
+            f" {steps} and then all of its weight, each watched for {ramp['soak']:g} s"
+        )
     if told["expected"] is not None:
         seen = told["earlier"]
         past = f"{_count(seen['turns'], 'turn')} on record took {seen['median']:g} s each (median)"

@@ -10,7 +10,10 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._stops import BY_CODE
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._stops import (
+    BY_CODE,
+    who_stopped,
+)
 
 Data = Mapping[str, Any]
 
@@ -32,8 +35,8 @@ def headline(data: Data) -> str:
     """The outcome in a line."""
     outcome = data["outcome"]
     if outcome["result"] == "stopped":
-        what = "could not be reached" if outcome["unreachable"] else "failed"
-        return f"Stopped: {outcome['host']} {what}"
+        who = who_stopped(outcome["host"], outcome["unreachable"], outcome["code"])
+        return f"Stopped: {who}"
     if outcome["result"] == "planned":
         return "Planned: nothing was changed"
     moved: dict[str, list[str]] = {}

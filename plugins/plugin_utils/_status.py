@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._bake import duration_words
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._ramp import share_of
 
 HEADERS = (
     "host",
@@ -115,20 +116,23 @@ def _last_incident(events: Iterable[Mapping[str, Any]], host: str) -> dict[str, 
 
 
 def _balancers(results: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    found = []
+    found: list[dict[str, Any]] = []
     for result in results:
         name = str(result.get("item", ""))
         lease = result.get("lease")
         servers = result.get("servers")
         if not servers:
             error = str(result.get("msg") or "no answer")
-            found.append({"balancer": name, "status": None, "lease": None, "error": error})
+            found.append(
+                {"balancer": name, "status": None, "share": None, "lease": None, "error": error}
+            )
         for server in servers or []:
             found.append(
                 {
                     "balancer": name,
                     "backend": server.get("backend"),
                     "status": server["status"],
+                    "share": share_of(server),
                     "lease": lease["seconds_left"] if lease else None,
                     "error": "",
                 }
@@ -205,12 +209,13 @@ def _incident(found: Mapping[str, Any] | None) -> str:
 
 
 def _rotation(each: Mapping[str, Any]) -> str:
-    """``lb1 UP``; what could not be asked is a question mark.
+    """``lb1 UP``, or ``lb1 UP 10 %`` of its weight; what could not be asked is a question mark.
 
     A server that the balancer will put back by itself: ``lb1 DRAIN (back in 540 s)``.
     """
     back = f" (back in {each['lease']:.0f} s)" if each["lease"] else ""
-    return f"{each['balancer']} {each['status'] or '?'}{back}"
+    share = f" {each['share']} %" if each["share"] not in (None, 100) else ""
+    return f"{each['balancer']} {each['status'] or '?'}{share}{back}"
 
 
 def _recorded(told: Mapping[str, Any] | None) -> str:

@@ -130,7 +130,7 @@ STOPS = (
             "Refuse an inventory without a balancer",
             "requirements | Refuse a file that is not there",
         )
-        + r"|\A(?:refuse|balancers) \| [^\n]*\brollout_(?:stages|to|min_available)\b"
+        + r"|\A(?:refuse|balancers) \| [^\n]*\brollout_(?:stages|to|min_available|ramp)\b"
         r"|\bis undefined\b",
         "a value, a file or the inventory is wrong",
         "Correct what the message names, then run the same command again.",
@@ -181,6 +181,13 @@ _PATTERNS = tuple((re.compile(stop.pattern, re.DOTALL | re.MULTILINE), stop.code
 _AT_BALANCERS = re.compile(
     _tasks("lock | ", "unlock | ", "record | ", "haproxy | ", "balancers | ")
 )
+
+
+def who_stopped(host: str, unreachable: bool, code: str) -> str:
+    """Who stopped a run and how; a balancer is asked in the name of a server."""
+    if not unreachable:
+        return f"{host} failed"
+    return f"{f'a balancer of {host}' if code == 'F-BALANCER' else host} could not be reached"
 
 
 def stop_of(words: str, unreachable: bool = False) -> Stop:

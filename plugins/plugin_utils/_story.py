@@ -36,7 +36,11 @@ from typing import Any, NamedTuple
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import redact
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._check_text import headline
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._failure import why
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._stops import stop_of
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._ramp import lowest_share
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._stops import (
+    stop_of,
+    who_stopped,
+)
 
 STATES = (
     "draining",
@@ -103,6 +107,7 @@ class Story:
         self._generations: dict[str, dict[str, Any]] = {}
         self._rows = 0
         self._out_since: dict[str, float] = {}
+        self._now: dict[str, str] = {}
         self.out_for: dict[str, list[float]] = {}
 
     def keep(self, at: float, kind: str, host: str = "", **more: Any) -> None:
@@ -137,7 +142,10 @@ class Story:
             self.rollout = True
         if kind == "haproxy_server" and not task.check_mode:
             wanted = str(task.args.get("state"))
-            self._state(at, host, "draining" if wanted == "drained" else "restoring")
+            if wanted == "drained":
+                self._state(at, host, "draining")
+            elif self._now.get(host) != "soaking":
+                self._state(at, host, "restoring")
         elif kind == "active_release":
             self._state(at, host, "switching")
 
@@ -279,6 +287,11 @@ class Story:
                 # Between two looks at everything: from here on, or until here, it got nothing.
                 node = {"balancer": str(item.get("item", "")), "pid": _pid(item)}
                 self.keep(at, "counters", **node, servers=servers, totals={})
+        tone = "warn" if notes else "plain"
+        told = [Line(host, f"note: {note}", "warn") for note in notes]
+        share = lowest_share(server for item in items for server in item.get("servers") or [])
+        if str(task.args.get("state")) == "ready" and self._now.get(host) == "soaking":
+            return [Line(host, f"{share} % of its weight on {nodes}", tone), *told]
         if str(task.args.get("state")) == "drained":
             waited = max((float(item.get("waited") or 0) for item in items), default=0.0)
             cut = sum(int(item.get("sessions_cut") or 0) for item in items)
@@ -292,8 +305,8 @@ class Story:
             text = f"back in rotation on {nodes}"
             if len(later) > times:
                 text += f" after {later[-1]:.1f} s"
-        tone = "warn" if notes else "plain"
-        return [Line(host, text, tone)] + [Line(host, f"note: {note}", "warn") for note in notes]
+            text += f", with {share} % of its weight" if share < 100 else ""
+        return [Line(host, text, tone), *told]
 
     def _after_active_release(
         self, at: float, host: str, task: Task, result: Mapping[str, Any]
@@ -400,6 +413,7 @@ class Story:
             self._out_since.setdefault(host, at)
         elif state == "serving" and host in self._out_since:
             self.out_for.setdefault(host, []).append(at - self._out_since.pop(host))
+        self._now[host] = state
         self.keep(at, "state", host, state=state, what=what, **more)
 
     def _version(self, at: float, host: str, found: Mapping[str, Any]) -> None:
@@ -439,9 +453,9 @@ class Story:
             lines = [_check_said(self.checked)]
         elif told:
             first = self.failures[told[0][1]]
-            word = "could not be reached" if first["unreachable"] else "failed"
-            lines.append(Line("", f"{STOPPED}{told[0][1]} {word}: {first['text']}", "bad"))
             stop = stop_of(str(first["text"]), bool(first["unreachable"]))
+            who = who_stopped(told[0][1], bool(first["unreachable"]), stop.code)
+            lines.append(Line("", f"{STOPPED}{who}: {first['text']}", "bad"))
             lines.append(Line("", stop.words(self.docs), "bad"))
         elif not ill:
             lines.append(Line("", "Done.", "good"))

@@ -38,6 +38,13 @@ backend app
   server web1 127.0.0.1:{web1} check
   server web2 127.0.0.1:{web2} check
 """
+WEIGHED = """
+backend app
+  balance {balance}
+  option httpchk GET /
+  server web1 127.0.0.1:{{web1}} check weight 100
+  server web2 127.0.0.1:{{web2}} check weight 100
+"""
 STICKY = """
 backend app
   option httpchk GET /
@@ -776,3 +783,71 @@ def test_the_totals_have_the_errors_that_no_server_saw(
     again = ok(Run("haproxy_server_info", socket=balancer.socket(), backends=["app"]).result())
     assert again["node"]["pid"] != result["node"]["pid"]
     assert again["totals"][0]["counters"]["req_tot"] == 0, "another process, another count"
+
+
+# -- a share of its weight ----------------------------------------------------------------------
+
+
+def weight(balancer: Haproxy) -> str:
+    return balancer.ask("get weight app/web1").strip()
+
+
+@pytest.mark.parametrize("balance", ["roundrobin", "leastconn", "random"])
+def test_a_server_comes_back_with_a_share_and_gets_the_rest_later(
+    start: Callable[..., Haproxy], balance: str
+) -> None:
+    balancer = start(WEIGHED.format(balance=balance))
+    ok(do(balancer))
+    result = ok(do(balancer, "ready", share=1))
+    assert result["diff"]["after"] == {"app/web1": "ready, weight 1"}
+    assert [result["servers"][0][key] for key in ("weight_set", "weight_full")] == [1, 100]
+    assert weight(balancer) == "1 (initial 100)"
+    if balance == "roundrobin":
+        assert [get(balancer.port) for _turn in range(60)].count("200 web1") <= 3
+    result = ok(do(balancer, "ready", share=50))
+    assert result["changed"] and result["diff"]["before"] == {"app/web1": "ready, weight 1"}
+    assert weight(balancer) == "50 (initial 100)"
+    # Without a share nobody's weight is touched.
+    ok(do(balancer))
+    assert ok(do(balancer, "ready"))["servers"][0]["weight_set"] == 50
+    assert ok(do(balancer, "ready", share=100))["changed"]
+    assert weight(balancer) == "100 (initial 100)"
+    assert not ok(do(balancer, "ready", share=100))["changed"]
+
+
+def test_the_weight_is_set_before_the_first_request_comes(start: Callable[..., Haproxy]) -> None:
+    balancer = start(WEIGHED.format(balance="roundrobin"))
+    ok(do(balancer))
+    over = threading.Event()
+    seen: list[str] = []
+
+    def ask() -> None:
+        while not over.is_set():
+            seen.append(get(balancer.port))
+
+    client = threading.Thread(target=ask)
+    client.start()
+    ok(do(balancer, "ready", share=1))
+    time.sleep(0.2)
+    over.set()
+    client.join()
+    assert seen.count("200 web1") <= 1 + len(seen) // 50
+
+
+def test_a_share_that_cannot_be_is_refused_before_anything_is_written(
+    start: Callable[..., Haproxy],
+) -> None:
+    balancer = start()  # everybody has the weight 1
+    ok(do(balancer))
+    refused = do(balancer, "ready", share=10)
+    assert refused["failed"] and "is less than 1, the smallest there is" in refused["msg"]
+    assert balancer.status("app/web1") == "DRAIN"
+    ok(do(balancer, "ready", share=100))
+
+
+def test_a_balance_without_weights_says_so(start: Callable[..., Haproxy]) -> None:
+    balancer = start(WEIGHED.format(balance="static-rr"))
+    ok(do(balancer))
+    refused = do(balancer, "ready", share=10)
+    assert refused["failed"] and "need `balance roundrobin`" in refused["msg"], refused["msg"]
+    ok(do(balancer, "ready", share=100))

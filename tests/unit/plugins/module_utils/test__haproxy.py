@@ -20,10 +20,10 @@ HEAD = (
     "mode,last_chk,hrsp_5xx,"
 )
 STATES = """1
-# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight
-4 app 1 web1 127.0.0.1 2 {0} 1
-4 app 2 web2 127.0.0.1 2 {1} 1
-4 app 3 web3 127.0.0.1 2 0 1
+# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight
+4 app 1 web1 127.0.0.1 2 {0} 1 1
+4 app 2 web2 127.0.0.1 2 {1} 1 1
+4 app 3 web3 127.0.0.1 2 0 1 1
 4 app 4 spare 127.0.0.1 2 0 1"""
 
 

@@ -34,6 +34,8 @@ def run(capsys, module, args):
         ({"min_available": "some"}, "min_available is 'some'"),
         ({"socket_timeout": 0}, "above 0"),
         ({"poll": 0}, "above 0"),
+        ({"share": 101, "state": "ready"}, "share is in percent"),
+        ({"share": 10}, "share goes with state=ready"),
         ({"state": "gone"}, "must be one of: drained, ready"),
         ({"on_timeout": "kill"}, "must be one of: restore, force, fail"),
     ],

@@ -176,6 +176,13 @@ def test_a_canary_with_errors_fails_against_one_without():
     assert compare(then, now, "web2", ["web1"])["verdict"] == "pass"
 
 
+def test_gates_share_the_chance_of_a_false_alarm():
+    """What one gate would call worse, one of a hundred does not yet."""
+    then, now = look(0, web1=(0, 0), web2=(0, 0)), look(60, web1=(1000, 9), web2=(1000, 0))
+    verdicts = [compare(then, now, "web1", ["web2"], gates)["verdict"] for gates in (1, "100")]
+    assert verdicts[0] == "fail" and verdicts[1] != "fail"
+
+
 def test_too_little_traffic_cannot_tell():
     then, now = look(0, web1=(0, 0), web2=(0, 0)), look(60, web1=(20, 0), web2=(20, 0))
     assert compare(then, now, "web1", ["web2"])["verdict"] == "inconclusive"

@@ -40,6 +40,15 @@ def test_a_gate_that_could_not_look_leaves_the_new_release():
     assert "still on 23.0.0-py3.11-1a2b3c4d" in text
 
 
+def test_a_share_that_it_was_left_with_is_told():
+    server = {"weight_set": 10, "weight_full": 100}
+    told = failure_text({**STORY, "went_back": False}, [{"servers": [server]}, {"msg": "no"}])
+    assert "It gets 10 % of its weight" in told
+    whole = [{"servers": [{**server, "weight_set": 100}]}]
+    assert "of its weight" not in failure_text({**STORY, "went_back": False}, whole)
+    assert "of its weight" not in failure_text(STORY, [{"servers": [server]}])
+
+
 def test_evidence_is_bounded():
     incident = {
         "event": "reentrant",

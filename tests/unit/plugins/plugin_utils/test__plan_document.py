@@ -53,7 +53,8 @@ def document(*hosts, **more):
     names = [each["inventory_hostname"] for each in hosts]
     run = {"hash": "48d5daade134", "fleet": "app", "stages": STAGES, "to": "", "waves": [1]}
     run |= {"group": names, "present": names, "limits": LIMITS, "record": None, "index": INDEX}
-    return plan_document(hosts, run | {"asked_by": "web1", "keep": 5} | more)
+    run |= {"asked_by": "web1", "keep": 5, "ramp": {"shares": [], "soak": 60}}
+    return plan_document(hosts, run | more)
 
 
 def text(*hosts, **more):
@@ -252,3 +253,28 @@ def test_after_the_build_the_packages_are_exact():
         "Stage 1, packages of web1, as built, against now: gunicorn 20.0.1 -> 21.2.0;"
         " added packaging 21.3; removed zipp 3.6; 1 stay as they are"
     ]
+
+
+RAMP = {"shares": [1, 10, 100], "soak": 30}
+
+
+def test_a_ramp_is_told_with_whom_and_how_long():
+    found = document(host("web1"), host("web2"), ramp=RAMP)
+    stages = len({turn["stage"] for turn in found["turns"]})
+    assert found["ramp"]["hosts"] == ["web1"]
+    assert found["ramp"]["shares"] == [1, 10]
+    assert found["ramp"]["seconds"] == stages * 60
+    without = document(host("web1"), host("web2"))
+    for bound in ("at_least", "at_most"):
+        assert found["seconds"][bound] == without["seconds"][bound] + stages * 60
+    told = "\n".join(plan_lines(found))
+    assert (
+        "web1 comes back with 1 %, 10 % and then all of its weight, each watched for 30 s" in told
+    )
+    assert "of ramp" not in text(host("web1"))
+
+
+def test_who_follows_has_no_ramp():
+    passed = {"phase": "passed", "plan": "48d5daade134", "stage": 9}
+    found = document(host("web2"), ramp=RAMP, record={"hosts": {"web1": passed}})
+    assert found["ramp"]["stages"] == [] and found["ramp"]["seconds"] == 0

@@ -57,6 +57,12 @@ def test_a_balancer_that_cannot_be_asked_is_a_question():
     assert "lb1 ?" in table(blind)[1]
 
 
+def test_a_part_of_its_weight_is_shown():
+    part = {"status": "UP", "weight_set": 10, "weight_full": 100}
+    seen = {"results": [{"item": "lb1", "servers": [part]}]}
+    assert "lb1 UP 10 %" in table({**WEB1, "_load_balancer_result": seen})[1]
+
+
 def test_a_lease_tells_when_the_balancer_puts_the_server_back():
     lease = {"until": 1000.0, "seconds_left": 539.6, "pid": 7}
     out = {"item": "lb1", "servers": [{"status": "DRAIN"}], "lease": lease}

@@ -142,7 +142,7 @@ def test_a_stop_is_said_plainly():
 # They never are the last words of an upgrade or a rollback: a check ends with its own headline, and
 # what fails in a turn is told by `repair | ` with where the host is.
 NEVER_LAST = {"tell | Tell the verdict"}
-IN_A_TURN = re.compile(r"(?:judge|soak|soak_look|switch) \| |repair \| (?:Stop|Prove)")
+IN_A_TURN = re.compile(r"(?:beside|judge|soak|soak_look|switch) \| |repair \| (?:Stop|Prove)")
 
 
 def tasks(found: Any) -> Iterator[dict[str, Any]]:

@@ -48,6 +48,27 @@ def restored(story, at, host):
     return story.ended(at + 1, host, ready, {"results": [{"item": "lb1", "servers": []}]})
 
 
+def test_a_ramp_is_told_and_is_no_outage(story):
+    drained(story, 10, "web1")
+    ready = ours("haproxy_server", state="ready")
+
+    def share(at, now):
+        server = {"weight_set": now, "weight_full": 100, "backend": "app", "server": "web1"}
+        server |= {"status": "UP", "counters": {}}
+        story.began(at, "web1", ready)
+        return story.ended(
+            at + 1, "web1", ready, {"results": [{"item": "lb1", "servers": [server]}]}
+        )
+
+    assert "with 1 % of its weight" in share(15, 1)[0].text
+    begun = {"ansible_facts": {"_gate_soak_until": 20}}
+    story.ended(17, "web1", task("ansible.builtin.set_fact"), begun)
+    assert texts(share(20, 10)) == ["10 % of its weight on lb1"]
+    assert len(story.out_for["web1"]) == 1
+    states = [e["state"] for e in story.events if e["kind"] == "state" and e["host"] == "web1"]
+    assert states[-2:] == ["serving", "soaking"]
+
+
 def test_the_way_of_a_host(story):
     assert story.play_began(1, "Stage 1") == (
         "Stage 1 of 1: gunicorn 21.2.0 on the Python in place"

@@ -1,0 +1,31 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How the first server of a stage gets its traffic back, for internal use by our roles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._ramp import (
+    is_first,
+    ramp_problems,
+    ramp_shares,
+    ramp_unfit,
+    servers_beside,
+)
+
+
+class FilterModule:
+    """Register the filters; the underscore says that they are internal."""
+
+    def filters(self) -> dict[str, Any]:
+        """Return the filters by their names."""
+        return {
+            "_is_first": is_first,
+            "_ramp_problems": ramp_problems,
+            "_ramp_shares": ramp_shares,
+            "_ramp_unfit": ramp_unfit,
+            "_servers_beside": servers_beside,
+        }

@@ -226,8 +226,9 @@ def _time_lines(told: Mapping[str, Any], ramp: Mapping[str, Any]) -> list[str]:
     if ramp["stages"]:
         steps = ", ".join(f"{share} %" for share in ramp["shares"])
         lines.append(
-            f"  of that {_span(ramp['seconds'])} of ramp: {_names(ramp['hosts'])} comes back with"
-            f" {steps} and then all of its weight, each watched for {ramp['soak']:g} s"
+            f"  of that {_span(ramp['seconds'])} of ramp, in {_count(len(ramp['stages']), 'stage')}:"
+            f" {_names(ramp['hosts'])} comes back with {steps} and then all of its weight, each"
+            f" watched for {ramp['soak']:g} s"
         )
     if told["expected"] is not None:
         seen = told["earlier"]

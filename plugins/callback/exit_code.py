@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Exit codes that Ansible does not have: 3 for a check without a verdict, 2 for a run without hosts."""
+"""Exit codes of our own: 3 for a check without a verdict, 2 for a run without hosts."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_stats(self, stats: Any) -> None:
         if not stats.processed:
             self._display.error(
-                f"Nothing was done: the inventory has no host in {self._asked or 'any play'}, or none"
-                " that is in --limit too. See `ansible-inventory --graph`, and set rollout_group if the group"
-                " of the servers has another name."
+                f"Nothing was done: the inventory has no host in {self._asked or 'any play'}, or"
+                " none that is in --limit too. See `ansible-inventory --graph`, and set"
+                " rollout_group if the group of the servers has another name."
             )
             raise SystemExit(2)
         if self._report is None:

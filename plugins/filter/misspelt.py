@@ -10,15 +10,15 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-# "rollout_wave" for "rollout_waves" and "gate_soaks" for "gate_soak"; not "app_port" for "app_home".
+# "rollout_wave" for "rollout_waves", "gate_soaks" for "gate_soak"; not "app_name" for "app_home".
 _ALIKE = 0.88
 
 
 def misspelt(names: Iterable[str], specs: Mapping[str, Any]) -> str:
     """Name the variables that nobody reads and that look like one that is read.
 
-    ``specs`` is the content of ``roles/settings/meta/argument_specs.yml``. Empty if there is nothing
-    to say.
+    ``specs`` is the content of ``roles/settings/meta/argument_specs.yml``. Empty if there is
+    nothing to say.
     """
     ours = set(specs["argument_specs"]["validate"]["options"])
     told = []

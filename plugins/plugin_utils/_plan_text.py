@@ -225,10 +225,10 @@ def _time_lines(told: Mapping[str, Any], ramp: Mapping[str, Any]) -> list[str]:
     lines = [f"{line} builds: {of}; at most also {limits} each"]
     if ramp["stages"]:
         steps = ", ".join(f"{share} %" for share in ramp["shares"])
+        stages = _count(len(ramp["stages"]), "stage")
         lines.append(
-            f"  of that {_span(ramp['seconds'])} of ramp, in {_count(len(ramp['stages']), 'stage')}:"
-            f" {_names(ramp['hosts'])} comes back with {steps} and then all of its weight, each"
-            f" watched for {ramp['soak']:g} s"
+            f"  of that {_span(ramp['seconds'])} of ramp in {stages}: {_names(ramp['hosts'])} comes"
+            f" back with {steps} and then all of its weight, each watched for {ramp['soak']:g} s"
         )
     if told["expected"] is not None:
         seen = told["earlier"]

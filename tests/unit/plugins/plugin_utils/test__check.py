@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+from types import SimpleNamespace
 
 import pytest
 from ansible_collections.fleetops.gunicorn.plugins.callback.exit_code import CallbackModule
@@ -315,6 +316,7 @@ class Told:
     def __init__(self, failures=(), dark=(), **facts):
         self._result = {"ansible_facts": facts}
         self.failures, self.dark = dict.fromkeys(failures, 1), dict.fromkeys(dark, 1)
+        self.processed = {"b": 1}
 
 
 def test_the_callback_leaves_with_3_and_leaves_other_runs_alone():
@@ -326,6 +328,17 @@ def test_the_callback_leaves_with_3_and_leaves_other_runs_alone():
     with pytest.raises(SystemExit) as left:
         callback.v2_playbook_on_stats(Told(failures=["b"]))
     assert left.value.code == 3
+
+
+def test_a_run_without_a_host_ends_with_2_and_says_where_it_looked(capsys):
+    callback = CallbackModule()
+    callback.v2_playbook_on_play_start(SimpleNamespace(hosts=["web"]))
+    nobody = Told()
+    nobody.processed = {}
+    with pytest.raises(SystemExit) as left:
+        callback.v2_playbook_on_stats(nobody)
+    assert left.value.code == 2
+    assert "the inventory has no host in web" in " ".join(capsys.readouterr().err.split())
 
 
 def test_the_text_is_bounded_and_the_worst_is_in_it():

@@ -21,6 +21,20 @@ def test_after_a_fault_no_other_host_is_drained(cell, collections, tmp_path):
     assert wrongs(cell, ended) == []
 
 
+def test_who_runs_something_else_at_the_end_has_not_passed(collections, tmp_path):
+    """After the last soak, before the run is over: exit code 0 would be a lie."""
+    cell = Cell(
+        Fault("it runs the old one again", "gunicorn_info", call=5, kind="reverts"), [1], ""
+    )
+    ended = run(cell, tmp_path / "run", collections, Path(sys.executable).parent)
+    assert f"FAULT gunicorn_info {ILL}" in ended.journal
+    assert ended.code == 2, ended.text[-3000:]
+    assert f"{ILL} should be through every stage, and runs gunicorn 20.0.1" in ended.text
+    assert "F-OPEN" in ended.text.splitlines()[-1]
+    assert ended.record["run"]["status"] == "halted"
+    assert not ended.locked
+
+
 @pytest.mark.parametrize("kind", ["fails", "gone"])
 def test_old_releases_that_cannot_be_removed_fail_no_run(kind, collections, tmp_path):
     cell = Cell(Fault("the old releases stay", "release_prune", kind=kind), [2], "")

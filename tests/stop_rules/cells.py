@@ -277,7 +277,8 @@ def wrongs(cell: Cell, ended: Ended) -> list[str]:
     last = ended.text[ended.text.rfind("STOPPED, since") :]
     balancer_lost = cell.fault.machine == "lb1"
     # Whoever of the wave asks a lost balancer first is the one that it is lost to.
-    named = cell.wave if balancer_lost else [ILL]
+    named = [f"a balancer of {name}" for name in cell.wave] if balancer_lost else []
+    named += cell.wave if balancer_lost else [ILL]
     if not last.startswith(tuple(f"STOPPED, since {name} " for name in named)):
         found.append(f"the last words do not name {' or '.join(named)}: {last[:300]!r}")
     if cell.fault.says not in last:

@@ -6,7 +6,8 @@
 
 It is copied over plugins/action/<module>.py in a copy of the collection. What it is asked goes into
 the journal $PAPER/journal; the fault of $PAPER/fault.json happens when its module is first called
-for its host. A host that is gone raises what Ansible raises for one that cannot be reached.
+for its host. A host that is gone raises what Ansible raises for one that cannot be reached; one
+that reverts runs what it ran at first.
 """
 
 from __future__ import annotations
@@ -42,6 +43,9 @@ def meet(module: str, state: str, host: str, machine: str) -> str | None:
         seen.write_text(str(calls))
         if calls == fault["call"] or (calls > fault["call"] and fault["stays"]):
             journal("FAULT", module, host)
+            if fault["kind"] == "reverts":
+                (paper() / f"{host}.runs").unlink()
+                return None
             if fault["kind"] == "fails":
                 return f"{module} of {host} fails on purpose"
             (paper() / f"gone.{fault['machine']}").touch()

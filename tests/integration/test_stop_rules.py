@@ -35,6 +35,19 @@ def test_who_runs_something_else_at_the_end_has_not_passed(collections, tmp_path
     assert not ended.locked
 
 
+def test_a_first_wave_comes_back_step_by_step_and_the_others_at_once(collections, tmp_path):
+    cell = Cell(Fault("nothing", "nothing"), [2], "")
+    inputs = {"rollout_ramp": [1, 50], "rollout_ramp_soak": 1}
+    ended = run(cell, tmp_path / "run", collections, Path(sys.executable).parent, **inputs)
+    assert ended.code == 0, ended.text[-3000:]
+    shares: dict[str, list[str]] = {}
+    for words in map(str.split, ended.journal):
+        if words[:2] == ["haproxy_server", "ready"]:
+            shares.setdefault(words[2], []).append(words[4])
+    steps = ["1", "50", "100"]
+    assert shares == {"web1": steps, "web2": steps, "web3": ["100"], "web4": ["100"]}
+
+
 @pytest.mark.parametrize("kind", ["fails", "gone"])
 def test_old_releases_that_cannot_be_removed_fail_no_run(kind, collections, tmp_path):
     cell = Cell(Fault("the old releases stay", "release_prune", kind=kind), [2], "")

@@ -221,7 +221,7 @@ class Ended(NamedTuple):
     locked: bool
 
 
-def run(cell: Cell, directory: Path, collections: Path, ansible: Path) -> Ended:
+def run(cell: Cell, directory: Path, collections: Path, ansible: Path, **inputs: object) -> Ended:
     """One upgrade in which the fault happens."""
     directory.mkdir(parents=True)
     (directory / "fault.json").write_text(json.dumps({**cell.fault._asdict(), "host": ILL}))
@@ -230,7 +230,7 @@ def run(cell: Cell, directory: Path, collections: Path, ansible: Path) -> Ended:
         "[defaults]\nstdout_callback = fleetops.gunicorn.story\nhome = ./.home\n"
     )
     command = [str(ansible / "ansible-playbook"), "-i", "hosts.yml", "fleetops.gunicorn.upgrade"]
-    command += ["-e", json.dumps({"rollout_waves": cell.serial})]
+    command += ["-e", json.dumps({"rollout_waves": cell.serial, **inputs})]
     command += ["-l", cell.limit] if cell.limit else []
     environment = {
         **os.environ,

@@ -70,7 +70,8 @@ class ActionModule(ActionBase):
         failure = meet(name, state, host, machine)
         if failure:
             return {"failed": True, "msg": failure}
-        journal(name, state or "-", host, machine)
+        share = str(self._task.args.get("share") or "")
+        journal(name, state or "-", host, machine, *share.split())
         return {"changed": False, **getattr(self, f"_{name}")(host, state)}
 
     def _home(self, host: str) -> Path:

@@ -144,6 +144,19 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
         fleets.down(fleet, print)
 
 
+@pytest.fixture
+def traffic(bed: Bed, request: pytest.FixtureRequest) -> Iterator[dict[str, int]]:
+    """Requests while a test runs, ``RATE`` a second as its module says; of them no more may fail
+    than the test allows."""
+    client = fleets.start_traffic(bed.fleet, 1800, request.module.RATE)
+    fleets.wait_for_traffic(bed.fleet)
+    allowed: dict[str, int] = {"failed": 0}
+    yield allowed
+    summary = fleets.stop_traffic(client, bed.fleet)
+    assert summary["sent"] > 100
+    assert summary["failed"] <= allowed["failed"], summary
+
+
 def _free_network() -> str:
     for third in range(1, 250):
         network = f"127.78.{(os.getpid() + third) % 250}"

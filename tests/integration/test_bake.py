@@ -6,32 +6,19 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterator
 
 import pytest
 from conftest import Bed
 
-from demo import fleet as fleets
-
 STAGES = [{"gunicorn": "21.2.0"}]
 QUICK = {"gate_soak": 1, "gate_interval": 1, "rollout_stages": STAGES}
 OLD, NEW = "20.0.1", "21.2.0"
+# So little that the canary's judge cannot tell.
+RATE = 4.0
 
 
 def upgrade(bed: Bed, *arguments: str, **inputs: object):
     return bed.playbook("upgrade.yml", *arguments, **{**QUICK, "rollout_bake": "1h", **inputs})
-
-
-@pytest.fixture
-def traffic(bed: Bed) -> Iterator[dict[str, int]]:
-    """Requests while the test runs; none may fail but as many as the test says."""
-    client = fleets.start_traffic(bed.fleet, 1800, 4.0)
-    fleets.wait_for_traffic(bed.fleet)
-    allowed: dict[str, int] = {"failed": 0}
-    yield allowed
-    summary = fleets.stop_traffic(client, bed.fleet)
-    assert summary["sent"] > 100
-    assert summary["failed"] <= allowed["failed"], summary
 
 
 def versions(bed: Bed) -> dict[str, str]:

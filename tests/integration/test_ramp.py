@@ -10,12 +10,9 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 from conftest import Bed
-
-from demo import fleet as fleets
 
 RAMP = [1, 10, 50]
 QUICK = {
@@ -27,6 +24,7 @@ QUICK = {
     "rollout_force": True,
 }
 OLD, NEW = "20.0.1", "21.2.0"
+RATE = 40.0
 
 
 def upgrade(bed: Bed, *arguments: str, **inputs: object):
@@ -61,18 +59,6 @@ class Weights:
                 now = weight(self._bed, host)
                 if servers[host].in_rotation and seen[-1:] != [now]:
                     seen.append(now)
-
-
-@pytest.fixture
-def traffic(bed: Bed) -> Iterator[dict[str, int]]:
-    """Requests while the test runs; none may fail but as many as the test says."""
-    client = fleets.start_traffic(bed.fleet, 1800, 40.0)
-    fleets.wait_for_traffic(bed.fleet)
-    allowed: dict[str, int] = {"failed": 0}
-    yield allowed
-    summary = fleets.stop_traffic(client, bed.fleet)
-    assert summary["sent"] > 100
-    assert summary["failed"] <= allowed["failed"], summary
 
 
 def wait_for(bed: Bed, wanted: int) -> None:

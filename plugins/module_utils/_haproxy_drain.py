@@ -205,7 +205,9 @@ class Change:
         return row.admin if row.own == "ready" else "ready"
 
     def _goal_weight(self, row: Server) -> int:
-        return row.share(self.wish.share) if self.wish.share else row.weight_set
+        # A weight of 0 in the configuration has no shares: somebody else decides what it gets.
+        wanted = self.wish.share and row.weight_full
+        return row.share(self.wish.share) if wanted else row.weight_set
 
     def _goal_drained(self, row: Server) -> str:
         return "maint" if row.admin == "maint" or self._sticky(row) else "drain"
@@ -226,7 +228,7 @@ class Change:
                 " socket <path> level admin` in HAProxy's configuration."
             )
         for row in self.mine:
-            if self.wish.share and row.weight_full and not self._goal_weight(row):
+            if self.wish.share and row.weight_full and not row.share(self.wish.share):
                 raise FleetError(
                     f"{self.wish.share} % of the weight of {row.backend}/{row.server} on the"
                     f" balancer {self.before.node.name}, {row.weight_full}, is less than 1, the"

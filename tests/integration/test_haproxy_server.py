@@ -851,3 +851,14 @@ def test_a_balance_without_weights_says_so(start: Callable[..., Haproxy]) -> Non
     refused = do(balancer, "ready", share=10)
     assert refused["failed"] and "need `balance roundrobin`" in refused["msg"], refused["msg"]
     ok(do(balancer, "ready", share=100))
+
+
+def test_a_configured_weight_of_0_has_no_shares_and_is_left_alone(
+    start: Callable[..., Haproxy],
+) -> None:
+    none = CHECKED.replace("{web1} check", "{web1} check weight 0")
+    balancer = start(none.replace("{web2} check", "{web2} check weight 100"))
+    balancer.ask("set server app/web1 weight 30")
+    ok(do(balancer))
+    ok(do(balancer, "ready", share=100))
+    assert weight(balancer) == "30 (initial 0)"

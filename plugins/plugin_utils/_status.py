@@ -29,7 +29,9 @@ HEADERS = (
 _ALWAYS = HEADERS.index("left")
 # In the record, what speaks against a host.
 _INCIDENTS = ("failed", "out")
+# Of a reason, as much as a column and as a line may have; all of it is in the data.
 _WHY = 60
+_REASON = 300
 
 
 def fleet_status(
@@ -203,9 +205,12 @@ def _waits(left: Mapping[str, Any] | None) -> str:
 def _incident(found: Mapping[str, Any] | None) -> str:
     if not found:
         return "-"
-    why = " ".join(str(found["why"]).split())
-    short = why if len(why) <= _WHY else f"{why[:_WHY]}..."
-    return f"{_time(found['at'])} {short}".rstrip()
+    return f"{_time(found['at'])} {_short(found['why'], _WHY)}".rstrip()
+
+
+def _short(text: Any, limit: int) -> str:
+    words = " ".join(str(text).split())
+    return words if len(words) <= limit else f"{words[:limit]}..."
 
 
 def _rotation(each: Mapping[str, Any]) -> str:
@@ -237,10 +242,10 @@ def _fleet_lines(status: Mapping[str, Any]) -> list[str]:
         if run["host"]:
             words += f" by {run['host']}"
         if run["why"]:
-            words += f": {run['why']}"
+            words += f": {_short(run['why'], _REASON)}"
         lines.append(f"last run  {words}")
     for name, mark in sorted(status["bad_releases"].items()):
-        why = mark["why"] or "no reason given"
+        why = _short(mark["why"], _REASON) or "no reason given"
         lines.append(f"bad       {name}: {mark['host']}, {mark['by']}, {_time(mark['at'])}: {why}")
     if status["error"]:
         lines.append(f"record    {status['error']}")

@@ -57,6 +57,14 @@ def test_a_balancer_that_cannot_be_asked_is_a_question():
     assert "lb1 ?" in table(blind)[1]
 
 
+def test_a_long_reason_is_cut_in_the_table_and_whole_in_the_data():
+    long = "the log says " + "very " * 200 + "much"
+    status = fleet_status([WEB1], record={"record": {"run": {**RUN, "why": long}}})
+    [line] = [each for each in status_table(status) if each.startswith("last run")]
+    assert line.endswith("...") and len(line) < 500
+    assert status["run"]["why"] == long
+
+
 def test_a_part_of_its_weight_is_shown():
     part = {"status": "UP", "weight_set": 10, "weight_full": 100}
     seen = {"results": [{"item": "lb1", "servers": [part]}]}

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,6 +15,23 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._ramp import low
 MESSAGE_LIMIT = 2000
 EVIDENCE = 3
 EXCERPT_LINES = 12
+# A module names its own options. An operator knows them by the variables of role settings.
+_VARIABLES = {
+    "rollout_": ("min_available",),
+    "load_balancer_": ("drain_timeout", "on_timeout", "up_timeout", "lease_directory"),
+    "service_": (
+        "supervisor_url",
+        "supervisor_username",
+        "supervisor_password",
+        "stop_timeout",
+        "start_timeout",
+    ),
+    "release_": ("index_url", "extra_index_urls", "require_hashes", "boot_timeout", "min_free_mb"),
+}
+_VARIABLE_OF = {
+    option: prefix + option for prefix, options in _VARIABLES.items() for option in options
+}
+_OPTION = re.compile(rf"(?<![\w/.-])(?:{'|'.join(_VARIABLE_OF)})(?!\w)")
 
 
 def why(task: str, result: Mapping[str, Any]) -> str:
@@ -29,7 +47,8 @@ def why(task: str, result: Mapping[str, Any]) -> str:
 
 def _message(result: Mapping[str, Any]) -> str:
     where = f"{result['item']}: " if isinstance(result.get("item"), str) else ""
-    return where + str(result.get("msg") or "failed without a message").strip()
+    told = str(result.get("msg") or "failed without a message").strip()
+    return where + _OPTION.sub(lambda option: _VARIABLE_OF[option[0]], told)
 
 
 def failure_text(story: Mapping[str, Any], balancers: Iterable[Mapping[str, Any]] = ()) -> str:

@@ -1,6 +1,13 @@
 from __future__ import annotations
 
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._failure import failure_text, why
+from pathlib import Path
+
+import yaml
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._failure import (
+    _VARIABLES,
+    failure_text,
+    why,
+)
 
 STORY = {
     "host": "web1",
@@ -38,6 +45,23 @@ def test_a_host_that_is_out_is_said_first():
 def test_a_gate_that_could_not_look_leaves_the_new_release():
     text = failure_text({**STORY, "went_back": False})
     assert "still on 23.0.0-py3.11-1a2b3c4d" in text
+
+
+def test_an_option_of_a_module_is_named_as_the_operator_knows_it():
+    told = "min_available asks for 1. Raise drain_timeout, or take on_timeout=force (index_url?)."
+    assert why("x", {"msg": told}) == (
+        "x: rollout_min_available asks for 1. Raise load_balancer_drain_timeout, or take"
+        " load_balancer_on_timeout=force (release_index_url?)."
+    )
+    ours = "rollout_min_available is 3; /etc/min_available and pip's --index_url stay"
+    assert why("x", {"msg": ours}) == f"x: {ours}"
+
+
+def test_every_such_variable_is_one_that_there_is():
+    specs = Path(__file__).resolve().parents[4] / "roles/settings/meta/argument_specs.yml"
+    there = yaml.safe_load(specs.read_text())["argument_specs"]["validate"]["options"]
+    told = " ".join(option for options in _VARIABLES.values() for option in options)
+    assert set(why("", {"msg": told}).removeprefix(": ").split()) <= set(there)
 
 
 def test_a_share_that_it_was_left_with_is_told():

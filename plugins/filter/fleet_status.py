@@ -31,7 +31,8 @@ options:
   waits:
     description:
       - The time it is C(now), in seconds since the epoch, and how many seconds a server has to
-        C(soak) and to C(bake). Without it nothing is said of what is left.
+        C(soak) and to C(bake), and how many the C(ramp) of the first of a stage takes before its
+        soak (default 0). Without it nothing is said of what is left.
     type: dict
 """
 
@@ -50,7 +51,8 @@ _value:
       description:
         - For each host its C(host), C(gunicorn), C(python), C(release), C(previous), C(since),
           C(workers), C(state) of the service manager, and C(error) if it could not be asked.
-        - C(balancers), a list of C(balancer), C(backend), C(status), C(lease) and C(error).
+        - C(balancers), a list of C(balancer), C(backend), C(status), C(share) (of its configured
+          weight, in percent), C(lease) and C(error).
         - C(recorded), what the record of the fleet says of it.
         - C(left), what it still has to wait for, C(what) (V(soak) or V(bake)) and C(seconds).
         - C(last_incident) of the record, C(at) and C(why).

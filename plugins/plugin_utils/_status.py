@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._bake import duration_words
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._ramp import share_of
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._ramp import is_first, share_of
 
 HEADERS = (
     "host",
@@ -44,7 +44,8 @@ def fleet_status(
 
     ``hosts`` are the variables of the hosts with what the roles left in them, ``record`` is a
     result of fleet_record, ``lock`` one of fleet_lock that asked whether it could be held.
-    ``waits`` has the time it is ``now``, and how long a server has to ``soak`` and to ``bake``.
+    ``waits`` has the time it is ``now``, and how long a server has to ``soak`` and to ``bake``, and
+    how long before that the first of a stage has its ``ramp``.
     What could not be asked says so in ``error``. Times are seconds since the epoch, spans seconds.
     """
     known = (record or {}).get("record") or {}
@@ -54,7 +55,7 @@ def fleet_status(
     for host in hosts:
         name = str(host["inventory_hostname"])
         one = _host(host, told.get(name))
-        left = _left(one, waits) if waits else None
+        left = _left(one, waits, known) if waits else None
         shown.append({**one, "left": left, "last_incident": _last_incident(events, name)})
     return {
         "hosts": shown,
@@ -90,7 +91,9 @@ def _host(host: Mapping[str, Any], told: Mapping[str, Any] | None) -> dict[str, 
     }
 
 
-def _left(host: Mapping[str, Any], waits: Mapping[str, Any]) -> dict[str, Any] | None:
+def _left(
+    host: Mapping[str, Any], waits: Mapping[str, Any], record: Mapping[str, Any]
+) -> dict[str, Any] | None:
     """What the host has to wait for: ``what`` (``soak``, ``bake``) and ``seconds``, 0 when over.
 
     Both count from the start of the gunicorn that runs. It soaks a little longer than that, since
@@ -102,7 +105,8 @@ def _left(host: Mapping[str, Any], waits: Mapping[str, Any]) -> dict[str, Any] |
     ran = float(waits["now"]) - float(host["since"])
     if told["phase"] == "taken" and told.get("release") == host["release"]:
         serves = all(each["status"] == "UP" and not each["lease"] for each in host["balancers"])
-        left = float(waits["soak"]) - ran
+        first = is_first(record, host["host"], str(told.get("plan")), told.get("stage") or 0)
+        left = float(waits["soak"]) + (float(waits.get("ramp") or 0) if first else 0) - ran
         return {"what": "soak", "seconds": left} if serves and left > 0 else None
     if told["phase"] == "passed" and told.get("plan") and float(waits["bake"]):
         return {"what": "bake", "seconds": max(0.0, float(waits["bake"]) - ran)}

@@ -135,6 +135,12 @@ def test_a_host_in_its_soak_tells_how_long():
     assert left(phase="taken") == {"what": "soak", "seconds": 60.0}
     assert "soak about 1 min" in table(WEB1, record=recorded("taken"), waits=WAITS)[1]
     assert left(phase="taken", waits={**WAITS, "soak": 60}) is None
+    # The first of a stage has its ramp before that; whoever follows has none.
+    ramp = {**WAITS, "soak": 60, "ramp": 90.0}
+    assert left(phase="taken", waits=ramp) == {"what": "soak", "seconds": 50.0}
+    record = recorded("taken")
+    record["record"]["hosts"]["web2"] = {**record["record"]["hosts"]["web1"], "phase": "passed"}
+    assert fleet_status([WEB1], record=record, waits=ramp)["hosts"][0]["left"] is None
 
 
 def test_a_host_that_is_out_or_not_yet_switched_does_not_soak():

@@ -51,6 +51,14 @@ CASES = {
         {"rollout_to": "22.0.0"},
         ["rollout_to is '22.0.0'", "21.2.0, 23.0.0"],
     ),
+    "a name that is nearly ours": (
+        {"rollout_wave": [1]},
+        ["rollout_wave is set, and nothing reads it", "rollout_waves"],
+    ),
+    "a ramp that falls": (
+        {"rollout_ramp": [50, 10]},
+        ["rollout_ramp", "larger than the one before"],
+    ),
     "wrong type": ({"gate_soak": "a while"}, ["gate_soak"]),
     "tolerance that is no dictionary": (
         {"gate_balancer_tolerance": 5},
@@ -168,6 +176,12 @@ def test_a_socket_without_admin_rights(bed, untouched, tmp_path_factory):
 def test_a_limit_that_matches_no_host(bed, untouched):
     run = bed.playbook("upgrade.yml", "-l", "web9")
     refused(run, ["web9"])
+
+
+def test_a_group_that_has_no_host(bed, untouched):
+    """Ansible itself would end with 0, as if everything had been done."""
+    run = bed.playbook("upgrade.yml", rollout_group="wep")
+    refused(run, ["Nothing was done", "no host in wep"])
 
 
 def test_an_inventory_variable_that_is_missing_is_named(bed, untouched, tmp_path):

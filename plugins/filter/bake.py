@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._bake import (
     Wish,
     bake_look,
@@ -26,15 +25,6 @@ def bake_decision(hosts: Any, wish: dict[str, Any]) -> dict[str, Any]:
     return decide(Wish(**{**wish, **numbers}), hosts)._asdict()
 
 
-def duration_problem(duration: Any) -> str:
-    """What is wrong with a duration; empty if nothing is."""
-    try:
-        seconds_of(duration)
-    except FleetError as error:
-        return str(error)
-    return ""
-
-
 class FilterModule:
     """Register the filters; the underscore says that they are internal."""
 
@@ -45,6 +35,5 @@ class FilterModule:
             "_bake_decision": bake_decision,
             "_bake_elsewhere": elsewhere,
             "_bake_look": bake_look,
-            "_duration_problem": duration_problem,
             "_seconds": seconds_of,
         }

@@ -10,7 +10,6 @@ from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._hook import (
     hook_outcome,
-    hook_problems,
 )
 
 
@@ -21,5 +20,4 @@ class FilterModule:
         """Return the filters by their names; the underscore says that they are internal."""
         return {
             "_hook_outcome": hook_outcome,
-            "_hook_problems": hook_problems,
         }

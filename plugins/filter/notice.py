@@ -12,7 +12,6 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._notice import (
     not_told,
     notice,
     notice_body,
-    notify_problems,
 )
 
 
@@ -25,5 +24,4 @@ class FilterModule:
             "_not_told": not_told,
             "_notice": notice,
             "_notice_body": notice_body,
-            "_notify_problems": notify_problems,
         }

@@ -10,7 +10,6 @@ from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._ramp import (
     is_first,
-    ramp_problems,
     ramp_shares,
     ramp_unfit,
     servers_beside,
@@ -24,7 +23,6 @@ class FilterModule:
         """Return the filters by their names."""
         return {
             "_is_first": is_first,
-            "_ramp_problems": ramp_problems,
             "_ramp_shares": ramp_shares,
             "_ramp_unfit": ramp_unfit,
             "_servers_beside": servers_beside,

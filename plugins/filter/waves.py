@@ -13,7 +13,6 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._waves import (
     largest_wave,
     wave_order,
     wave_pattern,
-    wave_problems,
     wave_sizes,
 )
 
@@ -28,6 +27,5 @@ class FilterModule:
             "_largest_wave": largest_wave,
             "_wave_order": wave_order,
             "_wave_pattern": wave_pattern,
-            "_wave_problems": wave_problems,
             "_wave_sizes": wave_sizes,
         }

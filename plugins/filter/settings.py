@@ -1,0 +1,22 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is wrong with the operator's inputs, for internal use by our roles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._settings import (
+    misspelt,
+    settings_problems,
+)
+
+
+class FilterModule:
+    """Register the filters; the underscore says that they are internal."""
+
+    def filters(self) -> dict[str, Any]:
+        """Return the filters by their names."""
+        return {"_misspelt": misspelt, "_settings_problems": settings_problems}

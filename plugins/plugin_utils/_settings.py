@@ -1,0 +1,85 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a declaration cannot say of the operator's inputs: rules over their content. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._bake import seconds_of
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._hook import hook_problems
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._notice import notify_problems
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._ramp import ramp_problems
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._waves import Groups, wave_problems
+
+COUNTED = ("connection_errors", "http_5xx")
+# "rollout_wave" for "rollout_waves", "gate_soaks" for "gate_soak"; not "app_name" for "app_home".
+_ALIKE = 0.88
+
+
+def settings_problems(given: Mapping[str, Any], groups: Groups) -> list[str]:
+    """What is wrong with the inputs by these names; each text names its variable."""
+    return [
+        *_tolerance(given["gate_balancer_tolerance"]),
+        *wave_problems(given["rollout_waves"], groups),
+        *ramp_problems(given["rollout_ramp"]),
+        *_keep(int(given["rollout_keep_releases"])),
+        *_bake(given["rollout_bake"]),
+        *_promote(str(given["rollout_promote"]).lower() == "true", given["rollout_reason"]),
+        *hook_problems(given["rollout_hooks"]),
+        *notify_problems(given["rollout_notify"]),
+    ]
+
+
+def _tolerance(given: Mapping[str, Any]) -> Iterable[str]:
+    whole = all(isinstance(count, int) and count is not True for count in given.values())
+    if set(given) - set(COUNTED) or not whole:
+        yield (
+            f"gate_balancer_tolerance is {dict(given)}: give whole numbers for"
+            f" {' and '.join(COUNTED)}, and nothing else."
+        )
+
+
+def _keep(releases: int) -> Iterable[str]:
+    if releases not in (0, *range(2, releases + 1)):
+        yield (
+            f"rollout_keep_releases is {releases}: the active release and the one before it, the"
+            " way back, always stay. Give 2 or more, or 0 to keep all."
+        )
+
+
+def _bake(duration: Any) -> Iterable[str]:
+    try:
+        seconds_of(duration)
+    except FleetError as error:
+        yield f"rollout_bake: {error}"
+
+
+def _promote(promote: bool, reason: str) -> Iterable[str]:
+    if promote and not reason:
+        yield (
+            "rollout_promote is true and rollout_reason is empty: say why, with -e"
+            ' \'{"rollout_reason": "..."}\'. It is recorded.'
+        )
+
+
+def misspelt(names: Iterable[str], specs: Mapping[str, Any]) -> list[str]:
+    """Name the variables that nobody reads and that look like one that is read.
+
+    ``specs`` is the content of ``roles/settings/meta/argument_specs.yml``.
+    """
+    ours = set(specs["argument_specs"]["validate"]["options"])
+    told = []
+    for name in sorted(set(names) - ours):
+        alike = get_close_matches(name, sorted(ours), n=1, cutoff=_ALIKE)
+        if alike:
+            told.append(
+                f"{name} is set, and nothing reads it: is it {alike[0]}? Correct it, or give a"
+                " variable of your own another name."
+            )
+    return told

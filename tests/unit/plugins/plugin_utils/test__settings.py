@@ -1,0 +1,88 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Rules over the content of the operator's inputs, and names that are nearly theirs."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._settings import (
+    misspelt,
+    settings_problems,
+)
+
+ROLE = Path(__file__).resolve().parents[4] / "roles/settings"
+SPECS = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())
+OURS = list(SPECS["argument_specs"]["validate"]["options"])
+GIVEN = {
+    name: SPECS["argument_specs"]["validate"]["options"][name]["default"]
+    for name in yaml.safe_load((ROLE / "vars/main.yml").read_text())["_settings_given"]
+}
+GROUPS = {"all": ["web1"], "web": ["web1"]}
+
+
+def test_the_defaults_are_right():
+    assert settings_problems(GIVEN, GROUPS) == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"gate_balancer_tolerance": {"http_4xx": 5}}, "give whole numbers for"),
+        ({"gate_balancer_tolerance": {"http_5xx": "5"}}, "gate_balancer_tolerance is"),
+        ({"gate_balancer_tolerance": {"http_5xx": True}}, "gate_balancer_tolerance is"),
+        ({"rollout_waves": ["web9"]}, "no such host or group"),
+        ({"rollout_ramp": [50, 10]}, "larger than the one before"),
+        ({"rollout_keep_releases": 1}, "rollout_keep_releases is 1"),
+        ({"rollout_keep_releases": "-2"}, "rollout_keep_releases is -2"),
+        ({"rollout_bake": "soon"}, "rollout_bake: 'soon' is no duration"),
+        ({"rollout_promote": True}, "rollout_reason is empty"),
+        ({"rollout_promote": "True"}, "rollout_reason is empty"),
+        ({"rollout_notify": [{"name": "chat", "url": "ftp://h"}]}, "chat of rollout_notify"),
+        (
+            {"rollout_hooks": [{"name": "x", "at": "before_rollback", "command": ["true"]}]},
+            "Hook x of rollout_hooks",
+        ),
+    ],
+)
+def test_what_is_wrong_is_told_by_name(wrong, words):
+    [problem] = settings_problems({**GIVEN, **wrong}, GROUPS)
+    assert words in problem
+
+
+def test_all_that_is_wrong_is_told_at_once():
+    wrong = {"rollout_keep_releases": 1, "rollout_bake": "soon", "rollout_waves": []}
+    assert len(settings_problems({**GIVEN, **wrong}, GROUPS)) == 3
+
+
+def test_a_promotion_with_a_reason_is_right():
+    promoted = {"rollout_promote": True, "rollout_reason": "looked at it"}
+    assert settings_problems({**GIVEN, **promoted, "rollout_keep_releases": 0}, GROUPS) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("rollout_wave", "rollout_waves"),
+        ("gate_soaks", "gate_soak"),
+        ("rollout_min_avaliable", "rollout_min_available"),
+        ("load_balancer_drain_timout", "load_balancer_drain_timeout"),
+        ("app_helth_url", "app_health_url"),
+        ("rollout_stage", "rollout_stages"),
+    ],
+)
+def test_a_slip_is_named_with_what_was_meant(name, meant):
+    [told] = misspelt([*OURS, name], SPECS)
+    assert told.startswith(f"{name} is set, and nothing reads it: is it {meant}?")
+
+
+@pytest.mark.parametrize("name", ["app_port", "app_name", "release_date", "rollout_owner", "web"])
+def test_a_variable_of_ones_own_is_none(name):
+    assert misspelt([*OURS, name], SPECS) == []
+
+
+def test_none_of_ours_is_taken_for_another():
+    for name in OURS:
+        assert misspelt([name], SPECS) == []

@@ -115,10 +115,6 @@ class Server(NamedTuple):
     def busy(self) -> int:
         return self.sessions + self.queue
 
-    def share(self, percent: int) -> int:
-        """The weight that is so much of the configured one; 0 if HAProxy knows none so small."""
-        return self.weight_full * percent // 100
-
     def describe(self) -> str:
         """For an error text: `web2 is DOWN (L4CON Connection refused)`."""
         weight = ", weight 0" if self.weight == 0 else ""
@@ -225,6 +221,22 @@ def parse_need(text: str) -> Need:
             " as a share of the backend ('50%')."
         )
     return Need(int(found.group(1)), bool(found.group(2)))
+
+
+def part_of(full: int, percent: int) -> int:
+    """The weight that is so much of a configured one; 0 if HAProxy knows none so small."""
+    return full * percent // 100
+
+
+def too_small(percent: int, whose: str, full: int) -> str:
+    """Why a weight has no such share; empty if it has."""
+    if part_of(full, percent):
+        return ""
+    return (
+        f"{percent} % of the weight of {whose}, {full}, is less than 1, the smallest there is. Give"
+        " every server of the backend a larger one, such as `weight 100`, in HAProxy's"
+        " configuration: only their ratio counts."
+    )
 
 
 def check_name(kind: str, name: str) -> None:

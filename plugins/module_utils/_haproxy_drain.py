@@ -207,7 +207,7 @@ class Change:
     def _goal_weight(self, row: Server) -> int:
         # A weight of 0 in the configuration has no shares: somebody else decides what it gets.
         wanted = self.wish.share and row.weight_full
-        return row.share(self.wish.share) if wanted else row.weight_set
+        return haproxy.part_of(row.weight_full, self.wish.share) if wanted else row.weight_set
 
     def _goal_drained(self, row: Server) -> str:
         return "maint" if row.admin == "maint" or self._sticky(row) else "drain"
@@ -228,13 +228,11 @@ class Change:
                 " socket <path> level admin` in HAProxy's configuration."
             )
         for row in self.mine:
-            if self.wish.share and row.weight_full and not row.share(self.wish.share):
-                raise FleetError(
-                    f"{self.wish.share} % of the weight of {row.backend}/{row.server} on the"
-                    f" balancer {self.before.node.name}, {row.weight_full}, is less than 1, the"
-                    " smallest there is. Give every server of the backend a larger one, such as"
-                    " `weight 100`, in HAProxy's configuration: only their ratio counts."
-                )
+            if self.wish.share and row.weight_full:
+                whose = f"{row.backend}/{row.server} on the balancer {self.before.node.name}"
+                text = haproxy.too_small(self.wish.share, whose, row.weight_full)
+                if text:
+                    raise FleetError(text)
         if state == "drained":
             text = self._shortage(self._lowers(self.mine))
             if text:

@@ -21,6 +21,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._canary_balancer
     windows_from_looks,
 )
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._canary_types import Settings
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._ramp import passed_with
 
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 _COUNTERS = (
@@ -235,11 +236,5 @@ def _names(hosts: Sequence[Mapping[str, Any]]) -> str:
 
 def elsewhere(record: Any, plan: str, fleet: Sequence[str], run: Sequence[str]) -> list[str]:
     """Hosts of the fleet outside the run that passed with the plan."""
-    told = (record or {}).get("hosts") or {}
-    return [
-        host
-        for host in fleet
-        if host not in run
-        and told.get(host, {}).get("phase") == "passed"
-        and told[host].get("plan") == plan
-    ]
+    passed = passed_with(record, plan)
+    return [host for host in fleet if host not in run and host in passed]

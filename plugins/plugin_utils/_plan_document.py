@@ -28,7 +28,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan_turns impo
     seconds,
     turns_of,
 )
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._ramp import is_first, ramp_shares
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._ramp import is_first, ramp_steps
 
 SCHEMA = 1
 MAX_TEXT = 500
@@ -89,7 +89,7 @@ def plan_document(hosts: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) ->
 
 def _ramp(turns: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) -> dict[str, Any]:
     """Which turns come back step by step: the first of a stage, if nobody has passed it yet."""
-    shares = ramp_shares(run["ramp"]["shares"], True)[:-1]
+    shares = ramp_steps(run["ramp"]["shares"])
     turns = [
         turn
         for turn in turns

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy import too_small
+
 WEIGHTED = ("roundrobin", "leastconn", "random")
 """What HAProxy balances by weights that can be changed while it runs, whatever else is set."""
 
@@ -38,17 +40,29 @@ def ramp_shares(ramp: Sequence[Any], first: bool) -> list[int]:
     """
     if not ramp:
         return [0]
-    return [int(step) for step in ramp if int(step) < 100 and first] + [100]
+    return (ramp_steps(ramp) if first else []) + [100]
+
+
+def ramp_steps(ramp: Sequence[Any]) -> list[int]:
+    """The shares before the last, which is all of the weight."""
+    return [int(step) for step in ramp if int(step) < 100]
+
+
+def passed_with(record: Any, plan: str) -> dict[str, Mapping[str, Any]]:
+    """The hosts that passed with this very plan, as the record tells, and what it says of them."""
+    told = (record or {}).get("hosts") or {}
+    return {
+        host: each
+        for host, each in told.items()
+        if each.get("phase") == "passed" and each.get("plan") == plan
+    }
 
 
 def is_first(record: Any, host: str, plan: str, stage: Any) -> bool:
     """Whether no other host has passed the stage with this very plan, as the record tells."""
     return not any(
-        name != host
-        and told.get("phase") == "passed"
-        and told.get("plan") == plan
-        and int(told.get("stage") or 0) >= int(stage)
-        for name, told in ((record or {}).get("hosts") or {}).items()
+        name != host and int(told.get("stage") or 0) >= int(stage)
+        for name, told in passed_with(record, plan).items()
     )
 
 
@@ -82,7 +96,7 @@ def ramp_unfit(
 
     A run that was stopped (``resumed``) may have left the server with a share of its weight.
     """
-    shares = [int(step) for step in ramp if int(step) < 100]
+    shares = ramp_steps(ramp)
     if not shares:
         return []
     found: list[str] = []
@@ -103,12 +117,9 @@ def _unfit(
             f"{where} has balance {balance}: shares of a weight need {', '.join(WEIGHTED[:-1])} or"
             f" {WEIGHTED[-1]}."
         )
-    if full * share // 100 < 1:
-        yield (
-            f"{where}: {share} % of the weight of {server['server']}, {full}, is less than 1, the"
-            " smallest there is. Give every server of the backend a larger one, such as"
-            " `weight 100`: only their ratio counts."
-        )
+    small = too_small(share, server["server"], full)
+    if small:
+        yield f"{where}: {small}"
     elif now != full and not resumed:
         yield (
             f"{where}: somebody has set the weight of {server['server']} to {now} of {full}, and"

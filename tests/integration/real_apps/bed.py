@@ -249,9 +249,7 @@ class Bed:
             )
             for server, last in SERVERS.items():
                 applications += f"    server {server} {self.network}.{last}:{PORT + number}\n"
-        return string.Template(HAPROXY).substitute(
-            sockets=self.sockets, applications=applications
-        )
+        return string.Template(HAPROXY).substitute(sockets=self.sockets, applications=applications)
 
     def _run(
         self,

@@ -28,9 +28,7 @@ def bed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bed]:
 
 def _each(apps: tuple[App, ...]) -> pytest.MarkDecorator:
     cases = [
-        pytest.param(
-            (app,), id=app.name, marks=() if app in IN_CI else (pytest.mark.nightly,)
-        )
+        pytest.param((app,), id=app.name, marks=() if app in IN_CI else (pytest.mark.nightly,))
         for app in apps
     ]
     return pytest.mark.parametrize("bed", cases, indirect=True)

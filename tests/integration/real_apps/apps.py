@@ -5,8 +5,6 @@ from __future__ import annotations
 from tests.integration.real_apps.bed import App
 
 COMMAND = "{venv}/bin/gunicorn -b {address}:{port} -w 2 "
-ON_THREE_TEN = ({"gunicorn": "21.2.0"}, {"gunicorn": "23.0.0"})
-
 HTTPBIN = App(
     # Workers that come and go, and one file for the access log and the error log.
     "httpbin",
@@ -88,6 +86,9 @@ WAGTAIL = App(
     "wagtail",
     ["wagtail<7"],
     "{venv}/bin/gunicorn --chdir site -b {address}:{port} -w 2 mysite.wsgi:application",
+    # The distribution's: that user may not read everybody's.
+    python="/usr/bin/python3",
+    stages=({"gunicorn": "21.2.0"}, {"gunicorn": "23.0.0"}),
     health="/",
     health_host="www.example.org",
     files={

@@ -72,12 +72,13 @@ class App(NamedTuple):
     """One application, in the shape in which people run it.
 
     In every text ``{home}`` is its directory, ``{venv}`` the live virtualenv, ``{address}`` and
-    ``{port}`` where it listens, ``{python}`` the minor version that it starts on.
+    ``{port}`` where it listens, ``{front}`` the balancer's address, ``{python}`` what it starts on.
     """
 
     name: str
     packages: Sequence[str]
     command: str
+    # A minor version, or the path of an interpreter.
     python: str = "3.10"
     gunicorn: str = "20.1.0"
     stages: Sequence[Mapping[str, Any]] = (
@@ -130,6 +131,7 @@ class Bed:
             "address": f"{self.network}.{SERVERS[server]}",
             "port": str(PORT + self.apps.index(app)),
             "python": app.python,
+            "front": f"{self.network}.10",
         }
 
     def front(self, app: App) -> str:
@@ -361,7 +363,9 @@ class Bed:
 
 
 def python_of(version: str) -> str:
-    """An interpreter of that minor version, as the product finds it."""
+    """An interpreter of that minor version, as the product finds it; a path is itself."""
+    if version.startswith("/"):
+        return version
     found = pythons._pythons.find_python(version, [], None, str(BIN / "uv"))
     if found.interpreter is None:
         raise pythons.DemoError(f"Python {version} is not on this machine: {found}")

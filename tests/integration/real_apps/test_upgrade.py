@@ -37,18 +37,19 @@ def _each(apps: tuple[App, ...]) -> pytest.MarkDecorator:
 @_each(EVERY)
 def test_it_is_upgraded_under_load_and_taken_back(bed: Bed) -> None:
     (app,) = bed.apps
-    start = (app.gunicorn, app.python)
-    last = (app.stages[-1]["gunicorn"], app.stages[-1].get("python", app.python))
-    before_last = (app.stages[-2]["gunicorn"], app.python) if len(app.stages) > 1 else start
-    assert {bed.versions(app, server) for server in SERVERS} == {start}
+    (start,) = {bed.versions(app, server) for server in SERVERS}
+    assert start[0] == app.gunicorn
+    ways = [start]
+    for stage in app.stages:
+        ways.append((stage["gunicorn"], stage.get("python", ways[-1][1])))
     with bed.traffic(app) as upgraded:
         run = bed.playbook(app, "upgrade.yml")
     assert run.code == 0, run.text[-6000:]
-    assert {bed.versions(app, server) for server in SERVERS} == {last}
+    assert {bed.versions(app, server) for server in SERVERS} == {ways[-1]}
     assert upgraded["sent"] > 100
     assert upgraded["failed"] == 0, upgraded
     with bed.traffic(app) as back:
         run = bed.playbook(app, "rollback.yml")
     assert run.code == 0, run.text[-6000:]
-    assert {bed.versions(app, server) for server in SERVERS} == {before_last}
+    assert {bed.versions(app, server) for server in SERVERS} == {ways[-2]}
     assert back["failed"] == 0, back

@@ -36,6 +36,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import (
     check_launch,
     gunicorn_arguments,
     log_tail,
+    start_directory,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import (
     Reader,
@@ -86,6 +87,20 @@ class Wanted(NamedTuple):
     prefix: str
     gunicorn: str
     python: str
+    # Words of the start that name another Python's directory; see stale_words.
+    stale: Tuple[str, ...] = ()
+
+    @property
+    def advice(self) -> str:
+        """What an error that these words may have caused should say of them."""
+        if not self.stale:
+            return ""
+        words = ", ".join(shown(word[:200] for word in self.stale[:3]))
+        return (
+            f"\nThe start names the old Python's directory: {words}. The service manager will go on"
+            " saying so after the switch, and there is no such directory in the new release. Name a"
+            " path without a Python's version, or change it in step with the stage."
+        )
 
 
 def user_of(launch: Launch) -> Optional[User]:
@@ -100,8 +115,14 @@ def user_of(launch: Launch) -> Optional[User]:
     return None
 
 
-def live_launch(pid: int, environment: Dict[str, str], fallback: Optional[Launch]) -> Launch:
-    """How the live arbiter was started, from the kernel."""
+def live_launch(
+    pid: int, environment: Dict[str, str], fallback: Optional[Launch], directory: str = ""
+) -> Launch:
+    """How the live arbiter was started: by the service manager's word, else from the kernel.
+
+    ``fallback`` is the service manager's command where it shows gunicorn, ``directory`` where that
+    is started (empty: where the service manager itself is).
+    """
     reader = Reader()
     process = read_process(reader, pid)
     if process is None:
@@ -126,7 +147,10 @@ def live_launch(pid: int, environment: Dict[str, str], fallback: Optional[Launch
         )
 
     argv = process.cmdline
-    if argv[0].startswith("gunicorn: "):
+    if fallback is not None and not argv[0].startswith("gunicorn: "):
+        # To the letter what will be started, rather than what became of it.
+        argv = fallback.argv
+    elif argv[0].startswith("gunicorn: "):
         # setproctitle has written its title over the arguments and the environment.
         if fallback is None:
             raise FleetError(
@@ -138,11 +162,18 @@ def live_launch(pid: int, environment: Dict[str, str], fallback: Optional[Launch
     return Launch(
         argv=tuple(argv),
         environment={k: v for k, v in env.items() if re.match(r"^[A-Za-z_]\w*$", k)},
-        directory=cwd,
+        directory=start_directory(
+            directory,
+            reader.link(f"/proc/{process.ppid}/cwd") or "",
+            fallback is not None,
+            env,
+            cwd,
+        ),
         uid=user.uid,
         gid=user.gid,
         groups=user.groups,
         origin=f"the live arbiter (pid {pid})",
+        literal=fallback is not None,
     )
 
 
@@ -160,8 +191,9 @@ def check_import(launch: Optional[Launch], wanted: Wanted) -> Dict[str, Any]:
     if result.status != 0 or not match:
         raise FleetError(
             "import test: gunicorn, its configuration or its worker class cannot be imported in "
-            "the new release:\n{}".format(
-                result.error or log_tail(result.output, environment) or "(no output)"
+            "the new release:\n{}{}".format(
+                result.error or log_tail(result.output, environment) or "(no output)",
+                wanted.advice,
             )
         )
     if not same_version(match.group(1), wanted.gunicorn) or not match.group(3).startswith(
@@ -292,7 +324,7 @@ def boot(launch: Launch, wanted: Wanted, path: str, timeout: float) -> Dict[str,
             break
     raise FleetError(
         "boot test: gunicorn {} on Python {} {} (started as {} starts it, as uid {}, in {}). Its "
-        "log ends:\n{}".format(
+        "log ends:\n{}{}".format(
             wanted.gunicorn,
             wanted.python,
             why,
@@ -300,6 +332,7 @@ def boot(launch: Launch, wanted: Wanted, path: str, timeout: float) -> Dict[str,
             launch.uid,
             launch.directory,
             log_tail(log, launch.environment) or "(empty)",
+            wanted.advice,
         )
     )
 

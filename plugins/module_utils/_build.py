@@ -14,7 +14,11 @@ from contextlib import contextmanager
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils import _boot, _carry, _venv
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import User, run
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import (
+    User,
+    marked,
+    run,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._install import (
     Installation,
@@ -25,6 +29,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import (
     Prefix,
     parse_command,
     retarget,
+    stale_words,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._order import Plan
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._place import (
@@ -158,6 +163,8 @@ def checks_of(
 ) -> Dict[str, Any]:
     """Import, check-config, boot: of a release at its place, as the application's user."""
     aimed = retarget(launch, old, new) if launch else None
+    if launch and old.minor != new.minor:
+        wanted = wanted._replace(stale=tuple(stale_words(launch, old)))
     checks: Dict[str, Any] = {"import": False, "check_config": None, "boot": None}
     _boot.check_import(aimed, wanted)
     checks["import"] = True
@@ -213,7 +220,10 @@ def build(
         place = os.path.join(releases, name)
         done = False
         try:
-            record = _fill(builder, place, launch, old, boot_path, boot_timeout, boot_wanted, now)
+            with marked(place):
+                record = _fill(
+                    builder, place, launch, old, boot_path, boot_timeout, boot_wanted, now
+                )
             with builder.timed("name"):
                 rename_inside(place, name, plan_.identity)
                 left = names_inside(place, name)
@@ -319,7 +329,7 @@ def launch_of(
                 argv, env, place, who.uid, who.gid, who.groups, "the program's command"
             )
     if like_pid:
-        return _boot.live_launch(like_pid, environment, fallback)
+        return _boot.live_launch(like_pid, environment, fallback, directory)
     return fallback
 
 

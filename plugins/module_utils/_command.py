@@ -10,9 +10,25 @@ import os
 import signal
 import subprocess
 import tempfile
-from typing import IO, Any, Callable, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import (
+    IO,
+    Any,
+    Callable,
+    Collection,
+    Dict,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 _PR_SET_PDEATHSIG = 1
+# In the environment of what a build starts: the build's own place, whose name nobody can guess.
+MARK = "FLEETOPS_BUILD"
+_marks: Dict[str, str] = {}
 OUTPUT_LIMIT = 256 * 1024
 
 
@@ -67,7 +83,7 @@ def start(
     """Start a command in a process group of its own; OSError if that cannot be."""
     return subprocess.Popen(
         list(argv),
-        env=dict(environment),
+        env=dict(environment, **_marks),
         cwd=directory,
         stdin=subprocess.DEVNULL,
         stdout=output,
@@ -75,6 +91,32 @@ def start(
         preexec_fn=in_child(user, death_signal),
         start_new_session=True,
     )
+
+
+@contextlib.contextmanager
+def marked(place: str) -> Iterator[None]:
+    """Mark whatever is started meanwhile, with its children, as this build's."""
+    _marks[MARK] = place
+    try:
+        yield
+    finally:
+        del _marks[MARK]
+
+
+def carriers(places: Collection[str], proc: str = "/proc") -> List[int]:
+    """The processes that builds in these places have started, and their children.
+
+    Only who carries the mark itself: a path stands in many an innocent environment (OLDPWD) or
+    command line (tail, an editor).
+    """
+    marks = {f"{MARK}={place}".encode() for place in places}
+    found = []
+    for name in os.listdir(proc):
+        if name.isdigit() and int(name) != os.getpid():
+            with contextlib.suppress(OSError), open(f"{proc}/{name}/environ", "rb") as file:
+                if marks & set(file.read().split(b"\0")):
+                    found.append(int(name))
+    return found
 
 
 def kill_group(process: "subprocess.Popen[bytes]") -> None:

@@ -66,6 +66,9 @@ class Launch(NamedTuple):
     groups: Tuple[int, ...]
     # For messages: "the live arbiter (pid 12)", "the program's command".
     origin: str
+    # Whether ``argv`` is what the service manager starts, to the letter. What the kernel shows of a
+    # process begins with the interpreter of a script's first line, which another release replaces.
+    literal: bool = False
 
 
 class Prefix(NamedTuple):
@@ -153,17 +156,53 @@ def strip_arguments(arguments: Sequence[str]) -> List[str]:
     return kept
 
 
+def start_directory(
+    directory: str, parent: str, direct: bool, variables: Mapping[str, str], now: str
+) -> str:
+    """Where gunicorn was started: it has gone to its ``chdir`` since, and reads ``-c`` before that.
+
+    ``directory`` is what the service manager is told (empty: nothing), ``parent`` where the process
+    is that started gunicorn, ``direct`` whether that is the service manager itself, ``variables``
+    gunicorn's environment, ``now`` where gunicorn is.
+    """
+    if direct:
+        return directory or parent or now
+    # A script has gone somewhere first. A shell notes where; what it did not note is another's.
+    for place in (variables.get("PWD", ""), parent):
+        if os.path.isabs(place) and is_below(now, place):
+            return place
+    return now
+
+
+def is_below(path: str, top: str) -> bool:
+    """Whether a directory is another one or lies in it."""
+    return bool(top) and (path + "/").startswith(top.rstrip("/") + "/")
+
+
+def stale_words(launch: Launch, old: Prefix) -> List[str]:
+    """What of a start names the old Python's directory inside of the virtualenv.
+
+    The service manager goes on saying so after the switch, when a release on another Python is
+    there: nothing is rewritten for it.
+    """
+    inside = re.compile(
+        r"(?<![\w./-])(?:{})/(?:lib(?:64)?/python{minor}(?=$|[/:;,'\"\s])|bin/python{minor}$)".format(
+            "|".join(map(re.escape, old.paths)), minor=re.escape(old.minor)
+        )
+    )
+    words = list(launch.argv) if launch.literal else list(launch.argv[1:])
+    words += [f"{name}={value}" for name, value in sorted(launch.environment.items())]
+    return [word for word in words if inside.search(word)]
+
+
 def _swap(text: str, old: Prefix, new: Prefix) -> str:
-    """Replace the old virtualenv by the new one wherever a path names it."""
+    """Replace the old virtualenv by the new one wherever a path names it, and nothing else.
+
+    The real start goes through the same path, and finds there what the trial finds.
+    """
     for path in sorted(set(old.paths), key=len, reverse=True):
         text = re.sub(
             rf"(?<![\w./-]){re.escape(path)}(?=$|[/:;,'\"\s])", lambda _: new.paths[0], text
-        )
-    if old.minor != new.minor:
-        text = re.sub(
-            rf"({re.escape(new.paths[0])}/lib(?:64)?/python){re.escape(old.minor)}(?=$|[/:;,'\"\s])",
-            lambda m: m.group(1) + new.minor,
-            text,
         )
     return text
 
@@ -180,7 +219,8 @@ def retarget(launch: Launch, old: Prefix, new: Prefix) -> Launch:
         swapped = _swap(full, old, new)
         argv.append(word if swapped == full else swapped)
     python = re.compile(rf"^{re.escape(new.paths[0])}/bin/python[0-9.]*$")
-    argv = [new.paths[0] + "/bin/python" if python.match(word) else word for word in argv]
+    if not launch.literal:
+        argv = [new.paths[0] + "/bin/python" if python.match(word) else word for word in argv]
     script = new.paths[0] + "/bin/gunicorn"
     if script in argv and not argv[max(argv.index(script) - 1, 0)].endswith("/bin/python"):
         # The first line of an adopted release's scripts names the live link, not the release.
@@ -190,9 +230,13 @@ def retarget(launch: Launch, old: Prefix, new: Prefix) -> Launch:
         for name, value in launch.environment.items()
         if name not in _OWN
     }
-    # newrelic-admin notes its Python for the agent, which does nothing in another one.
+    # newrelic-admin, which the next start runs again, has noted its Python for the agent.
     if environment.get("NEW_RELIC_PYTHON_VERSION") == old.minor:
         environment["NEW_RELIC_PYTHON_VERSION"] = new.minor
+        noted = new.paths[0] + "/lib/python{}/site-packages/newrelic/bootstrap"
+        environment["PYTHONPATH"] = environment.get("PYTHONPATH", "").replace(
+            noted.format(old.minor), noted.format(new.minor)
+        )
     return launch._replace(argv=tuple(argv), environment=environment)
 
 

@@ -17,7 +17,7 @@ import time
 from contextlib import contextmanager, suppress
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
 
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import run
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import carriers, run
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._release import (
     LOCK,
@@ -139,34 +139,12 @@ def locked(
         os.close(handle)
 
 
-def _processes_of(path: str) -> List[int]:
-    """Processes that run from, or were started with, a path."""
-    needle = path.encode()
-    found = []
-    for name in os.listdir("/proc"):
-        if not name.isdigit() or int(name) == os.getpid():
-            continue
-        for part in ("cmdline", "environ"):
-            try:
-                with open(f"/proc/{name}/{part}", "rb") as file:
-                    if needle in file.read():
-                        found.append(int(name))
-                        break
-            except OSError:
-                continue
-    return found
-
-
 def remove_tree(path: str) -> None:
     """Remove a directory of ours, with whatever a dead builder's children still do in it."""
-    for attempt in range(5):
-        for pid in (
-            _processes_of(path + "/") if attempt or is_build_name(os.path.basename(path)) else []
-        ):
-            try:
+    for _attempt in range(5):
+        for pid in carriers([path]):
+            with suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
-            except OSError:
-                continue
         shutil.rmtree(path, ignore_errors=True)
         if not os.path.lexists(path):
             return

@@ -15,6 +15,8 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import (
     log_tail,
     parse_command,
     retarget,
+    stale_words,
+    start_directory,
     strip_arguments,
 )
 
@@ -227,3 +229,62 @@ def test_the_log_tail_is_bounded_and_without_secrets():
     assert "hunter22" not in tail
     assert "u:pw" not in tail
     assert "login *** at db://***@h/x" in tail
+
+
+@pytest.mark.parametrize(
+    "directory, parent, direct, noted, now, wanted",
+    [
+        # The service manager starts gunicorn itself.
+        ("/srv/app", "/", True, "", "/srv/app/src", "/srv/app"),
+        ("", "/opt/sup", True, "/root", "/srv/app/src", "/opt/sup"),
+        ("", "", True, "", "/srv/app", "/srv/app"),
+        # A script does, and has gone somewhere first.
+        ("/srv", "/srv", False, "/srv/app", "/srv/app/src", "/srv/app"),
+        ("", "/srv/app", False, "", "/srv/app/src", "/srv/app"),
+        # What the environment notes may be of whoever started the service manager.
+        ("", "/", False, "/root", "/srv/app/src", "/"),
+        ("/srv", "/elsewhere", False, "relative", "/srv/app", "/srv/app"),
+        ("/srv", "/srv/ap", False, "", "/srv/app", "/srv/app"),
+    ],
+)
+def test_a_trial_begins_where_gunicorn_was_started(directory, parent, direct, noted, now, wanted):
+    """gunicorn has gone to its chdir since, and ``-c conf/g.py`` is read before that."""
+    assert start_directory(directory, parent, direct, {"PWD": noted}, now) == wanted
+
+
+def test_what_names_the_old_python_is_tried_as_it_will_be_started():
+    """The service manager's command is not rewritten either."""
+    live = launch(
+        "/srv/app/venv/bin/gunicorn",
+        "--chdir",
+        "/srv/app/venv/lib/python3.6/site-packages/web",
+        "web:app",
+        PYTHONPATH="/srv/app/venv/lib/python3.6/site-packages:/x",
+    )._replace(literal=True)
+    aimed = retarget(live, OLD, NEW)
+    assert "/srv/app/releases/.build-x/lib/python3.6/site-packages/web" in aimed.argv
+    assert aimed.environment["PYTHONPATH"].startswith("/srv/app/releases/.build-x/lib/python3.6/")
+    assert stale_words(live, OLD) == [
+        "/srv/app/venv/lib/python3.6/site-packages/web",
+        "PYTHONPATH=/srv/app/venv/lib/python3.6/site-packages:/x",
+    ]
+
+
+def test_a_literal_interpreter_with_a_version_stays():
+    live = launch("/srv/app/venv/bin/python3.6", "-m", "gunicorn", "app")._replace(literal=True)
+    assert retarget(live, OLD, NEW).argv[0] == "/srv/app/releases/.build-x/bin/python3.6"
+    assert stale_words(live, OLD) == ["/srv/app/venv/bin/python3.6"]
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["/srv/app/venv/lib/python3.60/x", "/usr/lib/python3.6/x", "/srv/app/venv2/lib/python3.6"],
+)
+def test_other_paths_are_not_the_old_pythons(word):
+    assert stale_words(launch("gunicorn", word), OLD) == []
+
+
+def test_what_the_kernel_shows_begins_with_a_scripts_interpreter():
+    """Another release's script names its own."""
+    live = launch("/srv/app/venv/bin/python3.6", "/srv/app/venv/bin/gunicorn", "app")
+    assert stale_words(live, OLD) == []

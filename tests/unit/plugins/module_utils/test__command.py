@@ -1,0 +1,67 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whom a build may end: what it started, and nobody who only mentions it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import (
+    carriers,
+    marked,
+    run,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._place import remove_tree
+
+SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
+
+
+def wait_for(path):
+    for _attempt in range(600):
+        if path.exists():
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{path} did not come")
+
+
+def test_only_what_carries_the_mark_is_ended(tmp_path):
+    place = tmp_path / ".build-x"
+    place.mkdir()
+    ready = place / "ready"
+    # A grandchild that leaves its group, as a compiler of a killed builder may.
+    child = f"open({str(ready)!r}, 'w'); import time; time.sleep(60)"
+    code = (
+        "import subprocess, sys;"
+        f" subprocess.Popen([sys.executable, '-c', {child!r}], start_new_session=True)"
+    )
+    innocent = [
+        subprocess.Popen(SLEEP + [f"{place}/app.log"]),
+        subprocess.Popen(SLEEP, env=dict(os.environ, OLDPWD=f"{place}/lib")),
+        subprocess.Popen(SLEEP, env=dict(os.environ, FLEETOPS_BUILD=f"{place}2")),
+    ]
+    try:
+        with marked(str(place)):
+            assert run([sys.executable, "-c", code], dict(os.environ)).status == 0
+        wait_for(ready)
+        ours = carriers([str(place)])
+        assert len(ours) == 1
+        remove_tree(str(place))
+        assert carriers([str(place)]) == []
+        assert not place.exists()
+        time.sleep(0.1)
+        assert [each.poll() for each in innocent] == [None, None, None]
+    finally:
+        for each in innocent:
+            each.send_signal(signal.SIGKILL)
+            each.wait()
+
+
+def test_without_a_mark_nothing_is_marked():
+    with marked("/x"):
+        pass
+    shown = run([sys.executable, "-c", "import os; print('FLEETOPS_BUILD' in os.environ)"], {})
+    assert shown.output.strip() == "False"

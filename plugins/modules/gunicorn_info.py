@@ -275,8 +275,8 @@ unread:
 
 from typing import List, Optional
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_site import (
     SITE_OPTIONS,
     open_site,

@@ -192,7 +192,6 @@ settings:
 import os
 from typing import Any, Dict, Optional, Tuple
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._build import launch_of
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import User
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
@@ -206,6 +205,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import (
     Launch,
     arguments_at,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._order import Order, plan
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._place import (
     read_record,

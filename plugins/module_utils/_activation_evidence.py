@@ -67,4 +67,6 @@ def digest(log: str) -> List[str]:
                 kept.append(line)
         elif line.strip(" ^~"):
             frames.append(line)
-    return [redact(visible(line)[:2000])[:300] for line in (kept + frames[-2:])[-LOG_LINES:]]
+    shown = [visible(line)[:2000] for line in (kept + frames[-2:])[-LOG_LINES:]]
+    # As a whole: a secret may have several lines.
+    return [line[:300] for line in redact("\n".join(shown)).split("\n") if line]

@@ -150,11 +150,17 @@ def _hazard_lines(
             explained.add(name)
             hazard = hazards[name]
             lines.append(f"  hazard {name}: {hazard['effect']}")
+            if hazard.get("concerns"):
+                lines.append(f"    concerns: {hazard['concerns']}")
             lines.append(f"    cure: {hazard['cure']}")
             lines.append(f"    source: {hazard['source']}")
     kept = dict.fromkeys(name for turn in taken for name in turn["hazards"]["keeps"])
     kept_only = [name for name in kept if name not in brings]
-    return lines + ([f"  hazards that stay: {', '.join(kept_only)}"] if kept_only else [])
+    cured = dict.fromkeys(name for turn in taken for name in turn["hazards"].get("cures", []))
+    for words, names in (("stay", kept_only), ("go", list(cured))):
+        if names:
+            lines.append(f"  hazards that {words}: {', '.join(names)}")
+    return lines
 
 
 def _setting_lines(turns: Iterable[Mapping[str, Any]]) -> list[str]:

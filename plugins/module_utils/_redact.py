@@ -21,7 +21,7 @@ _KEYS = (
 # What a name has in it that stands before a secret. Bounded: a long word that nearly is a name
 # must not take for ever.
 NAME = (
-    r"(?:passw(?:or)?d|passphrase|passcode|_pass(?![a-z])|(?<![a-z])pwd|secret(?!ar)|token(?!i[sz])"
+    r"(?:passw(?:or)?[dt]|passphrase|passcode|_pass(?![a-z])|(?<![a-z])pwd|secret(?!ar)|token(?!i[sz])"
     rf"|credential|(?<![a-z])creds?(?![a-z])|authorization|(?:{_KEYS})[_-]?key|sess(?:ion)?[_-]?id"
     r"|(?<![a-z])otp(?![a-z])|cookie(?!cutter))[\w-]{0,64}"
 )
@@ -39,8 +39,9 @@ _PLAIN = re.compile(r"(?i)(?:none|null|nil|true|false|undefined|unset|\"\"|'')(?
 _NUMBER = re.compile(r"\d{1,9}(?![\w.+/=-])")
 
 _NAMED = re.compile(
-    # auth and pass are words of every day: only where nothing else can be meant.
-    rf"(?i)(?P<name>{NAME}|(?<![a-z])_?auth(?=\s{{0,4}}=(?!=))|(?<![a-z])pass(?==|\\?['\"]\s{{0,4}}:))"
+    # auth, pass and pw are words of every day: only where nothing else can be meant.
+    rf"(?i)(?P<name>{NAME}|(?<![a-z])_?auth(?=\s{{0,4}}=(?!=)|\\?['\"]\s{{0,4}}:)"
+    r"|(?<![a-z])(?:pass|pw)(?==|\\?['\"]\s{0,4}:))"
     # A name in quotes, a subscript, a comma in a pair of strings, an element of XML.
     r"(?:(?P<pair>\\{0,4}['\"]\s{0,4},\s{0,4}(?=[bu]{0,2}\\{0,4}['\"]))"
     r"|(?P<tag>>)"
@@ -103,6 +104,14 @@ _PATTERNS: Tuple[Tuple["re.Pattern[str]", str], ...] = (
         r"\1***",
     ),
     (re.compile(r"(hooks\.slack\.com/services/|/api/webhooks/)[\w/-]+"), r"\1***"),
+    # Options that mean a password to some programs only.
+    (
+        re.compile(
+            r"(\b(?:sshpass|mysql\w{0,16}|mariadb\w{0,16})\b[^\n]{0,200}?\s-p ?"
+            r"|\bcurl\b[^\n]{0,200}?\s(?:-u|--user)[ =]?)[^\s-]\S*"
+        ),
+        r"\1***",
+    ),
     # Known by their shape, wherever they stand. A run of such characters is looked at once.
     (re.compile(r"(?<![A-Z0-9])(?:AKIA|ASIA)[0-9A-Z]{16}(?![0-9A-Z])"), HIDDEN),
     (re.compile(r"(?<![\w-])eyJ[\w-]{8,}(?:\.[\w-]*){2,4}"), HIDDEN),

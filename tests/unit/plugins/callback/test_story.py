@@ -32,6 +32,7 @@ def _play(monkeypatch, tmp_path):
         "report_keep": 3,
         "result_format": "json",
         "result_indentation": 4,
+        "result_yaml_line_width": "default",
         "pretty_results": None,
         "display_skipped_hosts": True,
         "display_failed_stderr": False,

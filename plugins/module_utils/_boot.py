@@ -22,6 +22,7 @@ import time
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import (
+    TRIAL,
     User,
     kill_group,
     read_bounded,
@@ -36,6 +37,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import (
     check_launch,
     gunicorn_arguments,
     log_tail,
+    marked_as_trial,
     start_directory,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import (
@@ -60,7 +62,6 @@ POLL = 0.1
 # An application may answer 5xx while it warms up; it is given this much to get over it.
 GRACE_FOR_5XX = 5.0
 STOP_TIMEOUT = 10.0
-TOKEN = "FLEETOPS_BOOT_TEST"
 SCRATCH = "gunicorn-boot-"
 # The environment of what runs as somebody else, who can read it: ours may hold credentials.
 PLAIN = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}
@@ -177,15 +178,20 @@ def live_launch(
     )
 
 
+def _token() -> str:
+    return "{:x}".format(int.from_bytes(os.urandom(8), "big"))
+
+
 def check_import(launch: Optional[Launch], wanted: Wanted) -> Dict[str, Any]:
     """Import gunicorn and the worker class that the configuration names."""
     python = wanted.prefix + "/bin/python"
     if launch is None:
         whom = as_whom(python, *site_packages(wanted.prefix))
-        result = run([python, "-c", _IMPORT_ALONE], PLAIN, "/", 120, whom)
+        result = run([python, "-c", _IMPORT_ALONE], marked_as_trial(PLAIN, _token()), "/", 120, whom)
     else:
         argv = [python, "-c", _IMPORT] + gunicorn_arguments(launch)
-        result = run(argv, launch.environment, launch.directory, 120, user_of(launch))
+        variables = marked_as_trial(launch.environment, _token())
+        result = run(argv, variables, launch.directory, 120, user_of(launch))
     match = re.search(r"^fleetops (\S+) (\S+) (.*)$", result.output, re.M)
     environment = launch.environment if launch else {}
     if result.status != 0 or not match:
@@ -209,7 +215,7 @@ def check_import(launch: Optional[Launch], wanted: Wanted) -> Dict[str, Any]:
 
 def check_config(launch: Launch) -> str:
     """Why ``gunicorn --check-config`` refuses; empty if it does not."""
-    checked = check_launch(launch)
+    checked = check_launch(launch, _token())
     result = run(checked.argv, checked.environment, checked.directory, 120, user_of(launch))
     if result.status == 0:
         return ""
@@ -224,7 +230,7 @@ def _free_port() -> int:
 
 def _carriers(token: str) -> List[int]:
     """Every process that has the token in its environment."""
-    needle = f"{TOKEN}={token}".encode()
+    needle = f"{TRIAL}={token}".encode()
     found = []
     for name in os.listdir("/proc"):
         if name.isdigit() and int(name) != os.getpid():
@@ -311,7 +317,7 @@ def boot(launch: Launch, wanted: Wanted, path: str, timeout: float) -> Dict[str,
     user = user_of(launch)
     why, log = "", ""
     for _attempt in range(ATTEMPTS):
-        token = "{:x}".format(int.from_bytes(os.urandom(8), "big"))
+        token = _token()
         scratch = _scratch()
         try:
             os.chown(scratch, launch.uid, launch.gid) if user else None

@@ -291,7 +291,8 @@ def _prove_named(path: str, gunicorn: str, launch: Optional[Launch]) -> None:
     """The scripts run at the final place: the only thing that could not be tried before."""
     user = _boot.user_of(launch) if launch else None
     command = [os.path.join(path, "bin", "gunicorn"), "--version"]
-    result = run(command, _boot.PLAIN, "/", 60, user)
+    with marked(path):
+        result = run(command, _boot.PLAIN, "/", 60, user)
     if result.status != 0 or gunicorn not in result.output:
         put_aside(path, "its gunicorn does not run")
         raise FleetError(

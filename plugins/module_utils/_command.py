@@ -28,6 +28,8 @@ from typing import (
 _PR_SET_PDEATHSIG = 1
 # In the environment of what a build starts: the build's own place, whose name nobody can guess.
 MARK = "FLEETOPS_BUILD"
+# In that of a trial of a release, with a number that nobody can guess.
+TRIAL = "FLEETOPS_BOOT_TEST"
 _marks: Dict[str, str] = {}
 OUTPUT_LIMIT = 256 * 1024
 

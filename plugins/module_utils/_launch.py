@@ -13,6 +13,7 @@ import re
 import shlex
 from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import TRIAL
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import (
     redact as redact_names,
@@ -267,6 +268,14 @@ def gunicorn_arguments(launch: Launch) -> List[str]:
     return _split(launch)[1]
 
 
+def marked_as_trial(environment: Mapping[str, str], token: str) -> Dict[str, str]:
+    """The environment of a trial: its left-overs are found by it, and nobody takes it for one.
+
+    setproctitle, where installed, would wipe it.
+    """
+    return dict(environment, SPT_NOENV="1", **{TRIAL: token})
+
+
 def boot_launch(launch: Launch, bind: str, scratch: str, gunicorn: str, token: str) -> Launch:
     """The start for the boot test.
 
@@ -279,16 +288,14 @@ def boot_launch(launch: Launch, bind: str, scratch: str, gunicorn: str, token: s
     if version_tuple(gunicorn) >= (25, 1):
         # Its path comes from HOME: the live gunicorn's own.
         ours.append("--no-control-socket")
-    environment = _stripped_environment(launch.environment)
-    # setproctitle, where installed, would wipe the token by which left-overs are found.
-    environment.update(FLEETOPS_BOOT_TEST=token, SPT_NOENV="1")
+    environment = marked_as_trial(_stripped_environment(launch.environment), token)
     for name in ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir"):
         if environment.get(name):
             environment[name] = scratch
     return launch._replace(argv=tuple(head + ours + arguments), environment=environment)
 
 
-def check_launch(launch: Launch) -> Launch:
+def check_launch(launch: Launch, token: str) -> Launch:
     """``gunicorn --check-config`` with what it would otherwise apply too late."""
     head, arguments = _split(launch)
     environment = _stripped_environment(launch.environment)
@@ -307,7 +314,8 @@ def check_launch(launch: Launch) -> Launch:
                 variable, dummy, setting = given.partition("=")
                 environment[variable] = setting
     return launch._replace(
-        argv=tuple(head + ["--check-config"] + arguments), environment=environment
+        argv=tuple(head + ["--check-config"] + arguments),
+        environment=marked_as_trial(environment, token),
     )
 
 

@@ -4,8 +4,10 @@
 
 """Who is who among the gunicorn processes: arbiter, workers, and those that nobody looks after."""
 
-from typing import Dict, Iterable, List, Optional, Tuple
+import re
+from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import MARK, TRIAL
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import (
     Listener,
     Process,
@@ -19,7 +21,17 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes impor
     read_mapped,
     same_place,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_picture import Stray
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_picture import (
+    Stray,
+    clashes,
+)
+
+# With these it says something and ends.
+_ASKED = frozenset(
+    ("--check-config", "--print-config", "--version", "-v", "--help", "-h"),
+)
+# Where the kernel says nothing of the ports that it gives to those who name none.
+_SPARE_PORTS = (32768, 60999)
 
 
 def _is_gunicorn(process: Optional[Process]) -> bool:
@@ -72,6 +84,36 @@ def names_home(homes: Iterable[str], text: str) -> bool:
     return any(f"{home}/{place}/" in text for home in homes for place in ("venv", "releases"))
 
 
+def is_passing(
+    environ: Dict[str, str],
+    arguments: Sequence[str],
+    addresses: Sequence[str],
+    serving: Sequence[str],
+    ports: Tuple[int, int],
+) -> bool:
+    """Is it tried or asked beside the program, and gone by itself in a moment?
+
+    A build and a trial carry a mark. The application's user could set it too, so it hides nobody
+    who holds what the program serves (``serving``) and, while that is nothing, nobody who listens
+    anywhere but where a trial does: on a spare port (``ports``, first and last) of the loopback.
+    """
+    if not (environ.get(MARK) or environ.get(TRIAL)):
+        return not addresses and not _ASKED.isdisjoint(arguments)
+    if serving:
+        return not any(clashes(each, serving) for each in addresses)
+    return all(
+        host == "127.0.0.1" and port.isdigit() and ports[0] <= int(port) <= ports[1]
+        for host, dummy, port in (each.rpartition(":") for each in addresses)
+    )
+
+
+def spare_ports(reader: Reader) -> Tuple[int, int]:
+    """The first and the last of the ports that the kernel gives to those who name none."""
+    text = reader.text("/proc/sys/net/ipv4/ip_local_port_range", 4096)
+    match = re.match(r"^(\d{1,5})\s+(\d{1,5})\s*$", text)
+    return (int(match.group(1)), int(match.group(2))) if match else _SPARE_PORTS
+
+
 class Strays:
     """Finds the gunicorn processes of one home that no arbiter under the program accounts for."""
 
@@ -97,6 +139,7 @@ class Strays:
     ) -> Tuple[List[Stray], List[Stray]]:
         """Gunicorn processes of this home whose arbiter is gone, and arbiters out of control."""
         own = set(descendants(table, top.pid)) if top else set()
+        serving = self._addresses(own, listening)
         orphans, unmanaged = [], []
         for each in sorted(table.values()):
             if not _is_gunicorn(each):
@@ -106,17 +149,33 @@ class Strays:
                 continue
             if not self._lives_here(each):
                 continue
-            inodes = read_inodes(self.reader, each.pid)
             workers = find_workers(self.reader, each, table)
-            for worker in workers:
-                inodes |= read_inodes(self.reader, worker.pid)
-            addresses = [s.address for s in listening if s.inode in inodes]
+            addresses = self._addresses([each.pid] + [w.pid for w in workers], listening)
+            if not forced and self._is_passing(each, addresses, serving):
+                continue
             owner = self._owner(table, each)
             if workers or forced or owner or is_master_title(each.cmdline):
                 unmanaged.append(Stray(each, addresses, owner))
             else:
                 orphans.append(Stray(each, addresses, None))
         return orphans, unmanaged
+
+    def _addresses(self, pids: Iterable[int], listening: List[Listener]) -> List[str]:
+        """Where these processes listen."""
+        inodes = set()
+        if listening:
+            for pid in pids:
+                inodes |= read_inodes(self.reader, pid)
+        return [each.address for each in listening if each.inode in inodes]
+
+    def _is_passing(self, process: Process, addresses: List[str], serving: List[str]) -> bool:
+        return is_passing(
+            read_environ(self.reader, process.pid),
+            gunicorn_arguments(process.cmdline) or (),
+            addresses,
+            serving,
+            spare_ports(self.reader),
+        )
 
     def _owner(self, table: Dict[int, Process], process: Process) -> Optional[str]:
         """The other program of this supervisord that ``process`` belongs to."""

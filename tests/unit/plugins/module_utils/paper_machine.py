@@ -65,9 +65,9 @@ class Machine:
         for number, inode in enumerate(sockets):
             os.symlink(f"socket:[{inode}]", str(base / "fd" / str(number)))
 
-    def listen(self, port, inode):
+    def listen(self, port, inode, host="0100007F"):
         self.listening.append(
-            f" 0: 0100007F:{port:04X} 00000000:0000 0A 0:0 00:0 0 0 0 {inode} 1 x\n"
+            f" 0: {host}:{port:04X} 00000000:0000 0A 0:0 00:0 0 0 0 {inode} 1 x\n"
         )
 
     # supervisord's answers

@@ -216,9 +216,15 @@ def test_check_config_gets_what_it_would_apply_too_late():
         "app",
         PYTHONPATH="/c",
     )
-    checked = check_launch(live)
+    checked = check_launch(live, "tok")
     assert checked.argv[:2] == ("gunicorn", "--check-config")
-    assert checked.environment == {"PYTHONPATH": "/a:/b:/c", "X": "1", "Y": "2"}
+    assert checked.environment == {
+        "PYTHONPATH": "/a:/b:/c",
+        "X": "1",
+        "Y": "2",
+        "FLEETOPS_BOOT_TEST": "tok",
+        "SPT_NOENV": "1",
+    }
     assert gunicorn_arguments(live)[-1] == "app"
 
 

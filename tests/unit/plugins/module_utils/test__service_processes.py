@@ -75,3 +75,55 @@ def test_a_gunicorn_in_a_container_is_not_ours(machine):
         (machine.root / f"proc/{pid}/ns").mkdir()
         os.symlink(space, str(machine.root / f"proc/{pid}/ns/mnt"))
     assert machine.observe().orphans == []
+
+
+TRIALS = ["FLEETOPS_BUILD=/home/releases/.build-1a", "FLEETOPS_BOOT_TEST=1a2b"]
+
+
+@pytest.mark.parametrize("mark", TRIALS)
+def test_what_another_run_tries_is_nobodys_left_over(machine, mark):
+    make_venv(machine.home / "venv")
+    serve(machine)
+    machine.listen(40001, 88)
+    machine.process(40, 1, GUNICORN + " --check-config", environ=mark)
+    machine.process(50, 1, GUNICORN, sockets=[88], environ=mark)
+    machine.process(51, 50, GUNICORN, sockets=[88], environ=mark)
+    seen = machine.observe()
+    assert (seen.orphans, seen.unmanaged) == ([], [])
+
+
+@pytest.mark.parametrize("mark", TRIALS)
+def test_a_mark_hides_nobody_who_holds_the_programs_address(machine, mark):
+    make_venv(machine.home / "venv")
+    serve(machine)
+    machine.process(40, 1, GUNICORN, sockets=[77], environ=mark)
+    assert [each.process.pid for each in machine.observe().orphans] == [40]
+
+
+@pytest.mark.parametrize(
+    ("port", "host", "hidden"),
+    [(40001, "0100007F", True), (8000, "0100007F", False), (40001, "00000000", False)],
+)
+def test_while_the_program_is_down_a_mark_hides_only_a_trials_address(machine, port, host, hidden):
+    make_venv(machine.home / "venv")
+    machine.program_pid = 0
+    machine.listen(port, 77, host)
+    machine.process(40, 1, GUNICORN, sockets=[77], environ=TRIALS[1])
+    assert (machine.observe().orphans == []) == hidden
+
+
+def test_a_marked_program_is_the_program_all_the_same(machine):
+    make_venv(machine.home / "venv")
+    serve(machine, environ=TRIALS[1])
+    seen = machine.observe()
+    assert (seen.arbiter.pid, len(seen.workers), seen.unmanaged) == (20, 2, [])
+
+
+@pytest.mark.parametrize("option", ["--check-config", "--print-config", "--version", "-v", "-h"])
+def test_a_gunicorn_that_an_operator_only_asks_is_nobodys_left_over(machine, option):
+    make_venv(machine.home / "venv")
+    serve(machine)
+    machine.process(40, 1, GUNICORN.replace("app", option + " app"))
+    assert machine.observe().orphans == []
+    machine.process(41, 1, GUNICORN.replace("app", option + " app"), sockets=[77])
+    assert [each.process.pid for each in machine.observe().orphans] == [41]

@@ -16,10 +16,11 @@ import re
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import tempfile
 import time
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import (
     TRIAL,
@@ -35,6 +36,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import (
     Launch,
     boot_launch,
     check_launch,
+    config_location,
     gunicorn_arguments,
     log_tail,
     marked_as_trial,
@@ -54,6 +56,11 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes impor
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._pythons import user_of_pid
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._requirements import same_version
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._trial import (
+    LOGS,
+    NAME,
+    trial_config,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._trust import as_whom
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._venv import site_packages
 
@@ -187,7 +194,9 @@ def check_import(launch: Optional[Launch], wanted: Wanted) -> Dict[str, Any]:
     python = wanted.prefix + "/bin/python"
     if launch is None:
         whom = as_whom(python, *site_packages(wanted.prefix))
-        result = run([python, "-c", _IMPORT_ALONE], marked_as_trial(PLAIN, _token()), "/", 120, whom)
+        result = run(
+            [python, "-c", _IMPORT_ALONE], marked_as_trial(PLAIN, _token()), "/", 120, whom
+        )
     else:
         argv = [python, "-c", _IMPORT] + gunicorn_arguments(launch)
         variables = marked_as_trial(launch.environment, _token())
@@ -215,11 +224,14 @@ def check_import(launch: Optional[Launch], wanted: Wanted) -> Dict[str, Any]:
 
 def check_config(launch: Launch) -> str:
     """Why ``gunicorn --check-config`` refuses; empty if it does not."""
-    checked = check_launch(launch, _token())
-    result = run(checked.argv, checked.environment, checked.directory, 120, user_of(launch))
-    if result.status == 0:
-        return ""
-    return result.error or log_tail(result.output, launch.environment) or "(no output)"
+    with _scratch(launch) as scratch:
+        checked = check_launch(launch, scratch, _token())
+        result = run(checked.argv, checked.environment, checked.directory, 120, user_of(launch))
+        if result.status == 0:
+            return ""
+        logs = _logs_told(_diverted(scratch), launch.environment)
+    said = result.error or log_tail(result.output, launch.environment) or "(no output)"
+    return said + logs
 
 
 def _free_port() -> int:
@@ -303,34 +315,77 @@ def _prove(port: int, pid: int, token: str, wanted: Wanted, log: str) -> int:
     return owner
 
 
-def _scratch() -> str:
-    """A directory for one boot. What a killed one left is recognised by its pid, and removed."""
+@contextlib.contextmanager
+def _scratch(launch: Launch) -> Iterator[str]:
+    """A directory for one trial, the application's user's, with the configuration file of it.
+
+    What a killed one left is recognised by its pid, and removed.
+    """
     for path in glob.glob(os.path.join(tempfile.gettempdir(), SCRATCH + "*")):
         pid = os.path.basename(path)[len(SCRATCH) :].split("-")[0]
         if pid.isdigit() and not os.path.exists("/proc/" + pid):
             shutil.rmtree(path, ignore_errors=True)
-    return tempfile.mkdtemp(prefix=f"{SCRATCH}{os.getpid()}-")
+    scratch = tempfile.mkdtemp(prefix=f"{SCRATCH}{os.getpid()}-")
+    try:
+        # Workers may run as yet another user (gunicorn's own setting), and log too.
+        os.chmod(scratch, 0o711)
+        os.mkdir(os.path.join(scratch, LOGS))
+        os.chmod(os.path.join(scratch, LOGS), 0o1777)
+        config = os.path.join(scratch, NAME)
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(trial_config(config_location(launch), scratch))
+        os.chmod(config, 0o644)
+        if user_of(launch):
+            os.chown(scratch, launch.uid, launch.gid)
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _diverted(scratch: str, limit: int = 1 << 16) -> str:
+    """The ends of the logs that the trial wrote beside its output.
+
+    Whoever runs the application may put links there: none is followed, and what has a second name
+    is somebody's file.
+    """
+    text = ""
+    directory = os.path.join(scratch, LOGS)
+    with contextlib.suppress(OSError):
+        for name in sorted(os.listdir(directory))[-8:]:
+            with contextlib.suppress(OSError):
+                flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+                handle = os.open(os.path.join(directory, name), flags)
+                with os.fdopen(handle, "rb") as file:
+                    info = os.fstat(handle)
+                    if stat.S_ISREG(info.st_mode) and info.st_nlink == 1:
+                        file.seek(max(0, info.st_size - limit))
+                        text += "\n" + file.read(limit).decode("utf-8", "replace")
+    return text
+
+
+def _logs_told(logs: str, environment: Mapping[str, str]) -> str:
+    told = log_tail(logs, environment, 6)
+    return (
+        f"\nThe log files that it opened, kept apart from the live ones, end:\n{told}"
+        if told
+        else ""
+    )
 
 
 def boot(launch: Launch, wanted: Wanted, path: str, timeout: float) -> Dict[str, Any]:
     """Start, ask, prove, stop. Returns what was seen; an error carries the end of the log."""
-    user = user_of(launch)
-    why, log = "", ""
+    why, log, logs = "", "", ""
     for _attempt in range(ATTEMPTS):
-        token = _token()
-        scratch = _scratch()
-        try:
-            os.chown(scratch, launch.uid, launch.gid) if user else None
-            why, log, seen = _once(launch, wanted, path, timeout, scratch, token)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+        with _scratch(launch) as scratch:
+            why, log, seen = _once(launch, wanted, path, timeout, scratch, _token())
+            logs = _diverted(scratch)
         if seen is not None:
             return seen
-        if "Address already in use" not in log and "Connection in use" not in log:
+        if not any(f"{word} in use" in log + logs for word in ("Address already", "Connection")):
             break
     raise FleetError(
         "boot test: gunicorn {} on Python {} {} (started as {} starts it, as uid {}, in {}). Its "
-        "log ends:\n{}{}".format(
+        "log ends:\n{}{}{}".format(
             wanted.gunicorn,
             wanted.python,
             why,
@@ -338,6 +393,7 @@ def boot(launch: Launch, wanted: Wanted, path: str, timeout: float) -> Dict[str,
             launch.uid,
             launch.directory,
             log_tail(log, launch.environment) or "(empty)",
+            _logs_told(logs, launch.environment),
             wanted.advice,
         )
     )

@@ -22,6 +22,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._requirements im
     redact,
     version_tuple,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._trial import NAME, split_config
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._visible import visible
 
 _SHELLS = ("sh", "bash", "dash", "ash", "zsh", "ksh")
@@ -38,6 +39,7 @@ _STRIPPED = {
     "--log-file": ("--log-f", True),
     "--access-logfile": ("--access-logfi", True),
     "--log-syslog": ("--log-syslog", False),
+    "--statsd-host": ("--statsd-h", True),
     "--no-control-socket": ("--no-control-socket", False),
     "--control-socket": ("--control-socket", True),
 }
@@ -258,9 +260,17 @@ def _stripped_environment(environment: Mapping[str, str]) -> Dict[str, str]:
     """GUNICORN_CMD_ARGS says the same things as the command line: strip it alike."""
     env = dict(environment)
     if env.get("GUNICORN_CMD_ARGS"):
-        words = strip_arguments(shlex.split(env["GUNICORN_CMD_ARGS"]))
+        words = split_config(strip_arguments(shlex.split(env["GUNICORN_CMD_ARGS"])))[1]
         env["GUNICORN_CMD_ARGS"] = " ".join(shlex.quote(word) for word in words)
     return env
+
+
+def config_location(launch: Launch) -> str:
+    """The configuration file that the start names; empty if it names none."""
+    told = split_config(_split(launch)[1])[0]
+    if told is None:
+        told = split_config(shlex.split(launch.environment.get("GUNICORN_CMD_ARGS", "")))[0]
+    return told or ""
 
 
 def gunicorn_arguments(launch: Launch) -> List[str]:
@@ -283,7 +293,9 @@ def boot_launch(launch: Launch, bind: str, scratch: str, gunicorn: str, token: s
     is given here holds whatever they say.
     """
     head, arguments = _split(launch)
-    ours = ["--bind", bind, "--workers", "1", "--pid", os.path.join(scratch, "gunicorn.pid")]
+    arguments = split_config(arguments)[1]
+    ours = ["--config", os.path.join(scratch, NAME)]
+    ours += ["--bind", bind, "--workers", "1", "--pid", os.path.join(scratch, "gunicorn.pid")]
     ours += ["--error-logfile", "-", "--access-logfile", "-"]
     if version_tuple(gunicorn) >= (25, 1):
         # Its path comes from HOME: the live gunicorn's own.
@@ -295,9 +307,11 @@ def boot_launch(launch: Launch, bind: str, scratch: str, gunicorn: str, token: s
     return launch._replace(argv=tuple(head + ours + arguments), environment=environment)
 
 
-def check_launch(launch: Launch, token: str) -> Launch:
+def check_launch(launch: Launch, scratch: str, token: str) -> Launch:
     """``gunicorn --check-config`` with what it would otherwise apply too late."""
     head, arguments = _split(launch)
+    arguments = split_config(arguments)[1]
+    ours = ["--check-config", "--config", os.path.join(scratch, NAME)]
     environment = _stripped_environment(launch.environment)
     for index, word in enumerate(arguments):
         following = arguments[index + 1] if index + 1 < len(arguments) else ""
@@ -314,7 +328,7 @@ def check_launch(launch: Launch, token: str) -> Launch:
                 variable, dummy, setting = given.partition("=")
                 environment[variable] = setting
     return launch._replace(
-        argv=tuple(head + ["--check-config"] + arguments),
+        argv=tuple(head + ours + arguments),
         environment=marked_as_trial(environment, token),
     )
 

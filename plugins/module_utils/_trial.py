@@ -23,7 +23,7 @@ LOGS = "logs"
 _SHORT, _LONG, _SHORTEST = "-c", "--config", "--conf"
 
 # Runs in the application's Python, whichever that is.
-_TEXT = '''\
+_TEXT = """\
 def _trial(location, logs, multiproc):
     # Names of its own: the program's file may call anything "os" or "logging".
     import errno
@@ -94,7 +94,7 @@ def _trial(location, logs, multiproc):
 
 
 globals().update(_trial({location!r}, {logs!r}, {multiproc!r}))
-'''
+"""
 
 
 def split_config(arguments: Sequence[str]) -> Tuple[Optional[str], List[str]]:

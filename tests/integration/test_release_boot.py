@@ -6,6 +6,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -115,6 +116,94 @@ def test_every_way_to_start(fleet, command):
     for name in ("s.sock", "app.sock", "live.pid", "error.log", "access.log"):
         assert not (fleet.path / name).exists(), name
     (fleet.path / "gunicorn.conf.py").unlink()
+
+
+MEAN = """
+import os
+bind = ["127.0.0.1:{port}", "unix:{home}/app.sock"]
+chdir = "src"
+pidfile = "{home}/live.pid"
+errorlog = "{home}/error.log"
+worker_tmp_dir = "{home}"
+preload_app = True
+syslog = True
+statsd_host = "127.0.0.1:{statsd}"
+raw_env = ["PROMETHEUS_MULTIPROC_DIR={home}/metrics"]
+def on_starting(server):
+    assert os.path.exists(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+logconfig_dict = dict(
+    version=1, disable_existing_loggers=False,
+    root=dict(level="INFO", handlers=["live"]),
+    loggers=dict(),
+    formatters=dict(generic=dict(format="%(message)s")),
+    handlers={{"live": {{"class": "logging.handlers.RotatingFileHandler", "maxBytes": 20,
+                       "backupCount": 3, "filename": "{home}/app.log", "formatter": "generic"}}}})
+"""
+APP_LOG = """
+import logging.handlers
+handler = logging.handlers.TimedRotatingFileHandler(here + "/daily.log", "S", backupCount=1)
+logging.getLogger("daily").addHandler(handler)
+logging.getLogger("daily").error("imported")
+health = lambda: logging.getLogger("daily").error("asked") or "ok"
+"""
+
+
+@pytest.mark.parametrize("boot_test", [True, False])
+def test_a_trial_leaves_alone_what_is_live(fleet, boot_test):
+    """A configuration that writes, sends and rotates wherever it can, relative to src."""
+    port = support.free_port()
+    (fleet.path / "conf").mkdir()
+    (fleet.path / "src").mkdir()
+    (fleet.path / "src/web.py").write_text("import sys; sys.path.append('..'); from app import app")
+    logs = [fleet.path / name for name in ("app.log", "daily.log", "error.log")]
+    for log in logs:
+        log.write_text("what the live one wrote\n")
+        os.utime(log, (1e9, 1e9))
+    fleet.trouble(APP_LOG)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as statsd, support.listening(port):
+        statsd.bind(("127.0.0.1", 0))
+        statsd.setblocking(False)
+        (fleet.path / "conf/g.py").write_text(
+            MEAN.format(port=port, home=fleet.path, statsd=statsd.getsockname()[1])
+        )
+        command = "gunicorn -c conf/g.py web:app"
+        outcome = tried(fleet, command=command, boot_test=boot_test)
+        assert not outcome.failed, outcome.msg
+        with pytest.raises(BlockingIOError):
+            statsd.recv(1)
+    for log in logs:
+        assert log.read_text() == "what the live one wrote\n"
+    for name in ("live.pid", "app.sock", "app.log.1", "metrics"):
+        assert not (fleet.path / name).exists(), name
+    assert len(list(fleet.path.glob("daily*"))) == 1
+    # What it wrote elsewhere is told when it fails.
+    fleet.trouble(APP_LOG + "logging.getLogger('daily').error('no such table'); 1/0\n")
+    assert "no such table" in bad(fleet, command=command, boot_test=boot_test)
+    for name in ("conf", "src"):
+        shutil.rmtree(fleet.path / name)
+    for log in logs:
+        log.unlink()
+
+
+@pytest.mark.parametrize(
+    "words, config", [("--chdir src", "workers = 2\n"), ("", "workers = 2\nchdir = 'src'\n")]
+)
+def test_from_where_the_service_manager_starts_it(fleet, words, config):
+    """The live one has gone to src since, where there is no conf/g.py."""
+    port = support.free_port()
+    for name, file, text in (
+        ("conf", "g.py", config),
+        ("src", "web.py", "import sys; sys.path.append('..'); from app import app"),
+    ):
+        (fleet.path / name).mkdir()
+        (fleet.path / name / file).write_text(text)
+    command = f"venv/bin/gunicorn -b 127.0.0.1:{port} -c conf/g.py {words} web:app"
+    pid = fleet.start(command.split(), port=port)
+    assert os.readlink(f"/proc/{pid}/cwd") == str(fleet.path / "src")
+    good(fleet, like_pid=pid, command=command)
+    fleet.stop()
+    for name in ("conf", "src"):
+        shutil.rmtree(fleet.path / name)
 
 
 def test_as_the_live_arbiter_behind_a_wrapper(fleet):

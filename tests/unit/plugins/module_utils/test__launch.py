@@ -11,6 +11,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import (
     Prefix,
     boot_launch,
     check_launch,
+    config_location,
     gunicorn_arguments,
     log_tail,
     parse_command,
@@ -49,6 +50,7 @@ def launch(*argv, **environment):
         ("--log-config x.ini -c conf.py app", "--log-config x.ini -c conf.py app"),
         ("--backlog 5 --preload -t 30 app", "--backlog 5 --preload -t 30 app"),
         ("--control-socket /x --no-control-socket app", "app"),
+        ("--statsd-host x:1 --statsd-h=x:1 --statsd-prefix p app", "--statsd-prefix p app"),
         ("-b :80 -- app", "-- app"),
         ("app --bind", "app"),
     ],
@@ -144,6 +146,8 @@ def test_the_boot_has_an_address_a_log_and_a_pid_file_of_its_own():
         "newrelic-admin",
         "run-program",
         "gunicorn",
+        "--config",
+        "/tmp/s/gunicorn_trial.py",
         "--bind",
         "127.0.0.1:9",
         "--workers",
@@ -159,6 +163,22 @@ def test_the_boot_has_an_address_a_log_and_a_pid_file_of_its_own():
     assert booted.environment["GUNICORN_CMD_ARGS"] == "-k 'a b'"
     assert booted.environment["prometheus_multiproc_dir"] == "/tmp/s"
     assert booted.environment["FLEETOPS_BOOT_TEST"] == "tok"
+
+
+@pytest.mark.parametrize(
+    "words, variable, location",
+    [
+        ("-c conf/g.py app", "-c other.py", "conf/g.py"),
+        ("app", "-k gthread --config other.py", "other.py"),
+        ("app", "", ""),
+    ],
+)
+def test_the_configuration_file_is_loaded_by_the_trials_own(words, variable, location):
+    live = launch("gunicorn", *words.split(), GUNICORN_CMD_ARGS=variable)
+    assert config_location(live) == location
+    for tried in (boot_launch(live, "x", "/t", "23.0.0", "t"), check_launch(live, "/t", "t")):
+        assert [w for w in tried.argv if w.endswith(".py")] == ["/t/gunicorn_trial.py"]
+        assert "other.py" not in tried.environment["GUNICORN_CMD_ARGS"]
 
 
 @pytest.mark.parametrize("version, off", [("23.0.0", False), ("25.0.3", False), ("25.1.0", True)])
@@ -216,8 +236,13 @@ def test_check_config_gets_what_it_would_apply_too_late():
         "app",
         PYTHONPATH="/c",
     )
-    checked = check_launch(live, "tok")
-    assert checked.argv[:2] == ("gunicorn", "--check-config")
+    checked = check_launch(live, "/tmp/s", "tok")
+    assert checked.argv[:4] == (
+        "gunicorn",
+        "--check-config",
+        "--config",
+        "/tmp/s/gunicorn_trial.py",
+    )
     assert checked.environment == {
         "PYTHONPATH": "/a:/b:/c",
         "X": "1",

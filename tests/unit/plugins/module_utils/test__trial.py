@@ -58,7 +58,7 @@ names = vars(module)
         cwd=str(tmp_path),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        universal_newlines=True,
+        text=True,
         check=False,
     )
     return done.stdout.strip()

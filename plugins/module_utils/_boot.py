@@ -31,6 +31,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import 
     start,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._habits import habits_of
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._http import ask, parse_url
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import (
     Launch,
@@ -111,16 +112,14 @@ class Wanted(NamedTuple):
         )
 
 
-def user_of(launch: Launch) -> Optional[User]:
-    """Whom to become, or None if we are that user; an error if we may not."""
-    if os.geteuid() == 0:
-        return User(launch.uid, launch.gid, launch.groups)
-    if launch.uid != os.geteuid():
+def user_of(launch: Launch) -> User:
+    """Whom to become, and with which limits; an error if we may not."""
+    if os.geteuid() not in (0, launch.uid):
         raise FleetError(
             f"the application runs as uid {launch.uid} and this as uid {os.geteuid()}: only root "
             "may try a release as another user (become: true)."
         )
-    return None
+    return User(launch.uid, launch.gid, launch.groups, launch.habits)
 
 
 def live_launch(
@@ -182,6 +181,7 @@ def live_launch(
         groups=user.groups,
         origin=f"the live arbiter (pid {pid})",
         literal=fallback is not None,
+        habits=habits_of(reader.text(base + "status"), reader.text(base + "limits")),
     )
 
 
@@ -335,7 +335,7 @@ def _scratch(launch: Launch) -> Iterator[str]:
         with open(config, "w", encoding="utf-8") as file:
             file.write(trial_config(config_location(launch), scratch))
         os.chmod(config, 0o644)
-        if user_of(launch):
+        if os.geteuid() == 0:
             os.chown(scratch, launch.uid, launch.gid)
         yield scratch
     finally:
@@ -409,7 +409,7 @@ def _once(
     targets = [parse_url(f"{s}://127.0.0.1:{port}{path}") for s in ("http", "https")]
     # Not in the scratch directory: it belongs to the application's user by now.
     with tempfile.TemporaryFile() as output:
-        if user:
+        if os.geteuid() == 0:
             # So that a program which opens /dev/stderr by name may do so.
             os.fchown(output.fileno(), launch.uid, launch.gid)
         began = time.monotonic()

@@ -25,6 +25,8 @@ from typing import (
     Tuple,
 )
 
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._habits import Habits, take_on
+
 _PR_SET_PDEATHSIG = 1
 # In the environment of what a build starts: the build's own place, whose name nobody can guess.
 MARK = "FLEETOPS_BUILD"
@@ -40,6 +42,7 @@ class User(NamedTuple):
     uid: int
     gid: int
     groups: Tuple[int, ...]
+    habits: Habits = Habits()
 
 
 class Result(NamedTuple):
@@ -62,7 +65,9 @@ def in_child(user: Optional[User], death_signal: int) -> Callable[[], None]:
     prctl = _prctl()
 
     def prepare() -> None:
-        os.umask(0o022)
+        habits = user.habits if user else Habits()
+        os.umask(habits.umask)
+        take_on(habits)
         if user is not None and os.geteuid() == 0:
             os.setgroups(list(user.groups))
             os.setgid(user.gid)

@@ -15,6 +15,7 @@ from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import TRIAL
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._habits import Habits
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import (
     redact as redact_names,
 )
@@ -74,6 +75,8 @@ class Launch(NamedTuple):
     # Whether ``argv`` is what the service manager starts, to the letter. What the kernel shows of a
     # process begins with the interpreter of a script's first line, which another release replaces.
     literal: bool = False
+    # The umask and the limits that it has from the service manager.
+    habits: Habits = Habits()
 
 
 class Prefix(NamedTuple):

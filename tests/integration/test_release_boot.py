@@ -211,7 +211,7 @@ def test_as_the_live_arbiter_behind_a_wrapper(fleet):
     port = support.free_port()
     wrapper = fleet.path / "start.sh"
     wrapper.write_text(
-        "#!/bin/sh\nexport FROM_WRAPPER=yes\ncd sub && "
+        "#!/bin/sh\nexport FROM_WRAPPER=yes\numask 027\nulimit -n 777\ncd sub && "
         f"exec {fleet.venv}/bin/gunicorn -b 127.0.0.1:{port} -w 2 --pythonpath .. app:app\n"
     )
     wrapper.chmod(0o755)
@@ -219,7 +219,10 @@ def test_as_the_live_arbiter_behind_a_wrapper(fleet):
     pid = fleet.start([wrapper], port=port)
     fleet.trouble(
         "assert os.environ['FROM_WRAPPER'] == 'yes'\n"
-        "assert os.getcwd().endswith('/sub')\n" + support.NO_TROUBLE
+        "assert os.getcwd().endswith('/sub')\n"
+        "import resource\n"
+        "assert resource.getrlimit(resource.RLIMIT_NOFILE) == (777, 777)\n"
+        "assert os.umask(0o027) == 0o027\n" + support.NO_TROUBLE
     )
     good(fleet, like_pid=pid)
     message = bad(fleet, command=str(wrapper))

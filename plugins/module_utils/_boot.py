@@ -20,11 +20,14 @@ import stat
 import subprocess
 import tempfile
 import time
-from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterator, Mapping, NamedTuple, Optional, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import (
     TRIAL,
     User,
+    carrying,
+    ended,
+    kill_carriers,
     kill_group,
     read_bounded,
     run,
@@ -240,37 +243,16 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _carriers(token: str) -> List[int]:
-    """Every process that has the token in its environment."""
-    needle = f"{TRIAL}={token}".encode()
-    found = []
-    for name in os.listdir("/proc"):
-        if name.isdigit() and int(name) != os.getpid():
-            try:
-                with open(f"/proc/{name}/environ", "rb") as file:
-                    if needle in file.read().split(b"\0"):
-                        found.append(int(name))
-            except OSError:
-                continue
-    return found
-
-
 def _stop(process: "subprocess.Popen[bytes]", token: str, patience: float) -> None:
     """TERM, a while, then KILL; and again whoever slipped out of the group."""
-    if process.poll() is None:
-        process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(patience)
+    if ended(process, 0) is None:
+        os.kill(process.pid, signal.SIGTERM)
+        ended(process, patience)
     kill_group(process)
     for _round in range(50):
-        left = _carriers(token)
+        left = kill_carriers([f"{TRIAL}={token}"])
         if not left:
             return
-        for pid in left:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except OSError:
-                continue
         time.sleep(POLL)
     raise FleetError(f"boot test: processes {left} cannot be ended")
 
@@ -280,7 +262,7 @@ def _owner(port: int, pid: int, token: str) -> Optional[int]:
     reader = Reader()
     address = f"127.0.0.1:{port}"
     inodes = {s.inode for s in read_listeners(reader, os.getpid()) if s.address == address}
-    mine = {pid} | set(_carriers(token))
+    mine = {pid} | set(carrying([f"{TRIAL}={token}"]))
     owners = [p for p in sorted(mine) if inodes & read_inodes(reader, p)]
     table = read_table(reader)
     for owner in owners:
@@ -425,8 +407,9 @@ def _once(
             why = f"did not answer within {timeout:g} s"
             bad_since: Optional[float] = None
             while time.monotonic() - began < timeout:
-                if process.poll() is not None:
-                    why = f"ended at once with status {process.returncode}"
+                status = ended(process, 0)
+                if status is not None:
+                    why = f"ended at once with status {status}"
                     break
                 answer = ask(targets[0], min(timeout, 10.0), time.monotonic)
                 if answer.status is None and "refused" not in answer.error:

@@ -320,6 +320,14 @@ def read_environ(reader: Reader, pid: int) -> Dict[str, str]:
     return parse_environ(reader.read(f"/proc/{pid}/environ", 1 << 18) or b"")
 
 
+def started_in(reader: Reader, pid: int, ppid: int, environ: Dict[str, str]) -> List[str]:
+    """Where a process may have been started; by now it may have gone elsewhere, as gunicorn's chdir
+    does. A shell notes it, a service manager is mostly there itself."""
+    places = [environ.get("PWD", ""), reader.link(f"/proc/{ppid}/cwd") or ""]
+    places.append(reader.link(f"/proc/{pid}/cwd") or "/")
+    return [place for place in dict.fromkeys(places) if place.startswith("/")]
+
+
 def read_uid(reader: Reader, pid: int) -> Optional[int]:
     match = re.search(r"^Uid:\s+\d+\s+(\d+)", reader.text(f"/proc/{pid}/status"), re.M)
     return int(match.group(1)) if match else None

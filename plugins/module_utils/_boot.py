@@ -44,7 +44,6 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import (
     gunicorn_arguments,
     log_tail,
     marked_as_trial,
-    start_directory,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import (
     Reader,
@@ -60,6 +59,9 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes impor
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._pythons import user_of_pid
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._requirements import same_version
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._start_place import (
+    starting_place,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._trial import (
     LOGS,
     NAME,
@@ -172,12 +174,13 @@ def live_launch(
     return Launch(
         argv=tuple(argv),
         environment={k: v for k, v in env.items() if re.match(r"^[A-Za-z_]\w*$", k)},
-        directory=start_directory(
+        directory=starting_place(
             directory,
             reader.link(f"/proc/{process.ppid}/cwd") or "",
             fallback is not None,
             env,
             cwd,
+            running_arguments(process.cmdline) or (),
         ),
         uid=user.uid,
         gid=user.gid,

@@ -164,29 +164,6 @@ def strip_arguments(arguments: Sequence[str]) -> List[str]:
     return kept
 
 
-def start_directory(
-    directory: str, parent: str, direct: bool, variables: Mapping[str, str], now: str
-) -> str:
-    """Where gunicorn was started: it has gone to its ``chdir`` since, and reads ``-c`` before that.
-
-    ``directory`` is what the service manager is told (empty: nothing), ``parent`` where the process
-    is that started gunicorn, ``direct`` whether that is the service manager itself, ``variables``
-    gunicorn's environment, ``now`` where gunicorn is.
-    """
-    if direct:
-        return directory or parent or now
-    # A script has gone somewhere first. A shell notes where; what it did not note is another's.
-    for place in (variables.get("PWD", ""), parent):
-        if os.path.isabs(place) and is_below(now, place):
-            return place
-    return now
-
-
-def is_below(path: str, top: str) -> bool:
-    """Whether a directory is another one or lies in it."""
-    return bool(top) and (path + "/").startswith(top.rstrip("/") + "/")
-
-
 def stale_words(launch: Launch, old: Prefix) -> List[str]:
     """What of a start names the old Python's directory inside of the virtualenv.
 

@@ -186,9 +186,14 @@ def test_a_trial_leaves_alone_what_is_live(fleet, boot_test):
 
 
 @pytest.mark.parametrize(
-    "words, config", [("--chdir src", "workers = 2\n"), ("", "workers = 2\nchdir = 'src'\n")]
+    "words, config, shell",
+    [
+        ("--chdir src", "workers = 2\n", False),
+        ("", "workers = 2\nchdir = 'src'\n", False),
+        ("", "workers = 2\nchdir = 'src'\n", True),
+    ],
 )
-def test_from_where_the_service_manager_starts_it(fleet, words, config):
+def test_from_where_the_service_manager_starts_it(fleet, words, config, shell):
     """The live one has gone to src since, where there is no conf/g.py."""
     port = support.free_port()
     for name, file, text in (
@@ -198,9 +203,14 @@ def test_from_where_the_service_manager_starts_it(fleet, words, config):
         (fleet.path / name).mkdir()
         (fleet.path / name / file).write_text(text)
     command = f"venv/bin/gunicorn -b 127.0.0.1:{port} -c conf/g.py {words} web:app"
-    pid = fleet.start(command.split(), port=port)
+    directory = str(fleet.path)
+    argv = command.split()
+    if shell:
+        argv = ["/bin/sh", "-c", f"cd '{directory}' && exec {command}"]
+        command, directory = f'/bin/sh -c "{argv[-1]}"', "/"
+    pid = fleet.start(argv, port=port)
     assert os.readlink(f"/proc/{pid}/cwd") == str(fleet.path / "src")
-    good(fleet, like_pid=pid, command=command)
+    good(fleet, like_pid=pid, command=command, directory=directory)
     fleet.stop()
     for name in ("conf", "src"):
         shutil.rmtree(fleet.path / name)

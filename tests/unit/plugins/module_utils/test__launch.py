@@ -17,7 +17,6 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import (
     parse_command,
     retarget,
     stale_words,
-    start_directory,
     strip_arguments,
 )
 
@@ -260,27 +259,6 @@ def test_the_log_tail_is_bounded_and_without_secrets():
     assert "hunter22" not in tail
     assert "u:pw" not in tail
     assert "login *** at db://***@h/x" in tail
-
-
-@pytest.mark.parametrize(
-    "directory, parent, direct, noted, now, wanted",
-    [
-        # The service manager starts gunicorn itself.
-        ("/srv/app", "/", True, "", "/srv/app/src", "/srv/app"),
-        ("", "/opt/sup", True, "/root", "/srv/app/src", "/opt/sup"),
-        ("", "", True, "", "/srv/app", "/srv/app"),
-        # A script does, and has gone somewhere first.
-        ("/srv", "/srv", False, "/srv/app", "/srv/app/src", "/srv/app"),
-        ("", "/srv/app", False, "", "/srv/app/src", "/srv/app"),
-        # What the environment notes may be of whoever started the service manager.
-        ("", "/", False, "/root", "/srv/app/src", "/"),
-        ("/srv", "/elsewhere", False, "relative", "/srv/app", "/srv/app"),
-        ("/srv", "/srv/ap", False, "", "/srv/app", "/srv/app"),
-    ],
-)
-def test_a_trial_begins_where_gunicorn_was_started(directory, parent, direct, noted, now, wanted):
-    """gunicorn has gone to its chdir since, and ``-c conf/g.py`` is read before that."""
-    assert start_directory(directory, parent, direct, {"PWD": noted}, now) == wanted
 
 
 def test_what_names_the_old_python_is_tried_as_it_will_be_started():

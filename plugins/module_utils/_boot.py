@@ -54,7 +54,10 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes impor
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._pythons import user_of_pid
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._requirements import same_version
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._trust import as_whom
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_options import (
+    parse_options,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._trust import as_whom, read_file
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._venv import site_packages
 
 ATTEMPTS = 3
@@ -62,6 +65,7 @@ POLL = 0.1
 # An application may answer 5xx while it warms up; it is given this much to get over it.
 GRACE_FOR_5XX = 5.0
 STOP_TIMEOUT = 10.0
+CONFIG_LIMIT = 1 << 18
 SCRATCH = "gunicorn-boot-"
 # The environment of what runs as somebody else, who can read it: ours may hold credentials.
 PLAIN = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}
@@ -187,7 +191,8 @@ def check_import(launch: Optional[Launch], wanted: Wanted) -> Dict[str, Any]:
     python = wanted.prefix + "/bin/python"
     if launch is None:
         whom = as_whom(python, *site_packages(wanted.prefix))
-        result = run([python, "-c", _IMPORT_ALONE], marked_as_trial(PLAIN, _token()), "/", 120, whom)
+        variables = marked_as_trial(PLAIN, _token())
+        result = run([python, "-c", _IMPORT_ALONE], variables, "/", 120, whom)
     else:
         argv = [python, "-c", _IMPORT] + gunicorn_arguments(launch)
         variables = marked_as_trial(launch.environment, _token())
@@ -220,6 +225,17 @@ def check_config(launch: Launch) -> str:
     if result.status == 0:
         return ""
     return result.error or log_tail(result.output, launch.environment) or "(no output)"
+
+
+def _counts(launch: Launch) -> bool:
+    """Whether the configuration file names a statsd, as far as that is plain to see."""
+    named = parse_options(launch.argv).get("config", "gunicorn.conf.py")
+    path = named[len("file:") :] if named.startswith("file:") else named
+    try:
+        text = read_file(os.path.join(launch.directory, path), CONFIG_LIMIT) or b""
+    except OSError:
+        return False
+    return re.search(rb"^[ \t]*statsd_host[ \t]*=", text, re.M) is not None
 
 
 def _free_port() -> int:
@@ -349,7 +365,8 @@ def _once(
     """One attempt: (why it failed, log, what was seen or None)."""
     port = _free_port()
     user = user_of(launch)
-    this = boot_launch(launch, f"127.0.0.1:{port}", scratch, wanted.gunicorn, token)
+    address = f"127.0.0.1:{port}"
+    this = boot_launch(launch, address, scratch, wanted.gunicorn, token, _counts(launch))
     targets = [parse_url(f"{s}://127.0.0.1:{port}{path}") for s in ("http", "https")]
     # Not in the scratch directory: it belongs to the application's user by now.
     with tempfile.TemporaryFile() as output:

@@ -15,9 +15,11 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import (
     log_tail,
     parse_command,
     retarget,
+    secrets_of,
     stale_words,
     start_directory,
     strip_arguments,
+    vital_words,
 )
 
 OLD = Prefix(("/srv/app/venv", "/srv/app/releases/old"), "3.6")
@@ -45,8 +47,8 @@ def launch(*argv, **environment):
             "--log-level debug app",
         ),
         ("--access-logformat %(h)s app", "--access-logformat %(h)s app"),
-        ("--log-syslog --log-syslog-to udp://x app", "--log-syslog-to udp://x app"),
-        ("--log-config x.ini -c conf.py app", "--log-config x.ini -c conf.py app"),
+        ("--log-syslog --log-syslog-to udp://x app", "app"),
+        ("--log-config x.ini -c conf.py app", "-c conf.py app"),
         ("--backlog 5 --preload -t 30 app", "--backlog 5 --preload -t 30 app"),
         ("--control-socket /x --no-control-socket app", "app"),
         ("-b :80 -- app", "-- app"),
@@ -154,6 +156,12 @@ def test_the_boot_has_an_address_a_log_and_a_pid_file_of_its_own():
         "-",
         "--access-logfile",
         "-",
+        "--log-config",
+        "",
+        "--log-syslog-to",
+        "udp://127.0.0.1:9",
+        "--log-config-json",
+        "",
         "app:app",
     )
     assert booted.environment["GUNICORN_CMD_ARGS"] == "-k 'a b'"
@@ -228,6 +236,11 @@ def test_check_config_gets_what_it_would_apply_too_late():
     assert gunicorn_arguments(live)[-1] == "app"
 
 
+def test_what_looks_like_a_secret_is_hidden_and_no_switch_or_path_is():
+    given = {"DEBUG": "1", "API_TOKEN": "1", "DB_PASSWORD": "hunter22", "KEY_FILE": "/etc/key.pem"}
+    assert secrets_of(dict(given, DATABASE_URL="db://u:pw@h")) == ["db://u:pw@h", "hunter22"]
+
+
 def test_the_log_tail_is_bounded_and_without_secrets():
     log = "\n".join(f"line {n}" for n in range(100)) + "\nlogin hunter22 at db://u:pw@h/x\n"
     tail = log_tail(log, {"DB_PASSWORD": "hunter22", "HOME": "/srv/app"}, 5)
@@ -294,3 +307,69 @@ def test_what_the_kernel_shows_begins_with_a_scripts_interpreter():
     """Another release's script names its own."""
     live = launch("/srv/app/venv/bin/python3.6", "/srv/app/venv/bin/gunicorn", "app")
     assert stale_words(live, OLD) == []
+
+
+def test_what_new_relic_notes_anew_at_each_start_is_not_stale():
+    noted = "/srv/app/venv/lib/python3.6/site-packages/newrelic/bootstrap"
+    live = launch("gunicorn", "app", NEW_RELIC_PYTHON_VERSION="3.6", PYTHONPATH=noted + ":/x")
+    assert stale_words(live, OLD) == []
+    assert stale_words(launch("gunicorn", "app", PYTHONPATH=noted), OLD) != []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["gunicorn", "--chdir", "{}", "app"],
+        ["gunicorn", "--chdir={}", "app"],
+        ["gunicorn", "-c", "{}/g.py", "app"],
+        ["gunicorn", "-c{}/g.py", "app"],
+        ["gunicorn", "--config", "{}/g.py", "app"],
+        ["/srv/app/venv/bin/python3.6", "-m", "gunicorn", "app"],
+    ],
+)
+def test_without_a_directory_a_file_or_a_program_of_the_old_python_nothing_starts(words):
+    site = "/srv/app/venv/lib/python3.6/site-packages/web"
+    live = launch(*[word.format(site) for word in words])._replace(literal=True)
+    assert vital_words(live, OLD) == stale_words(live, OLD) != []
+
+
+def test_without_a_place_to_look_for_modules_it_may_start():
+    site = "/srv/app/venv/lib/python3.6/site-packages"
+    live = launch("gunicorn", "--pythonpath", site, "-n", site, "app", PYTHONPATH=site)
+    assert vital_words(live, OLD) == []
+    assert len(stale_words(live, OLD)) == 3
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--log-config", "log.ini"],
+        ["--log-config=log.ini"],
+        ["--log-config-json", "log.json"],
+        ["--log-syslog", "--log-syslog-to", "unix:///dev/log"],
+        ["--statsd-host", "stats:8125"],
+        ["--statsd-h=stats:8125"],
+        ["--access-logfile", "/var/log/a", "--error-logfile=/var/log/e"],
+        ["--log-file", "/var/log/e"],
+    ],
+)
+def test_a_trial_writes_into_no_log_of_the_live_one(words):
+    live = launch("gunicorn", *words, "app", GUNICORN_CMD_ARGS=" ".join(words))
+    booted = boot_launch(live, "b", "/t", "23.0.0", "t")
+    told = " ".join(booted.argv) + booted.environment["GUNICORN_CMD_ARGS"]
+    assert not any(word in told for word in ("log.", "/var/log", "/dev/log", "stats:"))
+    assert booted.argv[-1] == "app"
+
+
+def test_a_gunicorn_that_has_no_json_configuration_is_not_told_of_it():
+    booted = boot_launch(launch("gunicorn", "a"), "b", "/t", "20.1.0", "t")
+    assert "--log-config-json" not in booted.argv
+
+
+def test_counters_go_nowhere_where_they_would_go_somewhere():
+    live = launch("gunicorn", "app")
+    assert "--statsd-host" not in boot_launch(live, "b", "/t", "23.0.0", "t").argv
+    argv = boot_launch(live, "b", "/t", "23.0.0", "t", statsd=True).argv
+    assert argv[argv.index("--statsd-host") + 1] == "127.0.0.1:9"
+    told = launch("gunicorn", "--statsd-host", "stats:8125", "app")
+    assert "127.0.0.1:9" in boot_launch(told, "b", "/t", "23.0.0", "t").argv

@@ -16,29 +16,34 @@ import re
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import tempfile
 import time
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterator, Mapping, NamedTuple, Optional, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import (
     TRIAL,
     User,
+    carrying,
+    ended,
+    kill_carriers,
     kill_group,
     read_bounded,
     run,
     start,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._habits import habits_of
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._http import ask, parse_url
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import (
     Launch,
     boot_launch,
     check_launch,
+    config_location,
     gunicorn_arguments,
     log_tail,
     marked_as_trial,
-    start_directory,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import (
     Reader,
@@ -54,10 +59,15 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes impor
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._pythons import user_of_pid
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._requirements import same_version
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_options import (
-    parse_options,
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._start_place import (
+    starting_place,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._trust import as_whom, read_file
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._trial import (
+    LOGS,
+    NAME,
+    trial_config,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._trust import as_whom
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._venv import site_packages
 
 ATTEMPTS = 3
@@ -65,7 +75,6 @@ POLL = 0.1
 # An application may answer 5xx while it warms up; it is given this much to get over it.
 GRACE_FOR_5XX = 5.0
 STOP_TIMEOUT = 10.0
-CONFIG_LIMIT = 1 << 18
 SCRATCH = "gunicorn-boot-"
 # The environment of what runs as somebody else, who can read it: ours may hold credentials.
 PLAIN = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}
@@ -108,16 +117,14 @@ class Wanted(NamedTuple):
         )
 
 
-def user_of(launch: Launch) -> Optional[User]:
-    """Whom to become, or None if we are that user; an error if we may not."""
-    if os.geteuid() == 0:
-        return User(launch.uid, launch.gid, launch.groups)
-    if launch.uid != os.geteuid():
+def user_of(launch: Launch) -> User:
+    """Whom to become, and with which limits; an error if we may not."""
+    if os.geteuid() not in (0, launch.uid):
         raise FleetError(
             f"the application runs as uid {launch.uid} and this as uid {os.geteuid()}: only root "
             "may try a release as another user (become: true)."
         )
-    return None
+    return User(launch.uid, launch.gid, launch.groups, launch.habits)
 
 
 def live_launch(
@@ -167,18 +174,20 @@ def live_launch(
     return Launch(
         argv=tuple(argv),
         environment={k: v for k, v in env.items() if re.match(r"^[A-Za-z_]\w*$", k)},
-        directory=start_directory(
+        directory=starting_place(
             directory,
             reader.link(f"/proc/{process.ppid}/cwd") or "",
             fallback is not None,
             env,
             cwd,
+            running_arguments(process.cmdline) or (),
         ),
         uid=user.uid,
         gid=user.gid,
         groups=user.groups,
         origin=f"the live arbiter (pid {pid})",
         literal=fallback is not None,
+        habits=habits_of(reader.text(base + "status"), reader.text(base + "limits")),
     )
 
 
@@ -191,8 +200,9 @@ def check_import(launch: Optional[Launch], wanted: Wanted) -> Dict[str, Any]:
     python = wanted.prefix + "/bin/python"
     if launch is None:
         whom = as_whom(python, *site_packages(wanted.prefix))
-        variables = marked_as_trial(PLAIN, _token())
-        result = run([python, "-c", _IMPORT_ALONE], variables, "/", 120, whom)
+        result = run(
+            [python, "-c", _IMPORT_ALONE], marked_as_trial(PLAIN, _token()), "/", 120, whom
+        )
     else:
         argv = [python, "-c", _IMPORT] + gunicorn_arguments(launch)
         variables = marked_as_trial(launch.environment, _token())
@@ -220,22 +230,14 @@ def check_import(launch: Optional[Launch], wanted: Wanted) -> Dict[str, Any]:
 
 def check_config(launch: Launch) -> str:
     """Why ``gunicorn --check-config`` refuses; empty if it does not."""
-    checked = check_launch(launch, _token())
-    result = run(checked.argv, checked.environment, checked.directory, 120, user_of(launch))
-    if result.status == 0:
-        return ""
-    return result.error or log_tail(result.output, launch.environment) or "(no output)"
-
-
-def _counts(launch: Launch) -> bool:
-    """Whether the configuration file names a statsd, as far as that is plain to see."""
-    named = parse_options(launch.argv).get("config", "gunicorn.conf.py")
-    path = named[len("file:") :] if named.startswith("file:") else named
-    try:
-        text = read_file(os.path.join(launch.directory, path), CONFIG_LIMIT) or b""
-    except OSError:
-        return False
-    return re.search(rb"^[ \t]*statsd_host[ \t]*=", text, re.M) is not None
+    with _scratch(launch) as scratch:
+        checked = check_launch(launch, scratch, _token())
+        result = run(checked.argv, checked.environment, checked.directory, 120, user_of(launch))
+        if result.status == 0:
+            return ""
+        logs = _logs_told(_diverted(scratch), launch.environment)
+    said = result.error or log_tail(result.output, launch.environment) or "(no output)"
+    return said + logs
 
 
 def _free_port() -> int:
@@ -244,37 +246,16 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _carriers(token: str) -> List[int]:
-    """Every process that has the token in its environment."""
-    needle = f"{TRIAL}={token}".encode()
-    found = []
-    for name in os.listdir("/proc"):
-        if name.isdigit() and int(name) != os.getpid():
-            try:
-                with open(f"/proc/{name}/environ", "rb") as file:
-                    if needle in file.read().split(b"\0"):
-                        found.append(int(name))
-            except OSError:
-                continue
-    return found
-
-
 def _stop(process: "subprocess.Popen[bytes]", token: str, patience: float) -> None:
     """TERM, a while, then KILL; and again whoever slipped out of the group."""
-    if process.poll() is None:
-        process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(patience)
+    if ended(process, 0) is None:
+        os.kill(process.pid, signal.SIGTERM)
+        ended(process, patience)
     kill_group(process)
     for _round in range(50):
-        left = _carriers(token)
+        left = kill_carriers([f"{TRIAL}={token}"])
         if not left:
             return
-        for pid in left:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except OSError:
-                continue
         time.sleep(POLL)
     raise FleetError(f"boot test: processes {left} cannot be ended")
 
@@ -284,7 +265,7 @@ def _owner(port: int, pid: int, token: str) -> Optional[int]:
     reader = Reader()
     address = f"127.0.0.1:{port}"
     inodes = {s.inode for s in read_listeners(reader, os.getpid()) if s.address == address}
-    mine = {pid} | set(_carriers(token))
+    mine = {pid} | set(carrying([f"{TRIAL}={token}"]))
     owners = [p for p in sorted(mine) if inodes & read_inodes(reader, p)]
     table = read_table(reader)
     for owner in owners:
@@ -319,34 +300,77 @@ def _prove(port: int, pid: int, token: str, wanted: Wanted, log: str) -> int:
     return owner
 
 
-def _scratch() -> str:
-    """A directory for one boot. What a killed one left is recognised by its pid, and removed."""
+@contextlib.contextmanager
+def _scratch(launch: Launch) -> Iterator[str]:
+    """A directory for one trial, the application's user's, with the configuration file of it.
+
+    What a killed one left is recognised by its pid, and removed.
+    """
     for path in glob.glob(os.path.join(tempfile.gettempdir(), SCRATCH + "*")):
         pid = os.path.basename(path)[len(SCRATCH) :].split("-")[0]
         if pid.isdigit() and not os.path.exists("/proc/" + pid):
             shutil.rmtree(path, ignore_errors=True)
-    return tempfile.mkdtemp(prefix=f"{SCRATCH}{os.getpid()}-")
+    scratch = tempfile.mkdtemp(prefix=f"{SCRATCH}{os.getpid()}-")
+    try:
+        # Workers may run as yet another user (gunicorn's own setting), and log too.
+        os.chmod(scratch, 0o711)
+        os.mkdir(os.path.join(scratch, LOGS))
+        os.chmod(os.path.join(scratch, LOGS), 0o1777)
+        config = os.path.join(scratch, NAME)
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(trial_config(config_location(launch), scratch))
+        os.chmod(config, 0o644)
+        if os.geteuid() == 0:
+            os.chown(scratch, launch.uid, launch.gid)
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _diverted(scratch: str, limit: int = 1 << 16) -> str:
+    """The ends of the logs that the trial wrote beside its output.
+
+    Whoever runs the application may put links there: none is followed, and what has a second name
+    is somebody's file.
+    """
+    text = ""
+    directory = os.path.join(scratch, LOGS)
+    with contextlib.suppress(OSError):
+        for name in sorted(os.listdir(directory))[-8:]:
+            with contextlib.suppress(OSError):
+                flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+                handle = os.open(os.path.join(directory, name), flags)
+                with os.fdopen(handle, "rb") as file:
+                    info = os.fstat(handle)
+                    if stat.S_ISREG(info.st_mode) and info.st_nlink == 1:
+                        file.seek(max(0, info.st_size - limit))
+                        text += "\n" + file.read(limit).decode("utf-8", "replace")
+    return text
+
+
+def _logs_told(logs: str, environment: Mapping[str, str]) -> str:
+    told = log_tail(logs, environment, 6)
+    return (
+        f"\nThe log files that it opened, kept apart from the live ones, end:\n{told}"
+        if told
+        else ""
+    )
 
 
 def boot(launch: Launch, wanted: Wanted, path: str, timeout: float) -> Dict[str, Any]:
     """Start, ask, prove, stop. Returns what was seen; an error carries the end of the log."""
-    user = user_of(launch)
-    why, log = "", ""
+    why, log, logs = "", "", ""
     for _attempt in range(ATTEMPTS):
-        token = _token()
-        scratch = _scratch()
-        try:
-            os.chown(scratch, launch.uid, launch.gid) if user else None
-            why, log, seen = _once(launch, wanted, path, timeout, scratch, token)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+        with _scratch(launch) as scratch:
+            why, log, seen = _once(launch, wanted, path, timeout, scratch, _token())
+            logs = _diverted(scratch)
         if seen is not None:
             return seen
-        if "Address already in use" not in log and "Connection in use" not in log:
+        if not any(f"{word} in use" in log + logs for word in ("Address already", "Connection")):
             break
     raise FleetError(
         "boot test: gunicorn {} on Python {} {} (started as {} starts it, as uid {}, in {}). Its "
-        "log ends:\n{}{}".format(
+        "log ends:\n{}{}{}".format(
             wanted.gunicorn,
             wanted.python,
             why,
@@ -354,6 +378,7 @@ def boot(launch: Launch, wanted: Wanted, path: str, timeout: float) -> Dict[str,
             launch.uid,
             launch.directory,
             log_tail(log, launch.environment) or "(empty)",
+            _logs_told(logs, launch.environment),
             wanted.advice,
         )
     )
@@ -365,12 +390,11 @@ def _once(
     """One attempt: (why it failed, log, what was seen or None)."""
     port = _free_port()
     user = user_of(launch)
-    address = f"127.0.0.1:{port}"
-    this = boot_launch(launch, address, scratch, wanted.gunicorn, token, _counts(launch))
+    this = boot_launch(launch, f"127.0.0.1:{port}", scratch, wanted.gunicorn, token)
     targets = [parse_url(f"{s}://127.0.0.1:{port}{path}") for s in ("http", "https")]
     # Not in the scratch directory: it belongs to the application's user by now.
     with tempfile.TemporaryFile() as output:
-        if user:
+        if os.geteuid() == 0:
             # So that a program which opens /dev/stderr by name may do so.
             os.fchown(output.fileno(), launch.uid, launch.gid)
         began = time.monotonic()
@@ -386,8 +410,9 @@ def _once(
             why = f"did not answer within {timeout:g} s"
             bad_since: Optional[float] = None
             while time.monotonic() - began < timeout:
-                if process.poll() is not None:
-                    why = f"ended at once with status {process.returncode}"
+                status = ended(process, 0)
+                if status is not None:
+                    why = f"ended at once with status {status}"
                     break
                 answer = ask(targets[0], min(timeout, 10.0), time.monotonic)
                 if answer.status is None and "refused" not in answer.error:

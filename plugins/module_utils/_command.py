@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import tempfile
+import time
 from typing import (
     IO,
     Any,
@@ -24,6 +25,8 @@ from typing import (
     Sequence,
     Tuple,
 )
+
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._habits import Habits, take_on
 
 _PR_SET_PDEATHSIG = 1
 # In the environment of what a build starts: the build's own place, whose name nobody can guess.
@@ -40,6 +43,7 @@ class User(NamedTuple):
     uid: int
     gid: int
     groups: Tuple[int, ...]
+    habits: Habits = Habits()
 
 
 class Result(NamedTuple):
@@ -62,7 +66,9 @@ def in_child(user: Optional[User], death_signal: int) -> Callable[[], None]:
     prctl = _prctl()
 
     def prepare() -> None:
-        os.umask(0o022)
+        habits = user.habits if user else Habits()
+        os.umask(habits.umask)
+        take_on(habits)
         if user is not None and os.geteuid() == 0:
             os.setgroups(list(user.groups))
             os.setgid(user.gid)
@@ -105,26 +111,74 @@ def marked(place: str) -> Iterator[None]:
         del _marks[MARK]
 
 
-def carriers(places: Collection[str], proc: str = "/proc") -> List[int]:
-    """The processes that builds in these places have started, and their children.
+def carrying(variables: Collection[str], proc: str = "/proc") -> List[int]:
+    """The processes that have one of these variables, "NAME=value", in their environment.
 
-    Only who carries the mark itself: a path stands in many an innocent environment (OLDPWD) or
+    Only who carries the very mark: a path stands in many an innocent environment (OLDPWD) or
     command line (tail, an editor).
     """
-    marks = {f"{MARK}={place}".encode() for place in places}
-    found = []
-    for name in os.listdir(proc):
-        if name.isdigit() and int(name) != os.getpid():
-            with contextlib.suppress(OSError), open(f"{proc}/{name}/environ", "rb") as file:
-                if marks & set(file.read().split(b"\0")):
-                    found.append(int(name))
+    pids = (int(name) for name in os.listdir(proc) if name.isdigit())
+    return [pid for pid in pids if pid != os.getpid() and carries(pid, variables, proc)]
+
+
+def carries(pid: int, variables: Collection[str], proc: str = "/proc") -> bool:
+    with contextlib.suppress(OSError), open(f"{proc}/{pid}/environ", "rb") as file:
+        found = set(file.read().split(b"\0"))
+        return any(each.encode() in found for each in variables)
+    return False
+
+
+def kill_carriers(variables: Collection[str]) -> List[int]:
+    """SIGKILL whoever carries one of these variables; returns whom that was."""
+    found = carrying(variables)
+    for pid in found:
+        kill_while(pid, lambda each: carries(each, variables))
     return found
+
+
+def kill_while(pid: int, is_still: Callable[[int], bool]) -> None:
+    """SIGKILL a process that is still the one that was found, and not a later one of its number."""
+    with contextlib.suppress(OSError):
+        # Python 3.9: the handle is of this very process, whatever becomes of its number.
+        handle = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else -1
+        try:
+            if is_still(pid):
+                if handle >= 0:
+                    signal.pidfd_send_signal(handle, signal.SIGKILL)
+                else:
+                    os.kill(pid, signal.SIGKILL)
+        finally:
+            if handle >= 0:
+                os.close(handle)
+
+
+def ended(process: "subprocess.Popen[bytes]", timeout: float) -> Optional[int]:
+    """How a child has ended, as its returncode will tell it; None if it has not in that time.
+
+    The kernel keeps its number until `kill_group`, so that no other process can have it.
+    """
+    deadline, delay = time.monotonic() + timeout, 0.001
+    while process.returncode is None:
+        try:
+            found = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return process.wait()
+        if found is not None:
+            status = found.si_status
+            return int(status if found.si_code == os.CLD_EXITED else -status)
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return None
+        delay = min(delay * 2, left, 0.05)
+        time.sleep(delay)
+    return process.returncode
 
 
 def kill_group(process: "subprocess.Popen[bytes]") -> None:
     """End a command and what it started, and take note that it ended."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
@@ -154,9 +208,8 @@ def run(
             return Result(None, "", "{}: {}".format(argv[0], getattr(exc, "strerror", None) or exc))
         error = ""
         try:
-            process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            error = f"{os.path.basename(argv[0])} was ended after {timeout:g} s"
+            if ended(process, timeout) is None:
+                error = f"{os.path.basename(argv[0])} was ended after {timeout:g} s"
         finally:
             kill_group(process)
         return Result(None if error else process.returncode, read_bounded(output), error)

@@ -8,11 +8,32 @@ The file is Python and may do anything; what is not plain to see is said to be u
 """
 
 import ast
-from typing import Any, Dict, Iterable, List, NamedTuple
+import os
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence
+
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import shown
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_options import (
+    parse_options,
+    split_words,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._trust import read_file
 
 # The only ones whose values leave the host: any other may hold a secret.
-SHOWN = ("worker_class", "proxy_protocol")
+SHOWN = (
+    "worker_class",
+    "proxy_protocol",
+    # What a known problem depends on.
+    "threads",
+    "reuse_port",
+    "preload_app",
+    "control_socket_disable",
+    "http_protocols",
+)
 MAX_NAMES = 200
+CONFIG = "gunicorn.conf.py"
+CONFIG_LIMIT = 1 << 18
+# gunicorn takes defaults from these.
+VARIABLES = ("FORWARDED_ALLOW_IPS", "SENDFILE", "WEB_CONCURRENCY")
 _DEEPER = (ast.If, ast.Try, ast.With, ast.For, ast.While)
 
 
@@ -82,3 +103,47 @@ def _value(name: str, node: Any) -> Any:
 def _calls_doubtful(call: ast.Call) -> bool:
     found = {node.id for node in ast.walk(call) if isinstance(node, ast.Name)}
     return bool(found & {"globals", "locals", "vars", "exec", "eval", "setattr"})
+
+
+# --- of a gunicorn that runs ----------------------------------------------------------------------
+
+
+def unseen(error: str) -> Dict[str, Any]:
+    """Settings of which nothing is known, and why."""
+    told: Dict[str, Any] = {"arguments": [], "environment_arguments": [], "environment": []}
+    told.update(file="", names={}, whole=False, error=error)
+    return told
+
+
+def settings_seen(
+    arguments: Sequence[str], environment: Mapping[str, str], directory: Optional[str]
+) -> Dict[str, Any]:
+    """What can be seen of gunicorn's settings without running anything."""
+    more = split_words(environment.get("GUNICORN_CMD_ARGS"))
+    named = dict(parse_options(more), **parse_options(arguments)).get("config", "")
+    path = named[len("file:") :] if named.startswith("file:") else named or CONFIG
+    path = os.path.join(directory or "/", path)
+    found = Settings({}, True)
+    if named.startswith("python:"):
+        path, found = named, Settings({}, False)
+    elif named or os.path.lexists(path):
+        found = _read_config(path)
+    else:
+        path = ""
+    return dict(
+        unseen(""),
+        arguments=shown(arguments),
+        environment_arguments=shown(more),
+        environment=[name for name in VARIABLES if name in environment],
+        file=path,
+        names=found.names,
+        whole=found.whole,
+    )
+
+
+def _read_config(path: str) -> Settings:
+    try:
+        content = read_file(path, CONFIG_LIMIT)
+    except OSError:
+        content = None
+    return read_settings(content.decode("utf-8", "replace")) if content else Settings({}, False)

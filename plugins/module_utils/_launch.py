@@ -17,6 +17,7 @@ from typing import Dict, List, Mapping, NamedTuple, Optional, Pattern, Sequence,
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import TRIAL
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._habits import Habits
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import (
     redact as redact_names,
 )
@@ -24,6 +25,8 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._requirements im
     redact,
     version_tuple,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._trial import NAME, split_config
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._visible import visible
 
 _SHELLS = ("sh", "bash", "dash", "ash", "zsh", "ksh")
 _SHELL_WORDS = re.compile(r"[;&|<>$`(){}*?~\n]")
@@ -38,18 +41,12 @@ _STRIPPED = {
     "--error-logfile": ("--er", True),
     "--log-file": ("--log-f", True),
     "--access-logfile": ("--access-logfi", True),
-    "--log-config": ("--log-config", True),
-    "--log-config-json": ("--log-config-", True),
     "--log-syslog": ("--log-syslog", False),
-    "--log-syslog-to": ("--log-syslog-t", True),
     "--statsd-host": ("--statsd-h", True),
     "--no-control-socket": ("--no-control-socket", False),
     "--control-socket": ("--control-socket", True),
 }
 _STRIPPED_SHORT = {"-b": True, "-w": True, "-p": True, "-D": False}
-
-# Where nobody listens: what is sent there by UDP is gone.
-_NOWHERE = "127.0.0.1:9"
 
 # What their values name must be there.
 _VITAL = ("--chdir", "--config", "-c")
@@ -66,6 +63,7 @@ _OWN = (
 _SECRET_NAME = re.compile(
     r"pass|secret|token|key|credential|dsn|auth|private|_url$|_uri$|^database", re.IGNORECASE
 )
+TAIL_CHARACTERS = 1 << 16
 
 
 class Launch(NamedTuple):
@@ -82,6 +80,8 @@ class Launch(NamedTuple):
     # Whether ``argv`` is what the service manager starts, to the letter. What the kernel shows of a
     # process begins with the interpreter of a script's first line, which another release replaces.
     literal: bool = False
+    # The umask and the limits that it has from the service manager.
+    habits: Habits = Habits()
 
 
 class Prefix(NamedTuple):
@@ -167,29 +167,6 @@ def strip_arguments(arguments: Sequence[str]) -> List[str]:
         else:
             kept.append(word)
     return kept
-
-
-def start_directory(
-    directory: str, parent: str, direct: bool, variables: Mapping[str, str], now: str
-) -> str:
-    """Where gunicorn was started: it has gone to its ``chdir`` since, and reads ``-c`` before that.
-
-    ``directory`` is what the service manager is told (empty: nothing), ``parent`` where the process
-    is that started gunicorn, ``direct`` whether that is the service manager itself, ``variables``
-    gunicorn's environment, ``now`` where gunicorn is.
-    """
-    if direct:
-        return directory or parent or now
-    # A script has gone somewhere first. A shell notes where; what it did not note is another's.
-    for place in (variables.get("PWD", ""), parent):
-        if os.path.isabs(place) and is_below(now, place):
-            return place
-    return now
-
-
-def is_below(path: str, top: str) -> bool:
-    """Whether a directory is another one or lies in it."""
-    return bool(top) and (path + "/").startswith(top.rstrip("/") + "/")
 
 
 def stale_words(launch: Launch, old: Prefix) -> List[str]:
@@ -312,9 +289,17 @@ def _stripped_environment(environment: Mapping[str, str]) -> Dict[str, str]:
     """GUNICORN_CMD_ARGS says the same things as the command line: strip it alike."""
     env = dict(environment)
     if env.get("GUNICORN_CMD_ARGS"):
-        words = strip_arguments(shlex.split(env["GUNICORN_CMD_ARGS"]))
+        words = split_config(strip_arguments(shlex.split(env["GUNICORN_CMD_ARGS"])))[1]
         env["GUNICORN_CMD_ARGS"] = " ".join(shlex.quote(word) for word in words)
     return env
+
+
+def config_location(launch: Launch) -> str:
+    """The configuration file that the start names; empty if it names none."""
+    told = split_config(_split(launch)[1])[0]
+    if told is None:
+        told = split_config(shlex.split(launch.environment.get("GUNICORN_CMD_ARGS", "")))[0]
+    return told or ""
 
 
 def gunicorn_arguments(launch: Launch) -> List[str]:
@@ -330,25 +315,17 @@ def marked_as_trial(environment: Mapping[str, str], token: str) -> Dict[str, str
     return dict(environment, SPT_NOENV="1", **{TRIAL: token})
 
 
-def boot_launch(
-    launch: Launch, bind: str, scratch: str, gunicorn: str, token: str, statsd: bool = False
-) -> Launch:
+def boot_launch(launch: Launch, bind: str, scratch: str, gunicorn: str, token: str) -> Launch:
     """The start for the boot test.
 
     The command line wins over the configuration file and over the environment, so what
-    is given here holds whatever they say. It must not write into, or rotate, a live log, nor count
-    for a live server (``statsd``: the configuration file says where). A ``logconfig_dict`` has no
-    option and stays.
+    is given here holds whatever they say.
     """
     head, arguments = _split(launch)
-    ours = ["--bind", bind, "--workers", "1", "--pid", os.path.join(scratch, "gunicorn.pid")]
-    ours += ["--error-logfile", "-", "--access-logfile", "-", "--log-config", ""]
-    ours += ["--log-syslog-to", "udp://" + _NOWHERE]
-    if version_tuple(gunicorn) >= (21,):
-        ours += ["--log-config-json", ""]
-    told = launch.argv + (launch.environment.get("GUNICORN_CMD_ARGS", ""),)
-    if statsd or any("--statsd-h" in word for word in told):
-        ours += ["--statsd-host", _NOWHERE]
+    arguments = split_config(arguments)[1]
+    ours = ["--config", os.path.join(scratch, NAME)]
+    ours += ["--bind", bind, "--workers", "1", "--pid", os.path.join(scratch, "gunicorn.pid")]
+    ours += ["--error-logfile", "-", "--access-logfile", "-"]
     if version_tuple(gunicorn) >= (25, 1):
         # Its path comes from HOME: the live gunicorn's own.
         ours.append("--no-control-socket")
@@ -359,9 +336,11 @@ def boot_launch(
     return launch._replace(argv=tuple(head + ours + arguments), environment=environment)
 
 
-def check_launch(launch: Launch, token: str) -> Launch:
+def check_launch(launch: Launch, scratch: str, token: str) -> Launch:
     """``gunicorn --check-config`` with what it would otherwise apply too late."""
     head, arguments = _split(launch)
+    arguments = split_config(arguments)[1]
+    ours = ["--check-config", "--config", os.path.join(scratch, NAME)]
     environment = _stripped_environment(launch.environment)
     for index, word in enumerate(arguments):
         following = arguments[index + 1] if index + 1 < len(arguments) else ""
@@ -378,7 +357,7 @@ def check_launch(launch: Launch, token: str) -> Launch:
                 variable, dummy, setting = given.partition("=")
                 environment[variable] = setting
     return launch._replace(
-        argv=tuple(head + ["--check-config"] + arguments),
+        argv=tuple(head + ours + arguments),
         environment=marked_as_trial(environment, token),
     )
 
@@ -400,5 +379,7 @@ def log_tail(text: str, environment: Mapping[str, str], lines: int = 15) -> str:
     """The end of a log, bounded and without the secrets of the environment."""
     for secret in secrets_of(environment):
         text = text.replace(secret, "***")
-    kept = [line[:400] for line in redact_names(redact(text)).splitlines() if line.strip()]
+    # What is far from the end is not shown.
+    text = visible(text[-TAIL_CHARACTERS:])
+    kept = [line[:400] for line in redact_names(redact(text)).split("\n") if line.strip()]
     return "\n".join(kept[-lines:])

@@ -10,14 +10,17 @@ import fcntl
 import mmap
 import os
 import shutil
-import signal
 import stat
 import tempfile
 import time
 from contextlib import contextmanager, suppress
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
 
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import carriers, run
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import (
+    MARK,
+    kill_carriers,
+    run,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._release import (
     LOCK,
@@ -142,9 +145,7 @@ def locked(
 def remove_tree(path: str) -> None:
     """Remove a directory of ours, with whatever a dead builder's children still do in it."""
     for _attempt in range(5):
-        for pid in carriers([path]):
-            with suppress(OSError):
-                os.kill(pid, signal.SIGKILL)
+        kill_carriers([f"{MARK}={path}"])
         shutil.rmtree(path, ignore_errors=True)
         if not os.path.lexists(path):
             return

@@ -29,7 +29,7 @@ SHOWN_CHARACTERS = 300
 _PYTHON_VALUE_OPTIONS = ("-X", "-W", "-Q", "--check-hash-based-pycs")
 _PYTHON = re.compile(r"^(python|pypy)[0-9.]*[a-z]*$")
 _GUNICORN_SCRIPT = re.compile(r"^gunicorn[0-9.-]*(_paster)?(\.py)?$")
-_SECRET_OPTION = re.compile(rf"(?i)^--?[\w.-]{{0,64}}{SECRET_NAME}$")
+_SECRET_OPTION = re.compile(rf"(?i)^--?(?:[\w.-]{{0,64}}{SECRET_NAME}|pass)$")
 _TCP_LISTEN = "0A"
 # SO_ACCEPTCON in the flags of /proc/net/unix: the socket listens.
 _UNIX_LISTEN = 0x10000
@@ -318,6 +318,14 @@ def alive(reader: Reader, process: Process) -> bool:
 
 def read_environ(reader: Reader, pid: int) -> Dict[str, str]:
     return parse_environ(reader.read(f"/proc/{pid}/environ", 1 << 18) or b"")
+
+
+def started_in(reader: Reader, pid: int, ppid: int, environ: Dict[str, str]) -> List[str]:
+    """Where a process may have been started; by now it may have gone elsewhere, as gunicorn's chdir
+    does. A shell notes it, a service manager is mostly there itself."""
+    places = [environ.get("PWD", ""), reader.link(f"/proc/{ppid}/cwd") or ""]
+    places.append(reader.link(f"/proc/{pid}/cwd") or "/")
+    return [place for place in dict.fromkeys(places) if place.startswith("/")]
 
 
 def read_uid(reader: Reader, pid: int) -> Optional[int]:

@@ -11,7 +11,10 @@ from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Seq
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import (
     Reader,
+    parse_stat,
+    read_environ,
     read_mapped,
+    started_in,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_venv import add_history
 
@@ -109,10 +112,12 @@ def uses(reader: Reader, home: str) -> Dict[str, str]:
 def _told_by(reader: Reader, pid: str) -> Iterable[str]:
     """Every path by which a process may hold, or come back to, a file."""
     place = f"/proc/{pid}"
-    here = reader.link(f"{place}/cwd") or "/"
     words = reader.text(f"{place}/cmdline", 1 << 20).split("\0")
     yield from words
-    yield from (os.path.normpath(os.path.join(here, word)) for word in words)
+    stat = parse_stat(reader.text(f"{place}/stat", 4096))
+    environ = read_environ(reader, int(pid))
+    for here in started_in(reader, int(pid), stat[0] if stat else 0, environ):
+        yield from (os.path.normpath(os.path.join(here, word)) for word in words)
     yield reader.text(f"{place}/environ", 1 << 20)
     yield from sorted(read_mapped(reader, int(pid)))
     links = ["cwd", "exe", "root"] + [f"fd/{name}" for name in reader.names(f"{place}/fd")]

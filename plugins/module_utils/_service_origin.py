@@ -14,6 +14,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes impor
     invocation,
     read_environ,
     read_mapped,
+    started_in,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_options import split_words
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_picture import Observation
@@ -59,14 +60,16 @@ def find_prefix(
     venv: Venv,
     command: Optional[str],
     environ: Dict[str, str],
+    directory: Optional[str] = None,
 ) -> Optional[str]:
     """The real path of the virtualenv that the process was started from, or None.
 
     A command line that goes through ``<home>/venv`` says nothing once the link has been
     flipped: then files that are mapped decide, or that the process is younger than the link.
+    ``directory`` is where the service manager starts it, if it was told.
     """
     through_link = False
-    for path in _started_through(reader, process, command, environ):
+    for path in _started_through(reader, process, command, environ, directory):
         prefix = os.path.dirname(os.path.dirname(path))
         if venv.kind == "symlink" and prefix in [f"{home}/venv" for home in homes]:
             through_link = True
@@ -93,7 +96,11 @@ def find_prefix(
 
 
 def _started_through(
-    reader: Reader, process: Process, command: Optional[str], environ: Dict[str, str]
+    reader: Reader,
+    process: Process,
+    command: Optional[str],
+    environ: Dict[str, str],
+    directory: Optional[str],
 ) -> List[str]:
     """Absolute paths of the interpreter and script on the command line, most telling first."""
     found = invocation(process.cmdline)
@@ -101,11 +108,14 @@ def _started_through(
         words = [found.python, found.script]
     else:
         words = [word for word in split_words(command) if "/bin/" in word]
-    cwd = reader.link(f"/proc/{process.pid}/cwd") or "/"
+    places = started_in(reader, process.pid, process.ppid, environ)
+    places = [directory, *places] if directory and directory.startswith("/") else places
     paths = []
     for word in words:
         if "/" in word:
-            paths.append(os.path.normpath(os.path.join(cwd, word)))
+            named = [os.path.normpath(os.path.join(place, word)) for place in places]
+            there = [path for path in named if reader.kind(path) != "absent"]
+            paths.append((there or named[-1:])[0])
         elif word:
             for entry in environ.get("PATH", "").split(":"):
                 if reader.kind(f"{entry}/{word}") != "absent":

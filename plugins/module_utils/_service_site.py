@@ -194,7 +194,8 @@ class Site:
     ) -> Arbiter:
         reader = self.reader
         started = self._started(top)
-        prefix = find_prefix(reader, self.homes, top, started, venv, program["command"], environ)
+        command, directory = program["command"], program["directory"]
+        prefix = find_prefix(reader, self.homes, top, started, venv, command, environ, directory)
         executable = reader.link(f"/proc/{top.pid}/exe")
         uid = read_uid(reader, top.pid)
         return Arbiter(

@@ -205,7 +205,6 @@ import os
 import re
 from typing import Any, Dict, Optional, Tuple
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._build import (
     launch_of,
     old_prefix,
@@ -214,8 +213,8 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._expected import expected
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn_config import (
-    Settings,
-    read_settings,
+    settings_seen,
+    unseen,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._installer import Source
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import (
@@ -224,6 +223,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import (
     stale_words,
     vital_words,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._order import Order, plan
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._place import (
     read_record,
@@ -231,18 +231,10 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._place import (
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import shown
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._pythons import user_named
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_options import (
-    parse_options,
-    split_words,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._trust import read_file
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._venv import read_dists
 
-CONFIG = "gunicorn.conf.py"
-CONFIG_LIMIT = 1 << 18
+# Words of a start that are told.
 SHOWN = 20
-# gunicorn takes defaults from these.
-VARIABLES = ("FORWARDED_ALLOW_IPS", "SENDFILE", "WEB_CONCURRENCY")
 
 STAGE = {
     "stage": {"type": "int", "required": True},
@@ -273,49 +265,12 @@ def minor_of(python: str) -> str:
     return match.group(1) if match else ""
 
 
-def read_config(path: str) -> Settings:
-    try:
-        content = read_file(path, CONFIG_LIMIT)
-    except OSError:
-        content = None
-    return read_settings(content.decode("utf-8", "replace")) if content else Settings({}, False)
-
-
 def settings_of(launch: Optional[Launch]) -> Dict[str, Any]:
     """What can be seen of gunicorn's settings without running anything."""
-    told: Dict[str, Any] = {
-        "arguments": [],
-        "environment_arguments": [],
-        "environment": [],
-        "file": "",
-        "names": {},
-        "whole": False,
-        "error": "",
-    }
     at = arguments_at(launch.argv) if launch else None
     if launch is None or at is None:
-        return dict(told, error="how gunicorn is started cannot be seen")
-    arguments = launch.argv[at:]
-    more = split_words(launch.environment.get("GUNICORN_CMD_ARGS"))
-    named = dict(parse_options(more), **parse_options(arguments)).get("config", "")
-    path = named[len("file:") :] if named.startswith("file:") else named or CONFIG
-    path = os.path.join(launch.directory, path)
-    found = Settings({}, True)
-    if named.startswith("python:"):
-        path, found = named, Settings({}, False)
-    elif named or os.path.lexists(path):
-        found = read_config(path)
-    else:
-        path = ""
-    return dict(
-        told,
-        arguments=shown(arguments),
-        environment_arguments=shown(more),
-        environment=[name for name in VARIABLES if name in launch.environment],
-        file=path,
-        names=found.names,
-        whole=found.whole,
-    )
+        return unseen("how gunicorn is started cannot be seen")
+    return settings_seen(launch.argv[at:], launch.environment, launch.directory)
 
 
 def stale_of(p: Dict[str, Any], launch: Optional[Launch], python: str) -> Dict[str, Any]:

@@ -286,7 +286,6 @@ import os
 import time
 from typing import Dict
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._build import (
     Trial,
     build,
@@ -300,6 +299,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._installer import Source
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import secrets_of
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._order import Order, plan
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._place import (
     read_record,

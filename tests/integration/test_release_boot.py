@@ -6,6 +6,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -23,9 +24,6 @@ workers = 3
 pidfile = "{home}/live.pid"
 errorlog = "{home}/error.log"
 accesslog = "{home}/access.log"
-logconfig = "{home}/log.ini"
-syslog = True
-statsd_host = "127.0.0.1:{port}"
 raw_env = ["FROM_CONFIG=yes"]
 """
 
@@ -118,21 +116,6 @@ def test_every_way_to_start(fleet, command):
     (fleet.path / "gunicorn.conf.py").unlink()
 
 
-def test_a_relative_configuration_file_and_a_directory_to_go_to(fleet):
-    """gunicorn reads the one before it goes to the other, and is seen in the other."""
-    port = support.free_port()
-    for name in ("conf", "src"):
-        (fleet.path / name).mkdir()
-    (fleet.path / "conf/g.py").write_text("raw_env = ['FROM_CONFIG=yes']\n")
-    (fleet.path / "src/web.py").write_text("from app import app\n")
-    command = f"{fleet.venv}/bin/gunicorn -c conf/g.py --chdir src"
-    command += f" --pythonpath {fleet.path} web:app"
-    fleet.trouble("assert os.environ['FROM_CONFIG'] == 'yes'\n" + support.NO_TROUBLE)
-    pid = fleet.start([*command.split(), "-b", f"127.0.0.1:{port}"], port=port)
-    good(fleet, like_pid=pid, command=command, directory=str(fleet.path))
-    fleet.stop()
-
-
 def test_what_names_the_old_python_fails_in_the_trial_and_not_in_the_switch(fleet):
     site = next(Path(fleet.release).glob("lib/*/site-packages")).name
     minor = next(Path(fleet.release).glob("lib/python*")).name
@@ -166,12 +149,110 @@ def test_a_trial_is_pointed_elsewhere_and_once_is_enough(fleet):
     assert counted.read_text() == "xx"
 
 
+MEAN = """
+import os
+bind = ["127.0.0.1:{port}", "unix:{home}/app.sock"]
+chdir = "src"
+pidfile = "{home}/live.pid"
+errorlog = "{home}/error.log"
+worker_tmp_dir = "{home}"
+preload_app = True
+syslog = True
+statsd_host = "127.0.0.1:{statsd}"
+raw_env = ["PROMETHEUS_MULTIPROC_DIR={home}/metrics"]
+def on_starting(server):
+    assert os.path.exists(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+logconfig_dict = dict(
+    version=1, disable_existing_loggers=False,
+    root=dict(level="INFO", handlers=["live"]),
+    loggers=dict(),
+    formatters=dict(generic=dict(format="%(message)s")),
+    handlers={{"live": {{"class": "logging.handlers.RotatingFileHandler", "maxBytes": 20,
+                       "backupCount": 3, "filename": "{home}/app.log", "formatter": "generic"}}}})
+"""
+APP_LOG = """
+import logging.handlers
+handler = logging.handlers.TimedRotatingFileHandler(here + "/daily.log", "S", backupCount=1)
+logging.getLogger("daily").addHandler(handler)
+logging.getLogger("daily").error("imported")
+health = lambda: logging.getLogger("daily").error("asked") or "ok"
+"""
+
+
+@pytest.mark.parametrize("boot_test", [True, False])
+def test_a_trial_leaves_alone_what_is_live(fleet, boot_test):
+    """A configuration that writes, sends and rotates wherever it can, relative to src."""
+    port = support.free_port()
+    (fleet.path / "conf").mkdir()
+    (fleet.path / "src").mkdir()
+    (fleet.path / "src/web.py").write_text("import sys; sys.path.append('..'); from app import app")
+    logs = [fleet.path / name for name in ("app.log", "daily.log", "error.log")]
+    for log in logs:
+        log.write_text("what the live one wrote\n")
+        os.utime(log, (1e9, 1e9))
+    fleet.trouble(APP_LOG)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as statsd, support.listening(port):
+        statsd.bind(("127.0.0.1", 0))
+        statsd.setblocking(False)
+        (fleet.path / "conf/g.py").write_text(
+            MEAN.format(port=port, home=fleet.path, statsd=statsd.getsockname()[1])
+        )
+        command = "gunicorn -c conf/g.py web:app"
+        outcome = tried(fleet, command=command, boot_test=boot_test)
+        assert not outcome.failed, outcome.msg
+        with pytest.raises(BlockingIOError):
+            statsd.recv(1)
+    for log in logs:
+        assert log.read_text() == "what the live one wrote\n"
+    for name in ("live.pid", "app.sock", "app.log.1", "metrics"):
+        assert not (fleet.path / name).exists(), name
+    assert len(list(fleet.path.glob("daily*"))) == 1
+    # What it wrote elsewhere is told when it fails.
+    fleet.trouble(APP_LOG + "logging.getLogger('daily').error('no such table'); 1/0\n")
+    assert "no such table" in bad(fleet, command=command, boot_test=boot_test)
+    for name in ("conf", "src"):
+        shutil.rmtree(fleet.path / name)
+    for log in logs:
+        log.unlink()
+
+
+@pytest.mark.parametrize(
+    "words, config, shell",
+    [
+        ("--chdir src", "workers = 2\n", False),
+        ("", "workers = 2\nchdir = 'src'\n", False),
+        ("", "workers = 2\nchdir = 'src'\n", True),
+    ],
+)
+def test_from_where_the_service_manager_starts_it(fleet, words, config, shell):
+    """The live one has gone to src since, where there is no conf/g.py."""
+    port = support.free_port()
+    for name, file, text in (
+        ("conf", "g.py", config),
+        ("src", "web.py", "import sys; sys.path.append('..'); from app import app"),
+    ):
+        (fleet.path / name).mkdir()
+        (fleet.path / name / file).write_text(text)
+    command = f"venv/bin/gunicorn -b 127.0.0.1:{port} -c conf/g.py {words} web:app"
+    directory = str(fleet.path)
+    argv = command.split()
+    if shell:
+        argv = ["/bin/sh", "-c", f"cd '{directory}' && exec {command}"]
+        command, directory = f'/bin/sh -c "{argv[-1]}"', "/"
+    pid = fleet.start(argv, port=port)
+    assert os.readlink(f"/proc/{pid}/cwd") == str(fleet.path / "src")
+    good(fleet, like_pid=pid, command=command, directory=directory)
+    fleet.stop()
+    for name in ("conf", "src"):
+        shutil.rmtree(fleet.path / name)
+
+
 def test_as_the_live_arbiter_behind_a_wrapper(fleet):
     """A script's arguments are seen in the process that came of it, and nowhere else."""
     port = support.free_port()
     wrapper = fleet.path / "start.sh"
     wrapper.write_text(
-        "#!/bin/sh\nexport FROM_WRAPPER=yes\ncd sub && "
+        "#!/bin/sh\nexport FROM_WRAPPER=yes\numask 027\nulimit -n 777\ncd sub && "
         f"exec {fleet.venv}/bin/gunicorn -b 127.0.0.1:{port} -w 2 --pythonpath .. app:app\n"
     )
     wrapper.chmod(0o755)
@@ -179,7 +260,10 @@ def test_as_the_live_arbiter_behind_a_wrapper(fleet):
     pid = fleet.start([wrapper], port=port)
     fleet.trouble(
         "assert os.environ['FROM_WRAPPER'] == 'yes'\n"
-        "assert os.getcwd().endswith('/sub')\n" + support.NO_TROUBLE
+        "assert os.getcwd().endswith('/sub')\n"
+        "import resource\n"
+        "assert resource.getrlimit(resource.RLIMIT_NOFILE) == (777, 777)\n"
+        "assert os.umask(0o027) == 0o027\n" + support.NO_TROUBLE
     )
     good(fleet, like_pid=pid)
     message = bad(fleet, command=str(wrapper))

@@ -9,11 +9,16 @@ import signal
 import subprocess
 import sys
 import time
+from subprocess import DEVNULL
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import (
-    carriers,
+    carrying,
+    ended,
+    kill_group,
+    kill_while,
     marked,
     run,
+    start,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._place import remove_tree
 
@@ -47,10 +52,10 @@ def test_only_what_carries_the_mark_is_ended(tmp_path):
         with marked(str(place)):
             assert run([sys.executable, "-c", code], dict(os.environ)).status == 0
         wait_for(ready)
-        ours = carriers([str(place)])
+        ours = carrying([f"FLEETOPS_BUILD={place}"])
         assert len(ours) == 1
         remove_tree(str(place))
-        assert carriers([str(place)]) == []
+        assert carrying([f"FLEETOPS_BUILD={place}"]) == []
         assert not place.exists()
         time.sleep(0.1)
         assert [each.poll() for each in innocent] == [None, None, None]
@@ -65,3 +70,45 @@ def test_without_a_mark_nothing_is_marked():
         pass
     shown = run([sys.executable, "-c", "import os; print('FLEETOPS_BUILD' in os.environ)"], {})
     assert shown.output.strip() == "False"
+
+
+def test_who_has_ended_is_known_without_giving_its_number_free():
+    """A number that is free is somebody else's: the group is ended before that."""
+    process = start([sys.executable, "-c", "raise SystemExit(7)"], dict(os.environ), "/", DEVNULL)
+    assert ended(process, 60) == 7
+    assert ended(process, 0) == 7
+    assert os.path.exists(f"/proc/{process.pid}")
+    kill_group(process)
+    assert not os.path.exists(f"/proc/{process.pid}")
+    assert process.returncode == 7
+
+
+def test_how_one_ended_that_was_killed_or_did_not_end():
+    process = start(SLEEP, dict(os.environ), "/", DEVNULL)
+    assert ended(process, 0) is None
+    os.kill(process.pid, signal.SIGTERM)
+    assert ended(process, 60) == -signal.SIGTERM
+    kill_group(process)
+
+
+def test_a_group_whose_number_is_free_is_not_signalled(monkeypatch):
+    process = start([sys.executable, "-c", ""], dict(os.environ), "/", DEVNULL)
+    process.wait()
+    asked = []
+    monkeypatch.setattr(os, "killpg", lambda *words: asked.append(words))
+    kill_group(process)
+    assert asked == []
+
+
+def test_only_who_is_still_the_one_that_was_found_is_killed():
+    process = subprocess.Popen(SLEEP)
+    try:
+        kill_while(process.pid, lambda pid: False)
+        time.sleep(0.1)
+        assert process.poll() is None
+        kill_while(process.pid, lambda pid: pid == process.pid)
+        assert process.wait(60) == -signal.SIGKILL
+        kill_while(process.pid, lambda pid: True)
+    finally:
+        process.kill()
+        process.wait()

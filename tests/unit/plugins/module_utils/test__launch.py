@@ -11,13 +11,13 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import (
     Prefix,
     boot_launch,
     check_launch,
+    config_location,
     gunicorn_arguments,
     log_tail,
     parse_command,
     retarget,
     secrets_of,
     stale_words,
-    start_directory,
     strip_arguments,
     vital_words,
 )
@@ -47,10 +47,11 @@ def launch(*argv, **environment):
             "--log-level debug app",
         ),
         ("--access-logformat %(h)s app", "--access-logformat %(h)s app"),
-        ("--log-syslog --log-syslog-to udp://x app", "app"),
-        ("--log-config x.ini -c conf.py app", "-c conf.py app"),
+        ("--log-syslog --log-syslog-to udp://x app", "--log-syslog-to udp://x app"),
+        ("--log-config x.ini -c conf.py app", "--log-config x.ini -c conf.py app"),
         ("--backlog 5 --preload -t 30 app", "--backlog 5 --preload -t 30 app"),
         ("--control-socket /x --no-control-socket app", "app"),
+        ("--statsd-host x:1 --statsd-h=x:1 --statsd-prefix p app", "--statsd-prefix p app"),
         ("-b :80 -- app", "-- app"),
         ("app --bind", "app"),
     ],
@@ -146,6 +147,8 @@ def test_the_boot_has_an_address_a_log_and_a_pid_file_of_its_own():
         "newrelic-admin",
         "run-program",
         "gunicorn",
+        "--config",
+        "/tmp/s/gunicorn_trial.py",
         "--bind",
         "127.0.0.1:9",
         "--workers",
@@ -156,17 +159,27 @@ def test_the_boot_has_an_address_a_log_and_a_pid_file_of_its_own():
         "-",
         "--access-logfile",
         "-",
-        "--log-config",
-        "",
-        "--log-syslog-to",
-        "udp://127.0.0.1:9",
-        "--log-config-json",
-        "",
         "app:app",
     )
     assert booted.environment["GUNICORN_CMD_ARGS"] == "-k 'a b'"
     assert booted.environment["prometheus_multiproc_dir"] == "/tmp/s"
     assert booted.environment["FLEETOPS_BOOT_TEST"] == "tok"
+
+
+@pytest.mark.parametrize(
+    "words, variable, location",
+    [
+        ("-c conf/g.py app", "-c other.py", "conf/g.py"),
+        ("app", "-k gthread --config other.py", "other.py"),
+        ("app", "", ""),
+    ],
+)
+def test_the_configuration_file_is_loaded_by_the_trials_own(words, variable, location):
+    live = launch("gunicorn", *words.split(), GUNICORN_CMD_ARGS=variable)
+    assert config_location(live) == location
+    for tried in (boot_launch(live, "x", "/t", "23.0.0", "t"), check_launch(live, "/t", "t")):
+        assert [w for w in tried.argv if w.endswith(".py")] == ["/t/gunicorn_trial.py"]
+        assert "other.py" not in tried.environment["GUNICORN_CMD_ARGS"]
 
 
 @pytest.mark.parametrize("version, off", [("23.0.0", False), ("25.0.3", False), ("25.1.0", True)])
@@ -224,8 +237,13 @@ def test_check_config_gets_what_it_would_apply_too_late():
         "app",
         PYTHONPATH="/c",
     )
-    checked = check_launch(live, "tok")
-    assert checked.argv[:2] == ("gunicorn", "--check-config")
+    checked = check_launch(live, "/tmp/s", "tok")
+    assert checked.argv[:4] == (
+        "gunicorn",
+        "--check-config",
+        "--config",
+        "/tmp/s/gunicorn_trial.py",
+    )
     assert checked.environment == {
         "PYTHONPATH": "/a:/b:/c",
         "X": "1",
@@ -248,27 +266,6 @@ def test_the_log_tail_is_bounded_and_without_secrets():
     assert "hunter22" not in tail
     assert "u:pw" not in tail
     assert "login *** at db://***@h/x" in tail
-
-
-@pytest.mark.parametrize(
-    "directory, parent, direct, noted, now, wanted",
-    [
-        # The service manager starts gunicorn itself.
-        ("/srv/app", "/", True, "", "/srv/app/src", "/srv/app"),
-        ("", "/opt/sup", True, "/root", "/srv/app/src", "/opt/sup"),
-        ("", "", True, "", "/srv/app", "/srv/app"),
-        # A script does, and has gone somewhere first.
-        ("/srv", "/srv", False, "/srv/app", "/srv/app/src", "/srv/app"),
-        ("", "/srv/app", False, "", "/srv/app/src", "/srv/app"),
-        # What the environment notes may be of whoever started the service manager.
-        ("", "/", False, "/root", "/srv/app/src", "/"),
-        ("/srv", "/elsewhere", False, "relative", "/srv/app", "/srv/app"),
-        ("/srv", "/srv/ap", False, "", "/srv/app", "/srv/app"),
-    ],
-)
-def test_a_trial_begins_where_gunicorn_was_started(directory, parent, direct, noted, now, wanted):
-    """gunicorn has gone to its chdir since, and ``-c conf/g.py`` is read before that."""
-    assert start_directory(directory, parent, direct, {"PWD": noted}, now) == wanted
 
 
 def test_what_names_the_old_python_is_tried_as_it_will_be_started():
@@ -338,38 +335,3 @@ def test_without_a_place_to_look_for_modules_it_may_start():
     live = launch("gunicorn", "--pythonpath", site, "-n", site, "app", PYTHONPATH=site)
     assert vital_words(live, OLD) == []
     assert len(stale_words(live, OLD)) == 3
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["--log-config", "log.ini"],
-        ["--log-config=log.ini"],
-        ["--log-config-json", "log.json"],
-        ["--log-syslog", "--log-syslog-to", "unix:///dev/log"],
-        ["--statsd-host", "stats:8125"],
-        ["--statsd-h=stats:8125"],
-        ["--access-logfile", "/var/log/a", "--error-logfile=/var/log/e"],
-        ["--log-file", "/var/log/e"],
-    ],
-)
-def test_a_trial_writes_into_no_log_of_the_live_one(words):
-    live = launch("gunicorn", *words, "app", GUNICORN_CMD_ARGS=" ".join(words))
-    booted = boot_launch(live, "b", "/t", "23.0.0", "t")
-    told = " ".join(booted.argv) + booted.environment["GUNICORN_CMD_ARGS"]
-    assert not any(word in told for word in ("log.", "/var/log", "/dev/log", "stats:"))
-    assert booted.argv[-1] == "app"
-
-
-def test_a_gunicorn_that_has_no_json_configuration_is_not_told_of_it():
-    booted = boot_launch(launch("gunicorn", "a"), "b", "/t", "20.1.0", "t")
-    assert "--log-config-json" not in booted.argv
-
-
-def test_counters_go_nowhere_where_they_would_go_somewhere():
-    live = launch("gunicorn", "app")
-    assert "--statsd-host" not in boot_launch(live, "b", "/t", "23.0.0", "t").argv
-    argv = boot_launch(live, "b", "/t", "23.0.0", "t", statsd=True).argv
-    assert argv[argv.index("--statsd-host") + 1] == "127.0.0.1:9"
-    told = launch("gunicorn", "--statsd-host", "stats:8125", "app")
-    assert "127.0.0.1:9" in boot_launch(told, "b", "/t", "23.0.0", "t").argv

@@ -142,6 +142,10 @@ def point(machine, name, target):
 HOLDS = {
     "its program": lambda m: m.process(20, 1, f"{A}/bin/python /home/venv/bin/gunicorn"),
     "a relative word": lambda m: m.process(20, 1, f".{A[5:]}/bin/python x.py"),
+    "a relative word of where it was": lambda m: (
+        m.process(20, 1, f".{A[5:]}/bin/python -m gunicorn --chdir src", environ="PWD=/home"),
+        point(m, "cwd", "/home/src"),
+    ),
     "its environment": lambda m: m.process(20, 1, "x", environ=f"PATH=/bin:{A}/bin:/usr/bin"),
     "a mapped file": lambda m: m.process(20, 1, "x", maps=[f"{A}/lib/x.so (deleted)"]),
     "its directory": lambda m: (m.process(20, 1, "x"), point(m, "cwd", A)),

@@ -48,6 +48,24 @@ def test_a_baked_in_path_tells_whatever_the_link_says(machine):
     assert machine.observe(boot_epoch=changed + 9999).arbiter.release == "a"
 
 
+@pytest.mark.parametrize("where", ["directory", "parent", "shell"])
+def test_a_relative_start_is_read_where_it_was_made(machine, where):
+    """gunicorn has gone to its chdir since, where there is no venv/bin/python."""
+    changed = release(machine, "b")
+    (machine.home / "src").mkdir()
+    environ = "PWD=/home" if where == "shell" else ""
+    serve(machine, command="venv/bin/python -m gunicorn --chdir src app", environ=environ)
+    for pid, place in ((20, "/home/src"), (10, "/home" if where == "parent" else "/")):
+        cwd = machine.root / f"proc/{pid}/cwd"
+        cwd.unlink()
+        os.symlink(place, str(cwd))
+    if where == "directory":
+        machine.configs = lambda: [
+            dict(CONFIG, group="app", name="app", inuse=True, directory="/home")
+        ]
+    assert machine.observe(boot_epoch=changed).arbiter.release == "b"
+
+
 @pytest.mark.parametrize(
     "command, script, through",
     [

@@ -26,8 +26,8 @@ options:
     description:
       - What is the same for all, C(hash), C(fleet), C(stages), C(to), C(waves), C(group) and
         C(present) (names of hosts), C(limits) (seconds that bound a turn), C(record) of the fleet,
-        C(index) (a result of M(fleetops.gunicorn.index_info)), C(asked_by) and C(keep) (how many
-        releases).
+        C(index) (a result of M(fleetops.gunicorn.index_info)), C(asked_by), C(keep) (how many
+        releases) and C(trial) (C(test) and the names in C(environment)).
     type: dict
     required: true
 """
@@ -51,6 +51,7 @@ _value:
     hazards: {description: "The hazards that a turn brings, by name.", type: dict}
     index: {description: What the package index said., type: dict}
     seconds: {description: How long the turns take., type: dict}
+    trials: {description: "What is tried beside the live application, by host.", type: dict}
     prune: {description: "Which releases are removed at the end, by host.", type: dict}
     not: {description: What will not be done., type: dict}
     problems: {description: "What makes the plan impossible, by host.", type: dict}
@@ -58,10 +59,12 @@ _value:
 
 from typing import Any
 
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release import trial_of
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan_document import (
     plan_document,
     problems_of,
     stages_to_look_at,
+    stale_of,
     who_asks,
 )
 
@@ -75,5 +78,7 @@ class FilterModule:
             "plan_document": plan_document,
             "_plan_asks": who_asks,
             "_plan_problems": problems_of,
+            "_plan_stale": stale_of,
             "_plan_stages": stages_to_look_at,
+            "_trial": trial_of,
         }

@@ -115,7 +115,8 @@ class Activation:
                 self._link.sync()
             proved, good = self._prover.prove(plan, expected, start + self.wanted.start_timeout)
         except (FleetError, OSError) as exc:
-            raise gather_evidence(site, exc, plan, channel, offset) from exc
+            advise = self.wanted.advise
+            raise gather_evidence(site, exc, plan, channel, offset, advise) from exc
         self.timings["start_s"] = round(good - start, 3)
         self.timings["down_s"] = round(good - down, 3) if served else None
         now, then = len(proved.workers), len(seen.workers)

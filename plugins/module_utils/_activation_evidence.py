@@ -25,7 +25,19 @@ class Evidence(FleetError):
         self.details = details
 
 
-def gather_evidence(site: Site, exc: Exception, plan: Plan, channel: str, offset: int) -> Evidence:
+def left(release: str, before: Optional[str], name: str, state: str, advise: bool) -> str:
+    """How a failed switch leaves the program; ``advise`` is for who goes back by hand."""
+    if not advise:
+        return f"Release {release} is switched on, and supervisord calls {name} {state}."
+    return (
+        f"Release {release} is switched on and {name} is left as it is ({state}) for you to look"
+        f" at; to go back, activate {before or 'another release'}."
+    )
+
+
+def gather_evidence(
+    site: Site, exc: Exception, plan: Plan, channel: str, offset: int, advise: bool = True
+) -> Evidence:
     """What an operator needs at 3 a.m., from the program as it was left."""
     program: Dict[str, Any] = {}
     lines: List[str] = []
@@ -36,11 +48,8 @@ def gather_evidence(site: Site, exc: Exception, plan: Plan, channel: str, offset
         program = seen.program
     except FleetError as trouble:
         lines.append(f"(more evidence could not be had: {trouble})")
-    text = (
-        f"{exc} Release {plan.release} is switched on and {site.name} is left as it is"
-        f" ({program.get('state', 'unknown')}) for you to look at; to go back, activate"
-        f" {plan.before or 'another release'}."
-    )
+    state = str(program.get("state", "unknown"))
+    text = f"{exc} {left(plan.release, plan.before, site.name, state, advise)}"
     if lines:
         text += " Last lines of its log:\n" + "\n".join("| " + line for line in lines)
     evidence = {

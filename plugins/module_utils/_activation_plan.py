@@ -34,6 +34,8 @@ class Wanted(NamedTuple):
     adopt_as: Optional[str]
     restart: bool
     going_back: bool
+    # Whether a failure says how to go back; not where a run does so by itself.
+    advise: bool
     kill_after: Optional[float]
     stop_timeout: float
     start_timeout: float

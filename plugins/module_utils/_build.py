@@ -4,6 +4,7 @@
 
 """Build a release: in a temporary place, checked there, then named by one rename."""
 
+import calendar
 import errno
 import os
 import pwd
@@ -11,7 +12,7 @@ import shutil
 import tempfile
 import time
 from contextlib import contextmanager
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils import _boot, _carry, _venv
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import (
@@ -30,6 +31,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import (
     parse_command,
     retarget,
     stale_words,
+    start_sha256,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._order import Plan
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._place import (
@@ -64,6 +66,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._requirements im
 )
 
 INSTALL_TIMEOUT = 1800.0
+STAMP = "%Y-%m-%dT%H:%M:%SZ"
 
 
 @contextmanager
@@ -139,7 +142,7 @@ class Builder:
             "inputs_sha256": inputs_sha256(plan_.inputs),
             "requirements_source": source or "carried over from " + order.carry_from,
             "installer": plan_.installer,
-            "built_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
+            "built_at": time.strftime(STAMP, time.gmtime(now)),
             "built_by": order.built_by,
             "adopted": False,
             "checks": checks,
@@ -151,39 +154,67 @@ class Builder:
         return record
 
 
+class Trial(NamedTuple):
+    """How a release is tried."""
+
+    # "boot", "import" or "none"; see _release.trial_of.
+    test: str
+    path: str
+    timeout: float
+    # On top of the application's own.
+    environment: Mapping[str, str] = {}
+    # For how many seconds a boot that is on record is as good as a new one.
+    believe: float = 0
+
+
 def checks_of(
     launch: Optional[Launch],
     old: Prefix,
     new: Prefix,
     wanted: _boot.Wanted,
-    boot_path: str,
-    boot_timeout: float,
-    boot_wanted: bool,
-    warn: Callable[[str], None],
+    trial: Trial,
+    booted: Optional[Mapping[str, Any]] = None,
 ) -> Dict[str, Any]:
-    """Import, check-config, boot: of a release at its place, as the application's user."""
+    """Import, then check-config or boot: of a release at its place, as the application's user.
+
+    What boots has passed check-config, which imports the application once more. ``booted`` is what
+    is on record of a boot that is still believed, if it was started in the same way.
+    """
     aimed = retarget(launch, old, new) if launch else None
+    if aimed:
+        aimed = aimed._replace(environment=dict(aimed.environment, **trial.environment))
     if launch and old.minor != new.minor:
         wanted = wanted._replace(stale=tuple(stale_words(launch, old)))
     checks: Dict[str, Any] = {"import": False, "check_config": None, "boot": None}
-    _boot.check_import(aimed, wanted)
+    _boot.check_import(aimed if trial.test != "none" else None, wanted)
     checks["import"] = True
-    if aimed is None:
+    if aimed is None or trial.test == "none":
         return checks
-    refused = _boot.check_config(aimed)
-    checks["check_config"] = not refused
-    if not boot_wanted:
+    if trial.test == "import":
+        refused = _boot.check_config(aimed)
+        checks["check_config"] = not refused
         if refused:
             raise FleetError("gunicorn --check-config refuses in the new release:\n" + refused)
         return checks
-    checks["boot"] = _boot.boot(aimed, wanted, boot_path, boot_timeout)
-    if refused:
-        # It looks before it applies pythonpath and raw_env of the configuration file.
-        warn(
-            "gunicorn --check-config refuses, yet the application boots and answers; its "
-            "configuration probably sets pythonpath or raw_env. It said: " + refused[-300:]
-        )
+    start = start_sha256(aimed, new.paths[0], sorted(trial.environment), trial.path)
+    if booted and booted.get("start") == start:
+        checks["boot"] = dict(booted)
+    else:
+        seen = _boot.boot(aimed, wanted, trial.path, trial.timeout)
+        checks["boot"] = dict(seen, start=start)
     return checks
+
+
+def still_booted(
+    record: Optional[Mapping[str, Any]], believe: float, now: float
+) -> Optional[Mapping[str, Any]]:
+    """What is on record of a boot, unless that is too long ago: the application's code moves on."""
+    boot = ((record or {}).get("checks") or {}).get("boot")
+    try:
+        built = calendar.timegm(time.strptime(str((record or {}).get("built_at")), STAMP))
+    except ValueError:
+        return None
+    return boot if isinstance(boot, dict) and 0 <= now - built <= believe else None
 
 
 def require_space(plan_: Plan) -> None:
@@ -197,9 +228,7 @@ def build(
     plan_: Plan,
     launch: Optional[Launch],
     old: Prefix,
-    boot_path: str,
-    boot_timeout: float,
-    boot_wanted: bool,
+    trial: Trial,
     now: Callable[[], float] = time.time,
 ) -> Tuple[Dict[str, Any], Dict[str, float], List[str], bool]:
     """Build what was planned: (record, timings, warnings, whether anything was built)."""
@@ -221,9 +250,7 @@ def build(
         done = False
         try:
             with marked(place):
-                record = _fill(
-                    builder, place, launch, old, boot_path, boot_timeout, boot_wanted, now
-                )
+                record = _fill(builder, place, launch, old, trial, now)
             with builder.timed("name"):
                 rename_inside(place, name, plan_.identity)
                 left = names_inside(place, name)
@@ -249,9 +276,7 @@ def _fill(
     place: str,
     launch: Optional[Launch],
     old: Prefix,
-    boot_path: str,
-    boot_timeout: float,
-    boot_wanted: bool,
+    trial: Trial,
     now: Callable[[], float],
 ) -> Dict[str, Any]:
     plan_ = builder.plan
@@ -281,9 +306,7 @@ def _fill(
     with builder.timed("checks"):
         wanted = _boot.Wanted(place, plan_.order.gunicorn, plan_.interpreter.version)
         new = Prefix((place,), plan_.interpreter.minor)
-        checks = checks_of(
-            launch, old, new, wanted, boot_path, boot_timeout, boot_wanted, builder.warnings.append
-        )
+        checks = checks_of(launch, old, new, wanted, trial)
     return builder.record(dists, relaxed, checks, now())
 
 
@@ -351,9 +374,8 @@ def check(
     path: str,
     home: str,
     launch: Optional[Launch],
-    boot_path: str,
-    boot_timeout: float,
-    boot_wanted: bool,
+    trial: Trial,
+    now: Callable[[], float] = time.time,
 ) -> Dict[str, Any]:
     """Prove a release, or a virtualenv that is none yet, without changing it."""
     if not os.path.isdir(path):
@@ -373,7 +395,6 @@ def check(
                 path, probed.why or "no gunicorn is installed"
             )
         )
-    warnings: List[str] = []
     real = os.path.realpath(path)
     # A real directory is tried under the name that its scripts have inside.
     prefix = path.rstrip("/") if not os.path.islink(path) else real
@@ -384,10 +405,8 @@ def check(
         old_prefix(home, launch),
         new,
         wanted,
-        boot_path,
-        boot_timeout,
-        boot_wanted,
-        warnings.append,
+        trial,
+        still_booted(record, trial.believe, now()),
     )
     return {
         "id": record["id"] if record else None,
@@ -396,7 +415,6 @@ def check(
         "python": probed.interpreter.version,
         "packages": {d.name: d.version for d in dists},
         "checks": checks,
-        "warnings": warnings,
     }
 
 

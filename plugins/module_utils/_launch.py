@@ -8,10 +8,12 @@ The test must resemble the real start as closely as it can (environment, directo
 arguments), and must not be it: its own address, one worker, its own log and pid file.
 """
 
+import hashlib
+import json
 import os
 import re
 import shlex
-from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, NamedTuple, Optional, Pattern, Sequence, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import TRIAL
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
@@ -45,6 +47,9 @@ _STRIPPED = {
     "--control-socket": ("--control-socket", True),
 }
 _STRIPPED_SHORT = {"-b": True, "-w": True, "-p": True, "-D": False}
+
+# What their values name must be there.
+_VITAL = ("--chdir", "--config", "-c")
 
 # Belongs to the live process and would mislead another one.
 _OWN = (
@@ -126,7 +131,7 @@ def parse_command(command: str) -> Tuple[Tuple[str, ...], Dict[str, str]]:
         raise FleetError(
             f"command {redact(command)[:200]!r} does not show how it starts gunicorn (a script?), "
             "so it cannot be tried on another address. Start the program once, so that its live "
-            "arbiter can be read, or set release_boot_test to false."
+            "arbiter can be read, or set release_boot_test to none."
         )
     return tuple(argv), variables
 
@@ -170,14 +175,41 @@ def stale_words(launch: Launch, old: Prefix) -> List[str]:
     The service manager goes on saying so after the switch, when a release on another Python is
     there: nothing is rewritten for it.
     """
-    inside = re.compile(
-        r"(?<![\w./-])(?:{})/(?:lib(?:64)?/python{minor}(?=$|[/:;,'\"\s])|bin/python{minor}$)".format(
+    inside = _inside(old)
+    environment = launch.environment
+    if environment.get("NEW_RELIC_PYTHON_VERSION") == old.minor and "PYTHONPATH" in environment:
+        # The next start notes that anew.
+        rest = [each for each in environment["PYTHONPATH"].split(":") if "/newrelic/" not in each]
+        environment = dict(environment, PYTHONPATH=":".join(rest))
+    words = list(launch.argv) if launch.literal else list(launch.argv[1:])
+    words += [f"{name}={value}" for name, value in sorted(environment.items())]
+    return [word for word in words if inside.search(word)]
+
+
+def vital_words(launch: Launch, old: Prefix) -> List[str]:
+    """Those of them without which gunicorn cannot start: a program, its directory, its file."""
+    inside, at = _inside(old), arguments_at(launch.argv)
+    if at is None:
+        return []
+    found = []
+    for index, word in enumerate(launch.argv):
+        if index == 0 and not launch.literal:
+            continue
+        before = launch.argv[index - 1] if index else ""
+        named = before in _VITAL or re.match(r"^(--chdir=|--config=|-c(?!$))", word)
+        if (index < at or named) and inside.search(word):
+            found.append(word)
+    return found
+
+
+def _inside(old: Prefix) -> "Pattern[str]":
+    """A path in the old Python's directory of the virtualenv, or its interpreter."""
+    return re.compile(
+        r"(?:(?<![\w./-])|(?<=^-c))"
+        r"(?:{})/(?:lib(?:64)?/python{minor}(?=$|[/:;,'\"\s])|bin/python{minor}$)".format(
             "|".join(map(re.escape, old.paths)), minor=re.escape(old.minor)
         )
     )
-    words = list(launch.argv) if launch.literal else list(launch.argv[1:])
-    words += [f"{name}={value}" for name, value in sorted(launch.environment.items())]
-    return [word for word in words if inside.search(word)]
 
 
 def _swap(text: str, old: Prefix, new: Prefix) -> str:
@@ -223,6 +255,23 @@ def retarget(launch: Launch, old: Prefix, new: Prefix) -> Launch:
             noted.format(old.minor), noted.format(new.minor)
         )
     return launch._replace(argv=tuple(argv), environment=environment)
+
+
+def start_sha256(launch: Launch, prefix: str, added: Sequence[str], path: str) -> str:
+    """One hash of how a release (at ``prefix``) was started and asked (``path``).
+
+    Of the environment only the names, ``added`` ones apart: a hash of values would let who reads it
+    try what they are.
+    """
+    told = {
+        "argv": [word.replace(prefix, "{release}") for word in launch.argv],
+        "directory": launch.directory,
+        "user": [launch.uid, launch.gid, sorted(launch.groups)],
+        "variables": sorted(launch.environment),
+        "added": list(added),
+        "path": path,
+    }
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode("utf-8")).hexdigest()
 
 
 def _split(launch: Launch) -> Tuple[List[str], List[str]]:
@@ -313,9 +362,9 @@ def check_launch(launch: Launch, scratch: str, token: str) -> Launch:
     )
 
 
-def log_tail(text: str, environment: Mapping[str, str], lines: int = 15) -> str:
-    """The end of a log, bounded and without the secrets of the environment."""
-    secrets = sorted(
+def secrets_of(environment: Mapping[str, str]) -> List[str]:
+    """The values that must not be shown, the longest first; a path or a switch is none."""
+    return sorted(
         {
             value
             for name, value in environment.items()
@@ -324,7 +373,11 @@ def log_tail(text: str, environment: Mapping[str, str], lines: int = 15) -> str:
         key=len,
         reverse=True,
     )
-    for secret in secrets:
+
+
+def log_tail(text: str, environment: Mapping[str, str], lines: int = 15) -> str:
+    """The end of a log, bounded and without the secrets of the environment."""
+    for secret in secrets_of(environment):
         text = text.replace(secret, "***")
     # What is far from the end is not shown.
     text = visible(text[-TAIL_CHARACTERS:])

@@ -26,6 +26,22 @@ _ID = re.compile(r"^(adopted-)?[0-9][0-9A-Za-z.+]*-py[0-9]+\.[0-9]+-[0-9a-f]{8}$
 # A build writes a few thousand small files; a full inode table says "No space left" too.
 MIN_FREE_INODES = 20000
 
+# How a release is tried, by what an operator may say.
+_TRIALS = {"boot": "boot", "true": "boot", "yes": "boot", "on": "boot", "1": "boot"}
+_TRIALS.update({"import": "import", "false": "import", "no": "import", "off": "import"})
+_TRIALS.update({"0": "import", "none": "none"})
+
+
+def trial_of(value: Any) -> str:
+    """``boot``, ``import`` or ``none``; what was a boolean once is still taken."""
+    told = _TRIALS.get(str(value).lower()) if value is not None else None
+    if told is None:
+        raise FleetError(
+            f"release_boot_test is {value!r}: give boot, import or none (true is boot, false is"
+            " import)."
+        )
+    return told
+
 
 def inputs_sha256(inputs: Mapping[str, Any]) -> str:
     """One hash of everything that decides what a release holds."""

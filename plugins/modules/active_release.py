@@ -86,6 +86,12 @@ options:
     type: str
     choices: [upgrade, rollback]
     default: upgrade
+  advise:
+    description:
+      - Whether the message of a failure after the switch says how to go back. V(false) for a caller
+        that goes back by itself, or says more.
+    type: bool
+    default: true
   kill_after:
     description:
       - Seconds after the order to stop at which workers that are left are sent SIGKILL, which ends
@@ -248,6 +254,7 @@ OPTIONS = {
     "adopt_as": {"type": "str"},
     "restart": {"type": "bool", "default": False},
     "reason": {"type": "str", "choices": ["upgrade", "rollback"], "default": "upgrade"},
+    "advise": {"type": "bool", "default": True},
     "kill_after": {"type": "float"},
     "stop_timeout": {"type": "float", "default": 60},
     "start_timeout": {"type": "float", "default": 60},
@@ -275,6 +282,7 @@ def main() -> None:
             adopt_as=params["adopt_as"] or None,
             restart=params["restart"],
             going_back=params["reason"] == "rollback",
+            advise=params["advise"],
             kill_after=params["kill_after"],
             stop_timeout=params["stop_timeout"],
             start_timeout=params["start_timeout"],

@@ -151,6 +151,18 @@ stages:
       type: bool
       returned: always
     error: {description: Why nothing is known., type: str, returned: always}
+    stale:
+      description:
+        - What of the start (arguments, and variables as C(name=value)) names the directory of the
+          Python that this stage replaces. At most 20, bounded, without what looks like a secret.
+      type: list
+      elements: str
+      returned: always
+    vital:
+      description: Those of them without which gunicorn cannot start.
+      type: list
+      elements: str
+      returned: always
 settings:
   description: With which settings the live gunicorn runs, as far as they can be seen.
   returned: success
@@ -190,9 +202,13 @@ settings:
 """
 
 import os
+import re
 from typing import Any, Dict, Optional, Tuple
 
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._build import launch_of
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._build import (
+    launch_of,
+    old_prefix,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import User
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._expected import expected
@@ -204,6 +220,8 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._installer impor
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import (
     Launch,
     arguments_at,
+    stale_words,
+    vital_words,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._order import Order, plan
@@ -211,8 +229,12 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._place import (
     read_record,
     why_not_believed,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import shown
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._pythons import user_named
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._venv import read_dists
+
+# Words of a start that are told.
+SHOWN = 20
 
 STAGE = {
     "stage": {"type": "int", "required": True},
@@ -237,6 +259,12 @@ ARGUMENTS = {
 }
 
 
+def minor_of(python: str) -> str:
+    """ "3.11" of a version or an interpreter's path; empty if it does not say."""
+    match = re.search(r"([0-9]+\.[0-9]+)(?:\.[0-9]+)*$", python)
+    return match.group(1) if match else ""
+
+
 def settings_of(launch: Optional[Launch]) -> Dict[str, Any]:
     """What can be seen of gunicorn's settings without running anything."""
     at = arguments_at(launch.argv) if launch else None
@@ -245,7 +273,20 @@ def settings_of(launch: Optional[Launch]) -> Dict[str, Any]:
     return settings_seen(launch.argv[at:], launch.environment, launch.directory)
 
 
-def stage_of(p: Dict[str, Any], stage: Dict[str, Any], user: Optional[User]) -> Dict[str, Any]:
+def stale_of(p: Dict[str, Any], launch: Optional[Launch], python: str) -> Dict[str, Any]:
+    """What the service manager would still say of the old Python, once another is there."""
+    told: Dict[str, Any] = {"stale": [], "vital": []}
+    old = old_prefix(p["home"], launch)
+    if launch is None or not old.minor or minor_of(python) in ("", old.minor):
+        return told
+    told["stale"] = shown(stale_words(launch, old)[:SHOWN])
+    told["vital"] = shown(vital_words(launch, old)[:SHOWN])
+    return told
+
+
+def stage_of(
+    p: Dict[str, Any], stage: Dict[str, Any], user: Optional[User], launch: Optional[Launch]
+) -> Dict[str, Any]:
     order = Order(
         home=p["home"],
         gunicorn=stage["gunicorn"],
@@ -268,6 +309,7 @@ def stage_of(p: Dict[str, Any], stage: Dict[str, Any], user: Optional[User]) -> 
     except FleetError as exc:
         told = {"id": "", "there": False, "python": "", "source": "", "known": "nothing"}
         told.update(packages={}, open=[], dropped=[], may_move=False, error=str(exc))
+    told.update(stale_of(p, launch, told["python"] or stage["python"]))
     return dict(told, stage=stage["stage"])
 
 
@@ -291,7 +333,7 @@ def main() -> None:
         module.exit_json(
             changed=False,
             packages={dist.name: dist.version for dist in read_dists(p["venv"])},
-            stages=[stage_of(p, stage, user) for stage in p["stages"]],
+            stages=[stage_of(p, stage, user, launch) for stage in p["stages"]],
             settings=dict(settings, error=error or settings["error"]),
         )
     except FleetError as exc:

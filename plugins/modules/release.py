@@ -158,10 +158,28 @@ options:
     type: dict
     default: {}
   boot_test:
-    description: Boot the release on a spare loopback port. Without it, C(gunicorn
-      --check-config) decides.
-    type: bool
-    default: true
+    description:
+      - How a release is tried, with the application's own environment, user and data.
+      - V(boot) reads the configuration, imports the worker class, and boots the release on a spare
+        loopback port. V(true) is the same.
+      - V(import) imports the application with C(gunicorn --check-config) instead of the boot; what
+        a worker does when it starts, or answers, is not seen. V(false) is the same.
+      - V(none) imports gunicorn alone, and neither configuration nor application.
+    type: str
+    default: boot
+  boot_environment:
+    description:
+      - Variables of every trial on top of the application's own, for example to point it at another
+        database. What the configuration file sets in C(raw_env) wins over them.
+      - A trial also has E(FLEETOPS_BOOT_TEST), by which an application can tell it.
+    type: dict
+    default: {}
+  boot_believe:
+    description:
+      - With O(state=checked), seconds for which the boot that C(release.json) tells of, with the
+        same arguments, directory, user and names of variables, is not repeated.
+    type: float
+    default: 0
   boot_timeout:
     description: Seconds until the booted gunicorn must answer.
     type: float
@@ -254,8 +272,8 @@ dropped:
 checks:
   description:
     - What was proved. V(import) and V(check_config) are booleans, V(boot) has C(status),
-      C(seconds), C(path) and
-      C(uid); null for what was not asked.
+      C(seconds), C(path), C(uid) and C(start) (a hash of how it was started); null for what was not
+      asked. What was booted is not asked for V(check_config).
   type: dict
   returned: when O(state) is not V(wheelhouse)
 timings:
@@ -269,6 +287,7 @@ import time
 from typing import Dict
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._build import (
+    Trial,
     build,
     build_wheelhouse,
     check,
@@ -279,6 +298,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._build import (
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import User
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._installer import Source
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import secrets_of
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._order import Order, plan
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._place import (
@@ -286,7 +306,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._place import (
     why_not_believed,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._pythons import user_named
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._release import summary
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release import summary, trial_of
 
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["present", "checked", "wheelhouse"], "default": "present"},
@@ -309,12 +329,22 @@ ARGUMENTS = {
     "directory": {"type": "path"},
     "user": {"type": "str", "default": ""},
     "environment": {"type": "dict", "default": {}, "no_log": True},
-    "boot_test": {"type": "bool", "default": True},
+    "boot_test": {"type": "str", "default": "boot"},
+    # They may hold credentials.
+    "boot_environment": {"type": "dict", "default": {}, "no_log": True},
+    "boot_believe": {"type": "float", "default": 0},
     "boot_timeout": {"type": "float", "default": 60},
     "boot_path": {"type": "str", "default": "/healthz"},
     "min_free_mb": {"type": "int", "default": 200},
     "built_by": {"type": "str", "default": ""},
 }
+
+
+def hide_secrets(module: AnsibleModule) -> None:
+    """Of the variables, hide what looks like a secret, and not each "1" and each path as well."""
+    for option in ("environment", "boot_environment"):
+        given = {str(name): str(value) for name, value in module.params[option].items()}
+        module.no_log_values -= set(given.values()) - set(secrets_of(given))
 
 
 def run_module(module: AnsibleModule) -> None:
@@ -328,12 +358,15 @@ def run_module(module: AnsibleModule) -> None:
         p["user"],
         {str(k): str(v) for k, v in p["environment"].items()},
     )
+    trial = Trial(
+        trial_of(p["boot_test"]),
+        p["boot_path"],
+        p["boot_timeout"],
+        {str(k): str(v) for k, v in p["boot_environment"].items()},
+        p["boot_believe"],
+    )
     if p["state"] == "checked":
-        proved = check(
-            p["path"], p["home"], launch, p["boot_path"], p["boot_timeout"], p["boot_test"]
-        )
-        for warning in proved.pop("warnings"):
-            module.warn(warning)
+        proved = check(p["path"], p["home"], launch, trial)
         module.exit_json(changed=False, **proved)
 
     user = user_named(p["user"]) if p["user"] else None
@@ -370,28 +403,25 @@ def run_module(module: AnsibleModule) -> None:
     if before is None:
         require_space(wanted)
     if before is None and not module.check_mode:
-        if p["boot_test"] and launch is None:
+        if trial.test == "boot" and launch is None:
             raise FleetError(
                 "there is nothing to boot-test with: give like_pid (the live arbiter) or command, "
-                "or set boot_test to false"
+                "or set boot_test to import or none"
             )
         record, timings, warnings, changed = build(
             wanted,
             launch,
             old_prefix(p["home"], launch),
-            p["boot_path"],
-            p["boot_timeout"],
-            p["boot_test"],
+            trial,
             time.time,
         )
         for warning in warnings:
             module.warn(warning)
     checks = dict(record["checks"]) if record else {}
-    if before is not None and p["boot_test"] and launch is not None and not checks.get("boot"):
+    unproved = trial.test == "boot" and launch is not None and not checks.get("boot")
+    if before is not None and unproved:
         # It was built without; a release is never changed, so what is proved now is not recorded.
-        checks = check(wanted.path, p["home"], launch, p["boot_path"], p["boot_timeout"], True)[
-            "checks"
-        ]
+        checks = check(wanted.path, p["home"], launch, trial)["checks"]
     after = summary(record) if record else dict(common, id=wanted.identity)
     module.exit_json(
         changed=changed,
@@ -418,6 +448,7 @@ def main() -> None:
         ],
         supports_check_mode=True,
     )
+    hide_secrets(module)
     try:
         run_module(module)
     except FleetError as exc:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release import trial_of
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._application import application_of
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._hazards import (
     HAZARDS,
@@ -30,6 +31,10 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan_packages i
     unknown,
 )
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan_settings import changes_for
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan_trials import (
+    stale_problems,
+    trials_of,
+)
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan_turns import (
     seconds,
     turns_of,
@@ -47,7 +52,8 @@ def plan_document(hosts: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) ->
     ``run`` has ``hash``, ``fleet``, ``stages`` (as the operator wrote them), ``to``, ``waves``,
     ``group`` and ``present`` (names of hosts), ``limits`` (see `_plan_turns.seconds`), ``record``,
     ``ramp`` (``shares`` in percent and ``soak``, the seconds at each but the last), ``index`` (a
-    result of module ``index_info``), ``asked_by`` and ``keep`` (how many releases).
+    result of module ``index_info``), ``asked_by``, ``keep`` (how many releases), ``trial`` (the
+    ``test`` and the ``environment``, names of variables).
     """
     told = {str(host["inventory_hostname"]): _Host(host, run["present"]) for host in hosts}
     wanted, _problems = read_stages(run["stages"])
@@ -84,6 +90,7 @@ def plan_document(hosts: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) ->
         },
         "seconds": seconds(turns, run["limits"], run["record"], ramp["seconds"]),
         "ramp": ramp,
+        "trials": _trials(turns, told, run["trial"]),
         "prune": {
             "keep": int(run["keep"]),
             "hosts": {host: each.prune for host, each in told.items() if any(each.prune.values())},
@@ -115,6 +122,35 @@ def _ramp(turns: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) -> dict[st
         "soak": float(run["ramp"]["soak"]),
         "seconds": len(stages) * len(shares) * float(run["ramp"]["soak"]),
     }
+
+
+def _trials(
+    turns: Sequence[Mapping[str, Any]], told: Mapping[str, _Host], trial: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What each host that is upgraded tries before it is drained."""
+    upgrades: dict[str, list[dict[str, Any]]] = {}
+    for turn in turns:
+        if turn["action"] == "upgrade" and not told[turn["host"]].problems:
+            upgrades.setdefault(turn["host"], []).append(
+                {"there": turn["release"]["there"], "packages": _moves(turn["packages"])}
+            )
+    return {
+        host: trials_of(trial["test"], trial["environment"], told[host].user, steps)
+        for host, steps in upgrades.items()
+    }
+
+
+def _moves(packages: Mapping[str, Any]) -> bool | None:
+    """Whether the application's own packages change; None if that is not known."""
+    if packages["error"]:
+        return None
+    changed = set(packages["changed"]) | set(packages["added"]) | set(packages["removed"])
+    return bool(changed - {"gunicorn"} or packages["undecided"] or packages["may_move"])
+
+
+def stale_of(found: Any, trial: Any) -> list[str]:
+    """Return why a host cannot take a stage; see `_plan_trials.stale_problems`."""
+    return stale_problems(found, trial_of(trial))
 
 
 def problems_of(info: Any, plan: Mapping[str, Any], program: str) -> list[str]:
@@ -180,6 +216,8 @@ class _Host:
             self.problems = [_bounded(lost)]
         found = _mapping(told.get("_preflight_found"))
         self.unseen = str(found.get("msg") or "the host was not asked")
+        program = _mapping(_mapping(told.get("_service_info")).get("program"))
+        self.user = str(program.get("user") or "")
         self.packages: dict[str, str] = dict(found.get("packages") or {})
         self.releases = {each["stage"]: each for each in found.get("stages") or []}
         self.settings = _mapping(found.get("settings")) or {"error": "not seen"}
@@ -241,6 +279,7 @@ def _turn(turn: dict[str, Any], host: _Host, step: Mapping[str, Any]) -> dict[st
             if upgrade
             else None
         ),
+        "stale": list(release.get("stale") or []) if release and upgrade else [],
         "hazards": {
             "brings": brings,
             "keeps": [name for name in has if name not in brings],

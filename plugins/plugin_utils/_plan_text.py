@@ -12,6 +12,10 @@ from typing import Any
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._few import few
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan import python_minor_of
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan_packages import built
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan_trials import (
+    stale_text,
+    trial_text,
+)
 
 # More of a kind than these are counted; the JSON has all.
 MAX_NAMES = 12
@@ -36,7 +40,9 @@ def plan_lines(plan: Mapping[str, Any]) -> list[str]:
         lines += _package_lines(turns)
         lines += _hazard_lines(turns, plan["hazards"], explained)
         lines += _setting_lines(turns)
+        lines += _stale_lines(turns)
     lines += _newer_lines(plan, stages)
+    lines += _trial_lines(plan["trials"])
     lines += _prune_lines(plan["prune"])
     lines += _not_lines(plan)
     lines += _time_lines(plan["seconds"], plan["ramp"])
@@ -175,6 +181,19 @@ def _setting_lines(turns: Iterable[Mapping[str, Any]]) -> list[str]:
         lines.append(f"  setting {name} of {_names(hosts)}: {effect}")
         lines.append(f"    source: {source}")
     return lines
+
+
+def _stale_lines(turns: Iterable[Mapping[str, Any]]) -> list[str]:
+    told = [(turn["host"], stale_text(turn["stale"])) for turn in turns if turn["stale"]]
+    return [f"  LOOK AT {_names(hosts)}: {text}" for text, hosts in _grouped(told)]
+
+
+def _trial_lines(trials: Mapping[str, Any]) -> list[str]:
+    told = [(host, trial_text(each)) for host, each in trials.items()]
+    return [
+        f"Trials, before any host is drained: {_names(hosts)} {text}"
+        for text, hosts in _grouped(told)
+    ]
 
 
 def _newer_lines(plan: Mapping[str, Any], stages: Sequence[Mapping[str, Any]]) -> list[str]:

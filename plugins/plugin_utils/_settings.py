@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release import trial_of
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._bake import seconds_of
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._hook import hook_problems
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._notice import notify_problems
@@ -20,12 +22,14 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._waves import Gr
 COUNTED = ("connection_errors", "http_5xx")
 # "rollout_wave" for "rollout_waves", "gate_soaks" for "gate_soak"; not "app_name" for "app_home".
 _ALIKE = 0.88
+_VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
 
 def settings_problems(given: Mapping[str, Any], groups: Groups) -> list[str]:
     """What is wrong with the inputs by these names; each text names its variable."""
     return [
         *_tolerance(given["gate_balancer_tolerance"]),
+        *_trial(given["release_boot_test"], given["release_boot_environment"]),
         *wave_problems(given["rollout_waves"], groups),
         *ramp_problems(given["rollout_ramp"]),
         *_keep(int(given["rollout_keep_releases"])),
@@ -43,6 +47,19 @@ def _tolerance(given: Mapping[str, Any]) -> Iterable[str]:
             f"gate_balancer_tolerance is {dict(given)}: give whole numbers for"
             f" {' and '.join(COUNTED)}, and nothing else."
         )
+
+
+def _trial(test: Any, environment: Mapping[str, Any]) -> Iterable[str]:
+    try:
+        trial_of(test)
+    except FleetError as error:
+        yield str(error)
+    for name, value in environment.items():
+        if not _VARIABLE.match(str(name)) or not isinstance(value, (str, int, float)):
+            yield (
+                f"release_boot_environment: {name!r} is no variable with one value: give names of"
+                " letters, digits and underscores, and text."
+            )
 
 
 def _keep(releases: int) -> Iterable[str]:

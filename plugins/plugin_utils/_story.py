@@ -361,7 +361,11 @@ class Story:
             return [Line(host, f"{result['id']} is built")]
         if task.check_mode:
             return [Line(host, f"{result['id']} would be built")]
-        return [Line(host, f"built {result['id']} in {took:.0f} s, imports and boots")]
+        checks = result.get("checks") or {}
+        proved = ["imports"] if checks.get("boot") or checks.get("check_config") else []
+        proved += ["boots"] if checks.get("boot") else []
+        tried = " and ".join(proved) or "not tried"
+        return [Line(host, f"built {result['id']} in {took:.0f} s, {tried}")]
 
     def _after_fleet_lock(
         self, at: float, host: str, task: Task, result: Mapping[str, Any]

@@ -518,7 +518,7 @@ launch = _build.launch_of(0, home + "/venv/bin/gunicorn app:app", home, "", {})
 for _ in range(2):
     plan = _order.plan(order)
     record, timings, warnings, changed = _build.build(
-        plan, launch, _build.old_prefix(home, launch), "/healthz", 60, True)
+        plan, launch, _build.old_prefix(home, launch), _build.Trial("boot", "/healthz", 60))
     print(json.dumps([record["id"], changed, record["checks"]]))
 """
 

@@ -109,13 +109,44 @@ def test_every_way_to_start(fleet, command):
         fleet.trouble("assert 'newrelic' in sys.modules\n" + support.NO_TROUBLE)
     with support.listening(port):
         result = good(fleet, command=command.format(port=port, home=fleet.path, venv=fleet.venv))
-    if "gunicorn.conf.py" in command:
-        # It looks before it applies raw_env: this refusal is told, and does not fail a release.
-        assert result["checks"]["check_config"] is False
-        assert "raw_env" in str(result["warnings"])
+    # What boots has been imported: once is enough.
+    assert result["checks"]["check_config"] is None
     for name in ("s.sock", "app.sock", "live.pid", "error.log", "access.log"):
         assert not (fleet.path / name).exists(), name
     (fleet.path / "gunicorn.conf.py").unlink()
+
+
+def test_what_names_the_old_python_fails_in_the_trial_and_not_in_the_switch(fleet):
+    site = next(Path(fleet.release).glob("lib/*/site-packages")).name
+    minor = next(Path(fleet.release).glob("lib/python*")).name
+    command = f"{fleet.venv}/bin/gunicorn --chdir {fleet.venv}/lib/{minor}/{site}/flask app:app"
+    message = fleet.bad(
+        gunicorn="23.0.0",
+        python="3.12",
+        requirements=REQUIREMENTS,
+        command=f"{command} --pythonpath {fleet.path}",
+        directory=str(fleet.path),
+        environment=path_of(fleet),
+    )
+    assert "The start names the old Python's directory" in message
+    assert f"lib/{minor}/{site}/flask" in message
+
+
+def test_a_trial_is_pointed_elsewhere_and_once_is_enough(fleet):
+    counted = fleet.path / "imports"
+    fleet.trouble(
+        "assert os.environ['DB'] == 'copy' and os.environ['FLEETOPS_BOOT_TEST']\n"
+        f"open({str(counted)!r}, 'a').write('x')\n" + support.NO_TROUBLE
+    )
+    more = {"boot_environment": {"DB": "copy"}, "command": "gunicorn app:app"}
+    good(fleet, **more)
+    assert counted.read_text() == "x"
+    more.update(state="checked", path=fleet.release, directory=str(fleet.path))
+    more["environment"] = path_of(fleet)
+    checks = fleet.good(boot_test="import", **more)["checks"]
+    assert (checks["check_config"], checks["boot"], counted.read_text()) == (True, None, "xx")
+    assert fleet.good(boot_test="none", **more)["checks"]["import"]
+    assert counted.read_text() == "xx"
 
 
 MEAN = """

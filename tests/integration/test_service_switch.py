@@ -10,6 +10,7 @@ import signal
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -338,6 +339,23 @@ def test_an_orphan_that_finishes_is_waited_for(pair):
     assert done.get("changed"), done
     request.join()
     assert request.answer["gunicorn"] == OLD
+
+
+def test_a_trial_of_another_run_is_left_alone(pair):
+    pair.start()
+    pair.up()
+    slow = pair.home / "slow.py"
+    slow.write_text("import time\ntime.sleep(600)\n")
+    command = [pair.home / "releases" / pair.old / "bin/gunicorn", "-c", slow, "app:app"]
+    trial = subprocess.Popen(command, env={"FLEETOPS_BOOT_TEST": "1a2b"})
+    try:
+        wait_for(lambda: b"slow.py" in Path(f"/proc/{trial.pid}/cmdline").read_bytes())
+        assert pair.info()["orphans"] == []
+        assert pair.activate(pair.new).get("changed")
+        assert trial.poll() is None
+    finally:
+        trial.kill()
+        trial.wait()
 
 
 # --- new generations that fail --------------------------------------------------------------------

@@ -35,4 +35,5 @@ def test_secrets_are_not_logged():
         "service_supervisor_password",
         "release_index_url",
         "release_extra_index_urls",
+        "release_boot_environment",
     }

@@ -145,6 +145,7 @@ class World(Machine):
             "adopt_as": None,
             "restart": False,
             "going_back": False,
+            "advise": True,
             "kill_after": None,
             "stop_timeout": 5,
             "start_timeout": 5,

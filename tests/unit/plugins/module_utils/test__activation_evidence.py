@@ -23,3 +23,11 @@ def test_digest_keeps_the_reasons():
     ]
     assert len(_activation_evidence.digest("\n".join(str(n) for n in range(99)))) == 30
     assert _activation_evidence.digest("") == []
+
+
+def test_one_voice_says_how_to_go_on():
+    left = _activation_evidence.left("23-new", "21-old", "app", "BACKOFF", True)
+    assert left.endswith("(BACKOFF) for you to look at; to go back, activate 21-old.")
+    assert _activation_evidence.left("23-new", "21-old", "app", "BACKOFF", False) == (
+        "Release 23-new is switched on, and supervisord calls app BACKOFF."
+    )

@@ -16,8 +16,10 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import (
     log_tail,
     parse_command,
     retarget,
+    secrets_of,
     stale_words,
     strip_arguments,
+    vital_words,
 )
 
 OLD = Prefix(("/srv/app/venv", "/srv/app/releases/old"), "3.6")
@@ -252,6 +254,11 @@ def test_check_config_gets_what_it_would_apply_too_late():
     assert gunicorn_arguments(live)[-1] == "app"
 
 
+def test_what_looks_like_a_secret_is_hidden_and_no_switch_or_path_is():
+    given = {"DEBUG": "1", "API_TOKEN": "1", "DB_PASSWORD": "hunter22", "KEY_FILE": "/etc/key.pem"}
+    assert secrets_of(dict(given, DATABASE_URL="db://u:pw@h")) == ["db://u:pw@h", "hunter22"]
+
+
 def test_the_log_tail_is_bounded_and_without_secrets():
     log = "\n".join(f"line {n}" for n in range(100)) + "\nlogin hunter22 at db://u:pw@h/x\n"
     tail = log_tail(log, {"DB_PASSWORD": "hunter22", "HOME": "/srv/app"}, 5)
@@ -297,3 +304,34 @@ def test_what_the_kernel_shows_begins_with_a_scripts_interpreter():
     """Another release's script names its own."""
     live = launch("/srv/app/venv/bin/python3.6", "/srv/app/venv/bin/gunicorn", "app")
     assert stale_words(live, OLD) == []
+
+
+def test_what_new_relic_notes_anew_at_each_start_is_not_stale():
+    noted = "/srv/app/venv/lib/python3.6/site-packages/newrelic/bootstrap"
+    live = launch("gunicorn", "app", NEW_RELIC_PYTHON_VERSION="3.6", PYTHONPATH=noted + ":/x")
+    assert stale_words(live, OLD) == []
+    assert stale_words(launch("gunicorn", "app", PYTHONPATH=noted), OLD) != []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["gunicorn", "--chdir", "{}", "app"],
+        ["gunicorn", "--chdir={}", "app"],
+        ["gunicorn", "-c", "{}/g.py", "app"],
+        ["gunicorn", "-c{}/g.py", "app"],
+        ["gunicorn", "--config", "{}/g.py", "app"],
+        ["/srv/app/venv/bin/python3.6", "-m", "gunicorn", "app"],
+    ],
+)
+def test_without_a_directory_a_file_or_a_program_of_the_old_python_nothing_starts(words):
+    site = "/srv/app/venv/lib/python3.6/site-packages/web"
+    live = launch(*[word.format(site) for word in words])._replace(literal=True)
+    assert vital_words(live, OLD) == stale_words(live, OLD) != []
+
+
+def test_without_a_place_to_look_for_modules_it_may_start():
+    site = "/srv/app/venv/lib/python3.6/site-packages"
+    live = launch("gunicorn", "--pythonpath", site, "-n", site, "app", PYTHONPATH=site)
+    assert vital_words(live, OLD) == []
+    assert len(stale_words(live, OLD)) == 3

@@ -17,6 +17,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._release import 
     is_release_id,
     parse_record,
     release_id,
+    trial_of,
 )
 
 RECORD = {
@@ -98,3 +99,18 @@ def test_space_and_inodes():
         check_space(Space(199, None), 200, "/srv")
     with pytest.raises(FleetError, match="free inodes"):
         check_space(Space(5000, 12), 200, "/srv")
+
+
+@pytest.mark.parametrize(
+    ("given", "test"),
+    [("boot", "boot"), (True, "boot"), ("True", "boot"), ("yes", "boot"), ("import", "import"),
+     (False, "import"), ("false", "import"), ("none", "none")],
+)  # fmt: skip
+def test_how_a_release_is_tried_may_still_be_said_as_a_boolean(given, test):
+    assert trial_of(given) == test
+
+
+@pytest.mark.parametrize("given", [None, "", "bootish", 7])
+def test_another_trial_is_an_error_that_names_those_there_are(given):
+    with pytest.raises(FleetError, match="give boot, import or none"):
+        trial_of(given)

@@ -54,6 +54,7 @@ def document(*hosts, **more):
     run = {"hash": "48d5daade134", "fleet": "app", "stages": STAGES, "to": "", "waves": [1]}
     run |= {"group": names, "present": names, "limits": LIMITS, "record": None, "index": INDEX}
     run |= {"asked_by": "web1", "keep": 5, "ramp": {"shares": [], "soak": 60}}
+    run |= {"trial": {"test": "boot", "environment": []}}
     return plan_document(hosts, run | more)
 
 
@@ -301,3 +302,20 @@ def test_who_follows_has_no_ramp():
     passed = {"phase": "passed", "plan": "48d5daade134", "stage": 9}
     found = document(host("web2"), ramp=RAMP, record={"hosts": {"web1": passed}})
     assert found["ramp"]["stages"] == [] and found["ramp"]["seconds"] == 0
+
+
+def test_trials_are_counted_for_each_host_and_told():
+    web1 = host("web1", _service_info={"program": {"user": "app"}})
+    plan = document(web1, host("web2", DONE))
+    assert list(plan["trials"]) == ["web1"]
+    assert (plan["trials"]["web1"]["boots"], plan["trials"]["web1"]["user"]) == (3, "app")
+    told = text(web1, trial={"test": "boot", "environment": ["DB"]})
+    assert "Trials, before any host is drained: web1 import and boot the application 3 " in told
+    assert "as app, with its own environment and DB of release_boot_environment" in told
+
+
+def test_a_start_that_names_the_old_python_is_shown_with_its_stage():
+    found = {"packages": NOW, "settings": SETTINGS}
+    found["stages"] = [release(1, "21.2.0"), release(2, "23.0.0", stale=["PYTHONPATH=/v/lib"])]
+    told = text(host("web1", _preflight_found=found))
+    assert told.count("LOOK AT web1: the start names the old Python's directory: PYTHON") == 1

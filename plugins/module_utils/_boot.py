@@ -38,10 +38,12 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._habits import h
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._http import ask, parse_url
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import (
     Launch,
+    arguments_at,
     boot_launch,
     check_launch,
     config_location,
     gunicorn_arguments,
+    literal_start,
     log_tail,
     marked_as_trial,
 )
@@ -58,6 +60,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes impor
     gunicorn_arguments as running_arguments,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._pythons import user_of_pid
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import HIDDEN
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._requirements import same_version
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._start_place import (
     starting_place,
@@ -158,21 +161,27 @@ def live_launch(
             "its user."
         )
 
-    argv = process.cmdline
-    if fallback is not None and not argv[0].startswith("gunicorn: "):
-        # To the letter what will be started, rather than what became of it.
-        argv = fallback.argv
-    elif argv[0].startswith("gunicorn: "):
+    argv, arguments = process.cmdline, running_arguments(process.cmdline) or ()
+    literal = literal_start(fallback.argv, arguments) if fallback else None
+    if argv[0].startswith("gunicorn: "):
         # setproctitle has written its title over the arguments and the environment.
         if fallback is None:
             raise FleetError(
                 f"like_pid: process {pid} hides its command line (setproctitle); give command too."
             )
-        argv = fallback.argv
+        if any(HIDDEN in word for word in fallback.argv):
+            raise FleetError(
+                f"like_pid: process {pid} hides its command line (setproctitle), and the command of"
+                " its program holds what looks like a secret, which is not told. Put that into the"
+                " program's environment, or set release_boot_test to none."
+            )
+        argv = literal = fallback.argv
+        arguments = argv[arguments_at(argv) or 0 :]
         env = dict(read_environ(reader, process.ppid), **environment)
         env.update({k: v for k, v in fallback.environment.items() if k not in env})
     return Launch(
-        argv=tuple(argv),
+        # To the letter what will be started, rather than what became of it.
+        argv=tuple(literal or argv),
         environment={k: v for k, v in env.items() if re.match(r"^[A-Za-z_]\w*$", k)},
         directory=starting_place(
             directory,
@@ -180,13 +189,13 @@ def live_launch(
             fallback is not None,
             env,
             cwd,
-            running_arguments(process.cmdline) or (),
+            arguments,
         ),
         uid=user.uid,
         gid=user.gid,
         groups=user.groups,
         origin=f"the live arbiter (pid {pid})",
-        literal=fallback is not None,
+        literal=literal is not None,
         habits=habits_of(reader.text(base + "status"), reader.text(base + "limits")),
     )
 

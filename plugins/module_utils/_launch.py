@@ -19,6 +19,9 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._habits import Habits
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import (
+    HIDDEN,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import (
     redact as redact_names,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._requirements import (
@@ -134,6 +137,18 @@ def parse_command(command: str) -> Tuple[Tuple[str, ...], Dict[str, str]]:
             "arbiter can be read, or set release_boot_test to none."
         )
     return tuple(argv), variables
+
+
+def literal_start(command: Sequence[str], running: Sequence[str]) -> Optional[Tuple[str, ...]]:
+    """What the service manager starts, to the letter: its words up to gunicorn, and the arguments
+    that gunicorn has. Its command is told without the secrets in it, and would be tried so.
+
+    None where one stands before gunicorn: nobody knows it then but what it was given to.
+    """
+    at = arguments_at(command)
+    if at is None or any(HIDDEN in word for word in command[:at]):
+        return None
+    return (*command[:at], *running)
 
 
 def strip_arguments(arguments: Sequence[str]) -> List[str]:

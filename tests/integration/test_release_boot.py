@@ -247,6 +247,18 @@ def test_from_where_the_service_manager_starts_it(fleet, words, config, shell):
         shutil.rmtree(fleet.path / name)
 
 
+def test_with_the_secrets_that_its_command_is_told_without(fleet):
+    """What gunicorn_info tells of a command is redacted; it was tried with the stars."""
+    port = support.free_port()
+    command = f"{fleet.venv}/bin/gunicorn -b 127.0.0.1:{port} -e API_TOKEN=hunter22 app:app"
+    fleet.trouble("assert os.environ['API_TOKEN'] == 'hunter22'\n" + support.NO_TROUBLE)
+    pid = fleet.start(command.split(), port=port)
+    told = command.replace("hunter22", "***")
+    good(fleet, like_pid=pid, command=told)
+    good(fleet, like_pid=pid, command=f"env API_TOKEN=*** {told}")
+    fleet.stop()
+
+
 def test_as_the_live_arbiter_behind_a_wrapper(fleet):
     """A script's arguments are seen in the process that came of it, and nowhere else."""
     port = support.free_port()

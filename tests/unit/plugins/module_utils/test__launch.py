@@ -13,6 +13,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import (
     check_launch,
     config_location,
     gunicorn_arguments,
+    literal_start,
     log_tail,
     parse_command,
     retarget,
@@ -204,6 +205,23 @@ def test_the_control_socket_is_off_where_there_is_one(version, off):
 )
 def test_commands_of_a_service_manager(command, argv):
     assert list(parse_command(command)[0]) == argv
+
+
+@pytest.mark.parametrize(
+    "command, literal",
+    [
+        ("venv/bin/gunicorn -e TOKEN=*** app:app", "venv/bin/gunicorn -e TOKEN=hunter22 app:app"),
+        (
+            "newrelic-admin run gunicorn app(***)",
+            "newrelic-admin run gunicorn -e TOKEN=hunter22 app:app",
+        ),
+        ("env TOKEN=*** gunicorn app:app", None),
+        ("/srv/app/start.sh", None),
+    ],
+)
+def test_a_secret_that_the_command_is_told_without_is_what_gunicorn_has(command, literal):
+    found = literal_start(command.split(), ("-e", "TOKEN=hunter22", "app:app"))
+    assert found == (literal and tuple(literal.split()))
 
 
 def test_variables_before_the_command():

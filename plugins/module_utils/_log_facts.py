@@ -8,8 +8,9 @@ import re
 import signal
 from collections import OrderedDict
 from functools import lru_cache
-from typing import Any, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_blocks import Trace
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_lines import Line
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_records import printable
 
@@ -64,7 +65,7 @@ class Incident:
 class Block:
     """A ``Logging error`` block that is being read, or the phrase outside of one."""
 
-    def __init__(self, position: int, when: Optional[float], ours: bool) -> None:
+    def __init__(self, position: int, when: Optional[float], ours: int) -> None:
         self.incident = Incident("logging_error", position)
         self.incident.first = self.incident.last = when
         self.last = position
@@ -76,6 +77,18 @@ class Block:
         self.reported = ""
         # The Message line, when an earlier look has read it and Arguments is still to come.
         self.message = b""
+        self.trace = Trace()
+        # Was the phrase in a line that no client can write, or in a traceback of its own?
+        self.told = False
+
+    def event(self) -> str:
+        if not self.reentrant:
+            return "logging_error"
+        return "reentrant_elsewhere" if self.trace.elsewhere else "reentrant"
+
+    def believed(self) -> bool:
+        """A header alone proves nothing: a client may have had it logged."""
+        return self.told or self.reentrant or self.trace.traced
 
 
 class Memory:
@@ -83,6 +96,8 @@ class Memory:
 
     def __init__(self) -> None:
         self.items: OrderedDict[str, Tuple[Optional[float], Optional[Incident]]] = OrderedDict()
+        # How many workers had booted when a block was printed last.
+        self.boots: Dict[str, int] = {}
 
     def get(
         self, key: str, when: Optional[float], horizon: float
@@ -105,7 +120,7 @@ class Memory:
             items.move_to_end(key)
         items[key] = (when, incident)
         if len(items) > REMEMBERED:
-            items.popitem(last=False)
+            self.boots.pop(items.popitem(last=False)[0], None)
 
 
 DEATHS = (

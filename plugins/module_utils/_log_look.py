@@ -56,6 +56,14 @@ HEAD_SLACK = 5.0
 Guard = Callable[[str, Callable[[], Any]], Any]
 
 
+class Begin(NamedTuple):
+    """A place in a log that is known by its inode."""
+
+    dev: int
+    inode: int
+    offset: int
+
+
 class Request(NamedTuple):
     """What to look at and how to judge it."""
 
@@ -67,6 +75,10 @@ class Request(NamedTuple):
     max_excerpts: int
     gunicorn: str
     advance: bool
+    # Where each log stood when the generation began: what is before was written by others.
+    begin: Tuple[Begin, ...] = ()
+    # The arbiter and its children that are alive, and since when; None: not known.
+    living: Optional[Dict[int, float]] = None
 
 
 class Segment(NamedTuple):
@@ -195,6 +207,19 @@ def first_plan(files: List[LogFile], window: Window) -> Plan:
     return Plan([Piece(file, 0) for file in reversed(wanted)], [])
 
 
+def placed_plan(files: List[LogFile], begin: Tuple[Begin, ...]) -> Optional[Plan]:
+    """From where the generation began; None if that place cannot be found any more."""
+    for at, file in enumerate(files):
+        for place in begin:
+            if file.identity != (place.dev, place.inode) or file.compression:
+                continue
+            # It was cut and written anew since: all that is in it came later.
+            start = place.offset if place.offset <= file.size else 0
+            pieces = [Piece(file, start)] + [Piece(other, 0) for other in reversed(files[:at])]
+            return Plan(pieces, [])
+    return None
+
+
 def look_at(path: str, entry: Optional[Entry], request: Request, judge: Judge) -> Look:
     """Read what is new of one log through ``judge``."""
     files, closed = gather(path, entry)
@@ -222,7 +247,9 @@ def read(
         if chosen.found:
             judge.reported = {(told.offset, told.event) for told in entry.reported}
     else:
-        chosen = first_plan(files, window)
+        placed = placed_plan(files, request.begin)
+        judge.placed = placed is not None
+        chosen = placed or first_plan(files, window)
     lost = list(chosen.lost)
     if lost or len(chosen.pieces) > 1:
         lost += closed
@@ -245,7 +272,7 @@ def read(
     end = scanner.position()
     state = judge.finish()
     reported = [Told(offset, event) for offset, event in judge.told]
-    if entry is None or not entry.places:
+    if (entry is None or not entry.places) and not judge.placed:
         lost += headless(judge, window, files, chosen)
     new = None
     if request.cursor:
@@ -366,11 +393,14 @@ def report(looks: List[Look], request: Request, limits: Dict[str, Tolerance]) ->
     """What the module returns."""
     counts: Dict[str, int] = {}
     peaks: Dict[str, float] = {}
+    unsure: Dict[str, int] = {}
     first: Dict[str, str] = {}
     found: List[Tuple[Incident, Look]] = []
     for look in looks:
         for event, count in look.judge.counts.items():
             counts[event] = counts.get(event, 0) + count
+        for event, count in look.judge.unsure.items():
+            unsure[event] = unsure.get(event, 0) + count
         for event, span in look.judge.peak.items():
             peaks[event] = min(span, peaks.get(event, span))
         for event, kept in look.judge.kept.items():
@@ -387,6 +417,7 @@ def report(looks: List[Look], request: Request, limits: Dict[str, Tolerance]) ->
         [reason for look in looks for reason in look.lost],
         silent,
         len(silent) < len(looks),
+        unsure,
     )
     verdict = decide(seen, limits)
     found.sort(key=lambda pair: excerpt_order(pair[0], request.customs))
@@ -413,6 +444,7 @@ def report(looks: List[Look], request: Request, limits: Dict[str, Tolerance]) ->
         "reasons": verdict.reasons,
         "incidents": incidents,
         "counts": counts,
+        "doubtful": sum(look.judge.doubtful for look in looks),
         "scanned": {
             "bytes": sum(look.size for look in looks),
             "lines": total([look.judge.lines for look in looks]),
@@ -436,7 +468,15 @@ def look(
     entries = load(request.cursor) if request.cursor else {}
     looks = []
     for path in request.paths:
-        judge = Judge(request.window, Clock(now), request.customs, use_ctypes, guard, rates)
+        judge = Judge(
+            request.window,
+            Clock(now),
+            request.customs,
+            use_ctypes,
+            guard,
+            rates,
+            living=request.living,
+        )
         looks.append(look_at(path, entries.get(path), request, judge))
     if request.cursor and request.advance:
         entries.update((item.path, item.entry) for item in looks if item.entry)

@@ -203,6 +203,14 @@ WORDINGS = (
         "arbiter.py:345",
     ),
     Wording(
+        "app_load_failure",
+        "all; INFO until 20.1.0, ERROR since 21",
+        ARBITER,
+        b"Reason: App failed to load",
+        rb"Reason: App failed to load",
+        "arbiter.py:345",
+    ),
+    Wording(
         "boot_failure",
         "20.0 - 23.0.0",
         TRACE,
@@ -217,14 +225,6 @@ WORDINGS = (
         b"<HaltServer '",
         rb"(?:gunicorn\.errors\.)?HaltServer: <HaltServer 'App failed to load\.' \d+>",
         "a second HaltServer while halt() waits: never caught",
-    ),
-    Wording(
-        "app_load_failure",
-        "all; INFO until 20.1.0, ERROR since 21",
-        ARBITER,
-        b"Reason: App failed to load",
-        rb"Reason: App failed to load",
-        "arbiter.py:345",
     ),
     Wording(
         "main_loop_exception",

@@ -29,6 +29,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_catalogue i
     BOOT_PATTERN,
     DIRTY_PATTERN,
     FATAL,
+    HELPER,
     LOUD,
     START,
     START_PATTERN,
@@ -310,7 +311,9 @@ class Judge:
         else:
             voice = hear(self.clock, text, self.head)
             if voice.rank == PREFIXED and GUNICORN.search(voice.message) is not None:
-                voice = after_torn(self.clock, voice)
+                arbiter = self._arbiter() or self.window.arbiter_pid
+                if voice.stamp.pid not in self.booted and arbiter in (None, voice.stamp.pid):
+                    voice = after_torn(self.clock, voice)
             if voice.rank < WRAPPED and not self.head:
                 self.head = self._common(text, begin, finish)
                 if self.head:
@@ -328,10 +331,8 @@ class Judge:
         if not self.first_line and scanner.base + scanner.low == 0:
             self.first_line = bytes(scanner.buffer[scanner.low : scanner.low + 2000]).split(b"\n")[0]
         others = [self.first_line] if self.first_line and self.first_line != text else []
-        others += bytes(scanner.buffer[finish + 1 : finish + 4096]).split(b"\n")[:2][:-1]
-        before = scanner.buffer.rfind(b"\n", scanner.low, max(scanner.low, begin - 1)) + 1
-        if scanner.low < before < begin:
-            others.append(bytes(scanner.buffer[before : begin - 1]))
+        others += bytes(scanner.buffer[finish + 1 : finish + 8192]).split(b"\n")[:9][:-1]
+        others += bytes(scanner.buffer[max(scanner.low, begin - 4096) : begin]).split(b"\n")[1:][-6:]
         return common_head(text, [other for other in others if other.strip()])
 
     def _raise(self, voice: Voice) -> None:
@@ -361,7 +362,7 @@ class Judge:
         own = voice.stamp
         if voice.rank == NOBODY or voice.rank < self.rank:
             return False
-        if rule.writer == ARBITER and own.pid is not None and own.pid in self.booted:
+        if rule.writer in (ARBITER, HELPER) and own.pid in self.booted:
             # An application that logs through gunicorn's handlers: a worker, not the arbiter.
             return False
         if voice.rank < PREFIXED and rule.event in LOUD and own.level.upper() in ("INFO", "DEBUG"):
@@ -510,7 +511,9 @@ class Judge:
                 self._torn_message(begin, voice)
             return
         for rule in self.rules[kind]:
-            pattern = rule.pattern if voice.rank == PREFIXED else rule.whole
+            # Who is known to be the arbiter may have said more than is known.
+            known = voice.rank == PREFIXED and voice.stamp.pid == self._arbiter()
+            pattern = rule.pattern if known else rule.whole
             match = pattern.match(voice.message) if pattern is not None else None
             if match is None:
                 continue
@@ -542,8 +545,8 @@ class Judge:
             return True
         scanner = self.scanner
         after = scanner.line(at)[1] + 1
-        stop = min(scanner.end, after + 4096)
-        return scanner.buffer.find(TRACEBACK, after, stop) >= 0 or stop < after + 4096
+        follows = bytes(scanner.buffer[after : min(scanner.end, after + EXCERPT_BYTES * 8)])
+        return TRACEBACK in follows or bool(follows and TRACEBACK.startswith(follows))
 
     def _on_last_words(self, kind: int, at: int) -> None:
         """The last line of a traceback: an exception that ended it."""
@@ -566,14 +569,21 @@ class Judge:
     def _in_traceback(self, begin: int) -> bool:
         """Is the line before this one of a traceback, and the next one no more?"""
         scanner = self.scanner
-        if begin <= scanner.low:
-            return False
-        start = scanner.line(begin - 1)[0]
-        before = hear(self.clock, bytes(scanner.buffer[start : begin - 1]), self.head).inner
         finish = scanner.line(begin)[1]
         if scanner.buffer[finish + 1 : finish + 3] == b"  " and finish + 3 <= scanner.end:
             return False
-        return before[:2] == b"  " or frame(before) is not None
+        # The last frame: its file, then perhaps its source and what is marked in it.
+        for _turn in range(4):
+            if begin <= scanner.low:
+                return False
+            start = scanner.line(begin - 1)[0]
+            inner = hear(self.clock, bytes(scanner.buffer[start : begin - 1]), self.head).inner
+            if frame(inner) is not None:
+                return True
+            if inner[:2] != b"  ":
+                return False
+            begin = start
+        return False
 
     def _event(
         self, rule: Rule, found: Dict[str, Any], worker: Optional[int], line: Line
@@ -681,7 +691,8 @@ class Judge:
                 return
         finish = self._whole(kind, at) if self.block is None else -1
         if finish < 0:
-            self._open_block(at, header=True)
+            opened = self._open_block(at, header=True)
+            opened.told = opened.told or (not raw and self._says(self._hear(at)[1], HEADER))
             return
         # All of it is here: gone through once, for speed.
         if self._in_passing(kind, at, finish):
@@ -933,10 +944,8 @@ class Judge:
         """A message without its block: the worker's death that it tells of is true all the same."""
         scanner = self.scanner
         message = voice.inner.rstrip()
-        if message[len(MESSAGE) : len(MESSAGE) + 1] not in (b"'", b'"') or message[-1:] not in (
-            b"'",
-            b'"',
-        ):
+        quote = message[len(MESSAGE) : len(MESSAGE) + 1]
+        if quote not in (b"'", b'"') or message[-1:] != quote:
             return
         finish = scanner.line(begin)[1]
         stop = min(scanner.end, finish + EXCERPT_BYTES)

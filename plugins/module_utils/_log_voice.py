@@ -103,11 +103,11 @@ REQUEST_KEYS = frozenset(
 # gunicorn's own loggers, and that of uvicorn's workers, which gunicorn's handlers write.
 OWN_LOGGER = re.compile(r"(?:gunicorn(?:\.(?:error|glogging|arbiter))?|uvicorn(?:\.error)?|glogging)$")
 
-# What may stand between the beginning of a line and the message in a format of the operator's own.
-HEAD = re.compile(
-    rb"(?:"
-    # Times: ISO, 20/Nov/2026 02:10:00 (never 20/Nov/2026:02:10:00, which access lines have)
-    + WHEN
+# What may stand between the beginning of a line and the message in a format of the operator's own:
+# times (never 20/Nov/2026:02:10:00, which access lines have), levels, names, and what a formatter
+# can add of a process.
+MARK = (
+    WHEN
     + rb"|\d\d?[/ -][A-Z][a-z]{2}[/ -]\d{4},? \d\d:\d\d:\d\d"
     rb"|\d{2,4}[/.-]\d\d[/.-]\d{2,4},? \d\d:\d\d:\d\d"
     rb"|(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? )?[A-Z][a-z]{2} [ \d]\d,? (?:\d{4},? )?\d\d:\d\d:\d\d"
@@ -115,15 +115,21 @@ HEAD = re.compile(
     rb"|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\b,?"
     rb"|\d\d:\d\d:\d\d"
     rb"|\d{10}\.\d+"
-    rb"|[+-]\d\d:?\d\d\b|(?:UTC|GMT|[AaPp][Mm])\b"
-    # Levels, names, and what a formatter can add of a process
-    rb"|(?:DEBUG|INFO|NOTICE|WARN(?:ING)?|ERR(?:OR)?|CRIT(?:ICAL)?|FATAL)\b(?!:? reentrant)"
+    rb"|(?:DEBUG|INFO|NOTICE|WARN(?:ING)?|ERR(?:OR)?|CRIT(?:ICAL)?|FATAL)\b"
     rb"|(?:debug|info|notice|warn(?:ing)?|err(?:or)?|crit(?:ical)?|fatal)\b"
     rb"|[DIWEC](?=[\] ]\d|\])"
-    rb"|(?:gunicorn|uvicorn|glogging)(?:\.\w+)*(?::(?:\w+:)?\d+)?\b"
-    rb"|(?:in|None|none|null|MainProcess|MainThread|ThreadPoolExecutor|Thread|pid|process|thread)\b"
+    rb"|(?:gunicorn(?:\.(?:error|glogging|arbiter))?|uvicorn(?:\.error)?|glogging)\b(?!\.[a-z])"
+    rb"(?::(?:\w+:)?\d+)?"
     rb"|(?:time|timestamp|asctime|ts|t|at|level|levelname|lvl|severity|logger|name|pid|process|thread"
     rb"|msg|message|event)=\"?"
+)
+HEAD = re.compile(
+    rb"[\[(<|{]?(?:"
+    + MARK
+    + rb")(?:"
+    + MARK
+    + rb"|[+-]\d\d:?\d\d\b|(?:UTC|GMT|[AaPp][Mm])\b"
+    rb"|(?:in|None|none|null|MainProcess|MainThread|ThreadPoolExecutor|Thread|pid|process|thread)\b"
     rb"|\d+(?![\d.:/])"
     rb"|[\s\[\]()|<>:,;.*#\"-]"
     rb")*"
@@ -132,6 +138,9 @@ TIME_IN_HEAD = re.compile(rb"\d\d:\d\d:\d\d|\d{10}\.\d")
 NAME_IN_HEAD = re.compile(rb"[A-Za-z]{3}")
 KEY_IN_HEAD = re.compile(rb"[a-z]=")
 METHODS = re.compile(rb"\b(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|HTTP)\b|\d+\.\d+\.\d+\.\d+|::|=")
+
+# The prefix of gunicorn's, up to its level.
+SHAPE = b"[0-0-0 0:0:0 +0] [0] ["
 
 FRAME = re.compile(rb"[ |+-]*  File \"(?P<file>[^\"\\\n]+)\", line \d+")
 
@@ -157,6 +166,11 @@ def hear(clock: Clock, text: bytes, head: bytes = b"") -> Voice:
     match = GUNICORN.match(text)
     if match is not None:
         return Voice(PREFIXED, text[match.end() :], clock.prefix(match), text, b"")
+    if text[:3] == b"[20":
+        # A line that was cut within its prefix, and the next one.
+        match = GUNICORN.search(text, 1, 80)
+        if match is not None and SHAPE.startswith(shape(text[: match.start()])):
+            return Voice(PREFIXED, text[match.end() :], clock.prefix(match), text, b"")
     outer = NOTHING
     match = like(head).match(text) if head else None
     if match is not None:
@@ -209,7 +223,7 @@ def after_torn(clock: Clock, voice: Voice) -> Voice:
     """A line that was cut (the disk was full) and the next one, which follows it at once."""
     found = GUNICORN.search(voice.message)
     begun = shape(voice.message[: found.start()]) if found else b""
-    if found is None or not any(saying.startswith(begun) for saying in SAYINGS):
+    if found is None or not begun or not any(saying.startswith(begun) for saying in SAYINGS):
         return voice
     message = voice.message[found.end() :]
     return Voice(PREFIXED, message, clock.prefix(found), voice.inner, b"")
@@ -220,10 +234,13 @@ def headed(clock: Clock, text: bytes, outer: Stamp) -> Voice:
     match = HEAD.match(text, 0, 400)
     end = match.end() if match else 0
     head = text[:end]
-    if not head.strip():
+    if not head:
         return Voice(BARE, text, outer, text, b"")
     rank = NOBODY
-    if b'"' not in head or KEY_IN_HEAD.search(head):
+    if GUNICORN.search(head) is not None:
+        # gunicorn's prefix begins a line, or stands behind something that was taken off.
+        rank = NOBODY
+    elif b'"' not in head or KEY_IN_HEAD.search(head):
         if TIME_IN_HEAD.search(head):
             rank = TIMED
         elif NAME_IN_HEAD.search(head):
@@ -275,7 +292,7 @@ def of_record(clock: Clock, record: Dict[str, Any], outer: Stamp) -> Voice:
                 value = "\n".join(str(item) for item in value)
             if isinstance(value, str):
                 traces.append(value)
-    return Voice(rank, message, stamp, message, "\n".join(traces).encode("utf-8", "replace"))
+    return Voice(rank, message, stamp, b"", "\n".join(traces).encode("utf-8", "replace"))
 
 
 # A string under a key that only a formatter writes: within a string quotes are escaped.
@@ -295,7 +312,8 @@ def torn_record(text: bytes, outer: Stamp) -> Voice:
 def common_head(text: bytes, others: List[bytes]) -> bytes:
     """What an unknown shipper puts before each line; nothing if that is not certain.
 
-    It must stand before each of the ``others``, and be nothing that an access line begins with.
+    It must stand before each of the ``others``, most of which must be gunicorn's, and be nothing
+    that an access line begins with.
     """
     found = GUNICORN.search(text)
     if found is None or not found.start() or not others:
@@ -303,8 +321,9 @@ def common_head(text: bytes, others: List[bytes]) -> bytes:
     head = text[: found.start()]
     if len(head) > 1000 or b'"' in head or METHODS.search(head) or not NAME_IN_HEAD.search(head):
         return b""
-    wanted = shape(head)
-    return head if all(shape(other).startswith(wanted) for other in others) else b""
+    matches = [like(head).match(other) for other in others]
+    own = [m for m in matches if m and GUNICORN.match(m.string, m.end())]
+    return head if all(matches) and 2 * len(own) > len(others) else b""
 
 
 DIGITS = re.compile(rb"\d+")

@@ -331,8 +331,8 @@ class Judge:
         if not self.first_line and scanner.base + scanner.low == 0:
             self.first_line = bytes(scanner.buffer[scanner.low : scanner.low + 2000]).split(b"\n")[0]
         others = [self.first_line] if self.first_line and self.first_line != text else []
-        others += bytes(scanner.buffer[finish + 1 : finish + 8192]).split(b"\n")[:9][:-1]
-        others += bytes(scanner.buffer[max(scanner.low, begin - 4096) : begin]).split(b"\n")[1:][-6:]
+        others += bytes(scanner.buffer[finish + 1 : finish + 8192]).split(b"\n")[:5][:-1]
+        others += bytes(scanner.buffer[max(scanner.low, begin - 4096) : begin]).split(b"\n")[1:][-4:]
         return common_head(text, [other for other in others if other.strip()])
 
     def _raise(self, voice: Voice) -> None:

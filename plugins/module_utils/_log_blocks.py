@@ -32,6 +32,8 @@ OTHER_FILE = re.compile(
     rb"/(?!.*/site-packages/gunicorn/)(?:.*/(?:site|dist)-packages/|(?!.*/lib(?:64)?/python\d))"
 )
 QUOTES = b"'\""
+# The last line of a block; what is too long is not looked at to its end.
+ARGUMENTS_WHOLE = re.compile(rb"Arguments: (?:[({][^\n]*[)}]\s*$|[({][^\n]{4000})")
 
 
 class Trace:

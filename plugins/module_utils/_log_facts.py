@@ -80,6 +80,8 @@ class Block:
         self.trace = Trace()
         # Was the phrase in a line that no client can write, or in a traceback of its own?
         self.told = False
+        # Did it begin with the phrase, in a traceback of its own?
+        self.headless = False
 
     def event(self) -> str:
         if not self.reentrant:

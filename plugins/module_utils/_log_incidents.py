@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any, Callable, Deque, Dict, Iterator, List, Optional, Set, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_blocks import (
+    ARGUMENTS_WHOLE,
     PHRASE_LINE,
     QUOTES,
     REPR,
@@ -61,7 +62,10 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_records imp
     Clock,
     Stamp,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_scan import Scanner
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_scan import (
+    MAX_LINE,
+    Scanner,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_voice import (
     ENVELOPE,
     NOBODY,
@@ -73,6 +77,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_voice impor
     common_head,
     frame,
     hear,
+    like,
 )
 
 # A nested failure prints its blocks into each other, and a full pipe of others' lines (64 KiB) may
@@ -330,10 +335,18 @@ class Judge:
             return b""
         if not self.first_line and scanner.base + scanner.low == 0:
             self.first_line = bytes(scanner.buffer[scanner.low : scanner.low + 2000]).split(b"\n")[0]
-        others = [self.first_line] if self.first_line and self.first_line != text else []
-        others += bytes(scanner.buffer[finish + 1 : finish + 8192]).split(b"\n")[:5][:-1]
+        first = self.first_line if self.first_line != text else b""
+        others = bytes(scanner.buffer[finish + 1 : finish + 8192]).split(b"\n")[:5][:-1]
         others += bytes(scanner.buffer[max(scanner.low, begin - 4096) : begin]).split(b"\n")[1:][-4:]
-        return common_head(text, [other for other in others if other.strip()])
+        head = common_head(text, [other for other in [first] + others if other.strip()])
+        found = GUNICORN.search(text)
+        if head and first and found is not None and int(found.group(3)) != self.window.arbiter_pid:
+            # An application that logs nothing but what clients ask for has such a file, too.
+            match = like(head).match(first)
+            begins = START in text and b"] Listening at: " in others[0]
+            if not begins and (match is None or GUNICORN.match(first, match.end()) is None):
+                return b""
+        return head
 
     def _raise(self, voice: Voice) -> None:
         """The log has lines of a better layout: what a worse one told may be a client's words."""
@@ -570,7 +583,8 @@ class Judge:
         """Is the line before this one of a traceback, and the next one no more?"""
         scanner = self.scanner
         finish = scanner.line(begin)[1]
-        if scanner.buffer[finish + 1 : finish + 3] == b"  " and finish + 3 <= scanner.end:
+        following = bytes(scanner.buffer[finish + 1 : min(scanner.end, finish + MAX_LINE)])
+        if hear(self.clock, following.split(b"\n")[0], self.head).inner[:2] == b"  ":
             return False
         # The last frame: its file, then perhaps its source and what is marked in it.
         for _turn in range(4):
@@ -816,7 +830,8 @@ class Judge:
         finish = scanner.ahead(ARGUMENTS_LINE, at) + 1
         if finish + len(ARGUMENTS) > at + WHOLE_BYTES:
             return -1
-        if buffer.find(b"\n", finish, min(scanner.end, finish + EXCERPT_BYTES)) < 0:
+        end = buffer.find(b"\n", finish, min(scanner.end, finish + EXCERPT_BYTES))
+        if end < 0 or ARGUMENTS_WHOLE.match(bytes(buffer[finish:end])) is None:
             return -1
         if buffer[at - 1] != NEWLINE and scanner.base + at > 0:
             # Behind what a shipper puts before each line.
@@ -835,6 +850,9 @@ class Judge:
         begin, voice = self._hear(at)
         block = self.block
         near = block is not None and scanner.base + at - block.last < EPISODE_BYTES
+        if block is not None and near and block.headless and self._begun_anew(block, at):
+            self._close(at=begin)
+            block, near = None, False
         match = PHRASE_LINE.match(voice.inner)
         if match is not None and not near:
             # Without a header: only in a traceback, or in the last words of an interpreter.
@@ -850,10 +868,18 @@ class Judge:
         block.reentrant = True
         block.told = True
         if not near:
+            block.headless = True
             # Its trace came before it.
             low = max(scanner.low, begin - EXCERPT_BYTES * 2)
             trace = self._trace_before(low, begin)
             block.trace.read(scanner.buffer, trace, begin)
+
+    def _begun_anew(self, block: Block, at: int) -> bool:
+        """Has another traceback begun since, that did not come of the one before?"""
+        scanner = self.scanner
+        low = max(scanner.low, block.last - scanner.base)
+        found = scanner.buffer.find(TRACEBACK, low, at)
+        return found >= 0 and scanner.buffer.find(CHAINED, low, found) < 0
 
     def _trace_before(self, low: int, begin: int) -> int:
         """Where the traceback begins that ends at ``begin``."""
@@ -867,7 +893,7 @@ class Judge:
             return
         scanner = self.scanner
         begin, voice = self._hear(at)
-        if not voice.inner.startswith(ARGUMENTS):
+        if ARGUMENTS_WHOLE.match(voice.inner) is None:
             return
         raw = scanner.buffer[at - 1] == NEWLINE
         _begin, finish = scanner.line(at)

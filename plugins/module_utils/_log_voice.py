@@ -46,7 +46,8 @@ ENVELOPE = re.compile(
     rb"|" + WHEN + rb" app\[[\w.-]+\]: "
     rb"|@[0-9a-f]{24} "
     # docker logs -t, kubectl logs --timestamps
-    rb"|" + WHEN + rb" (?=\[\d{4}-\d\d-\d\d |\{|--- Logging|Traceback|  )"
+    rb"|" + WHEN + rb" (?=\[\d{4}-\d\d-\d\d |\{|--- Logging|Traceback|  "
+    rb"|Call stack:|Message: |Arguments: |object repr|[\w.]*Error\b)"
     rb")"
 )
 MESSAGE_KEYS = (
@@ -262,9 +263,6 @@ def wrapped_text(record: Dict[str, Any]) -> bytes:
         value = record.get(name)
         if isinstance(value, str):
             return value.rstrip("\r\n").encode("utf-8", "replace")
-        if isinstance(value, list) and value and all(isinstance(item, int) for item in value):
-            # journald: what is no text is a list of bytes.
-            return bytes(item & 255 for item in value)
     return b""
 
 

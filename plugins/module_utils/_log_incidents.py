@@ -583,21 +583,32 @@ class Judge:
         """Is the line before this one of a traceback, and the next one no more?"""
         scanner = self.scanner
         finish = scanner.line(begin)[1]
-        following = bytes(scanner.buffer[finish + 1 : min(scanner.end, finish + MAX_LINE)])
-        if hear(self.clock, following.split(b"\n")[0], self.head).inner[:2] == b"  ":
+        if self._inner(finish + 1, self._line_end(finish + 1))[:2] == b"  ":
             return False
         # The last frame: its file, then perhaps its source and what is marked in it.
         for _turn in range(4):
             if begin <= scanner.low:
                 return False
             start = scanner.line(begin - 1)[0]
-            inner = hear(self.clock, bytes(scanner.buffer[start : begin - 1]), self.head).inner
+            inner = self._inner(start, begin - 1)
             if frame(inner) is not None:
                 return True
             if inner[:2] != b"  ":
                 return False
             begin = start
         return False
+
+    def _line_end(self, at: int) -> int:
+        scanner = self.scanner
+        stop = min(scanner.end, at + MAX_LINE)
+        found = scanner.buffer.find(b"\n", at, stop)
+        return found if found >= 0 else max(at, stop)
+
+    def _inner(self, begin: int, end: int) -> bytes:
+        """A line without what a shipper put around it."""
+        text = bytes(self.scanner.buffer[begin:end])
+        # The lines of a traceback, as they mostly are.
+        return text if text[:2] == b"  " else hear(self.clock, text, self.head).inner
 
     def _event(
         self, rule: Rule, found: Dict[str, Any], worker: Optional[int], line: Line
@@ -721,7 +732,7 @@ class Judge:
             block.reentrant = True
             if not self._enough("reentrant"):
                 block.incident.snippets.append(self.reading.at(phrase, context=False).snippet())
-            block.incident.lines += len(PHRASE_LINE.findall(buffer, phrase, finish))
+            block.incident.lines += sum(1 for _phrase in self._phrases(phrase, finish))
         scanner.skip(self.phrase, finish)
         scanner.skip(kind, finish)
         message = buffer.rfind(MESSAGE_LINE, at, finish)
@@ -747,11 +758,17 @@ class Judge:
         """Where a line that is an exception's own has the phrase; -1 for nowhere."""
         if self.scanner.following(self.phrase) >= finish:
             return -1
+        return next(self._phrases(at, finish), -1)
+
+    def _phrases(self, at: int, finish: int) -> Iterator[int]:
         buffer = self.scanner.buffer
-        for found in PHRASE_LINE.finditer(buffer, at, finish):
-            if buffer[found.start() - 1] == NEWLINE:
-                return buffer.find(PHRASE, found.start(), finish)
-        return -1
+        found = buffer.find(PHRASE, at, finish)
+        while found >= 0:
+            begin = buffer.rfind(b"\n", at, found) + 1
+            end = buffer.find(b"\n", found, finish)
+            if PHRASE_LINE.match(bytes(buffer[begin or at : end if end >= 0 else finish])):
+                yield found
+            found = buffer.find(PHRASE, found + 1, finish)
 
     def _in_passing(self, kind: int, at: int, finish: int) -> bool:
         """Count a whole block of which no line will be shown. False: nothing was done.

@@ -48,6 +48,7 @@ DATES = tuple(
 )
 EPOCH = re.compile(rb"\[?(1\d{9}(?:\d{3}|\.\d{1,9})?)(?![\w.])")
 COLOUR = re.compile(rb"\x1b\[[0-9;]*[A-Za-z]")
+ANY_CLOCK = re.compile(rb":\d\d:\d\d")
 MONTHS = (b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec").split()
 TIME_KEYS = (
     "time",
@@ -188,6 +189,15 @@ class Clock:
         The first, because what comes later in a line may be a client's words.
         """
         best: Optional[Tuple[int, Stamp]] = None
+        if ANY_CLOCK.search(text, 0, 320) is None:
+            match = EPOCH.match(text)
+            if match is None:
+                return None
+            return Stamp(self.of_value(match.group(1).decode("ascii")), None, "", "epoch")
+        match = ISO.match(text)
+        if match is not None:
+            # Nothing can come before it; mostly it is this one.
+            return Stamp(self.iso(match), None, "", "iso")
         for pattern, parse, layout in (
             (ISO, self.iso, "iso"),
             (ACCESS, self.access, "access"),

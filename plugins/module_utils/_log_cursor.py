@@ -238,18 +238,20 @@ def load(path: str) -> Dict[str, Entry]:
                 f" (schema {data['schema']}, this one knows {SCHEMA})."
                 " Use that version, or remove the file to begin anew."
             )
-        return {
-            log: Entry(
-                [checked(Place, item) for item in entry["places"]],
-                [checked(Known, item) for item in entry["known"]],
-                [checked(Told, item) for item in entry["reported"]],
-                dict(entry["state"]),
-                [str(name) for name in entry["names"]],
-            )
-            for log, entry in data["logs"].items()
-        }
+        return {log: entry_of(entry) for log, entry in data["logs"].items()}
     except (KeyError, TypeError, ValueError, AttributeError) as exc:
         raise FleetError(damaged(path, f"{type(exc).__name__} {exc}")) from exc
+
+
+def entry_of(entry: Dict[str, Any]) -> Entry:
+    """From JSON; KeyError, TypeError, ValueError or AttributeError if it is none."""
+    return Entry(
+        [checked(Place, item) for item in entry["places"]],
+        [checked(Known, item) for item in entry["known"]],
+        [checked(Told, item) for item in entry["reported"]],
+        dict(entry["state"]),
+        [str(name) for name in entry["names"]],
+    )
 
 
 def checked(kind: Any, item: Any) -> Any:

@@ -49,6 +49,24 @@ class Incident:
         self.worker_pid: Optional[int] = None
         self.signal: Optional[str] = None
         self.snippets: List[bytes] = []
+        # Where it is, if an earlier look has found it.
+        self.place: Optional[Tuple[str, int]] = None
+
+    def state(self, place: Tuple[str, int]) -> List[Any]:
+        """For JSON; ``place``: file and offset, as positions are of one look only."""
+        numbers = [self.lines, self.first, self.last, self.arbiter_pid, self.worker_pid]
+        texts = [snippet.decode("latin-1") for snippet in self.snippets[:EXCERPT_LINES]]
+        return [self.event, list(place)] + numbers + [self.signal, texts]
+
+    @classmethod
+    def restored(cls, state: List[Any]) -> "Incident":
+        event, place, lines, first, last, arbiter, worker, number, texts = state
+        self = cls(str(event), -1)
+        self.place = (str(place[0]), int(place[1]))
+        self.lines, self.first, self.last = int(lines), first, last
+        self.arbiter_pid, self.worker_pid, self.signal = arbiter, worker, number
+        self.snippets = [str(text).encode("latin-1") for text in texts]
+        return self
 
     def add(self, lines: int, when: Optional[float], line: Optional[Line] = None) -> None:
         self.lines += lines

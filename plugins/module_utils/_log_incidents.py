@@ -10,6 +10,7 @@ code is logged twice, and other processes' lines are spliced in anywhere. And li
 clients' words stand in a log, too (``_log_voice``).
 """
 
+import json
 import zlib
 from collections import OrderedDict, deque
 from functools import partial
@@ -186,6 +187,8 @@ class Judge:
         self.unfinished: Optional[int] = None
         self.oldest: Optional[float] = None
         self.newest: Optional[float] = None
+        self.sums: Dict[str, Any] = {}
+        self.sums_kept: Dict[str, List[Incident]] = {}
         # Where the event is that is looked at, and up to where the window was seen not to begin.
         self._at = 0
         self._looked = 0
@@ -1099,6 +1102,10 @@ class Judge:
             if message:
                 block.message = message[:SNIPPET]
         state = self.state()
+        # As a later look must find it that goes on with this one's sums, and reads the last line
+        # and an open block anew.
+        self.sums = json.loads(json.dumps({"state": state, "totals": self._totals()}))
+        self.sums_kept = {event: list(kept) for event, kept in self.kept.items()}
         self.unfinished = self.scanner.position()
         self.scanner.search_rest()
         stamp = self.reading.last(max(self.scanner.low, self.scanner.end - 16384), self.scanner.end)
@@ -1116,6 +1123,40 @@ class Judge:
         return state
 
     # -- between two looks --------------------------------------------------------------------
+
+    def _totals(self) -> Dict[str, Any]:
+        """What has been found so far but for the incidents themselves, for JSON."""
+        return {
+            "counts": self.counts,
+            "unsure": self.unsure,
+            "doubtful": self.doubtful,
+            "peak": self.peak,
+            "times": {event: list(times) for event, times in self.times.items()},
+            "heard": self.heard,
+            "text": self.text,
+            "lines": self.lines,
+            "started": self.started,
+            "informative": self.informative,
+            "oldest": self.oldest,
+            "placed": self.placed,
+        }
+
+    def go_on(self, totals: Dict[str, Any], kept: Dict[str, List[Any]]) -> None:
+        """Go on with the sums of an earlier look at the same window, besides its state."""
+        self.counts = {str(event): int(count) for event, count in totals["counts"].items()}
+        self.unsure = {str(event): int(count) for event, count in totals["unsure"].items()}
+        self.peak = {str(event): float(span) for event, span in totals["peak"].items()}
+        for event, times in totals["times"].items():
+            self.times[event].extend(times)
+        self.doubtful = int(totals["doubtful"])
+        self.heard, self.text = totals["heard"], bool(totals["text"])
+        self.lines, self.oldest = totals["lines"], totals["oldest"]
+        self.started, self.informative = bool(totals["started"]), totals["informative"]
+        self.placed = bool(totals["placed"])
+        self.kept = {
+            str(event): [Incident.restored(state) for state in states]
+            for event, states in kept.items()
+        }
 
     def state(self) -> Dict[str, Any]:
         """What the next look must know, for JSON."""

@@ -4,6 +4,7 @@
 
 """One look at the logs of one host: open, find out what is new, read it, judge it."""
 
+import json
 import os
 import re
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set, Tuple
@@ -22,6 +23,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_cursor impo
     Plan,
     Told,
     damaged,
+    entry_of,
     load,
     make_known,
     make_place,
@@ -51,6 +53,9 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_verdict imp
 )
 
 MAX_INCIDENTS = 100
+# The version of what is kept of a look for the next one, and how much of it at most.
+PROGRESS = 1
+MAX_PROGRESS = 256 * 1024
 # The head of the log may be this much younger than the window without anything being lost.
 HEAD_SLACK = 5.0
 Guard = Callable[[str, Callable[[], Any]], Any]
@@ -79,6 +84,10 @@ class Request(NamedTuple):
     begin: Tuple[Begin, ...] = ()
     # The arbiter and its children that are alive, and since when; None: not known.
     living: Optional[Dict[int, float]] = None
+    # What an earlier look at the same has returned: only what was written since is read.
+    progress: Dict[str, Any] = {}
+    # Is progress to be returned?
+    keep: bool = False
 
 
 class Segment(NamedTuple):
@@ -99,6 +108,7 @@ class Look(NamedTuple):
     silent: str
     size: int
     entry: Optional[Entry]
+    progress: Optional[Dict[str, Any]] = None
 
 
 def parse_moment(name: str, value: Any, now: float) -> Optional[float]:
@@ -277,7 +287,54 @@ def read(
     new = None
     if request.cursor:
         new = remember(files, segments, end, size, reported, seen, state, entry)
-    return Look(path, judge, segments, lost, silence(judge, window, files, size, path), size, new)
+    kept = None
+    if request.keep:
+        place = remember(files, segments, end, size, [], seen, judge.sums.pop("state"), entry)
+        incidents = {
+            event: [one.state(one.place or locate(segments, one.position)) for one in found]
+            for event, found in judge.sums_kept.items()
+        }
+        kept = dict(judge.sums, entry=place._asdict(), kept=incidents, lost=lost, size=size)
+    silent = silence(judge, window, files, size, path)
+    return Look(path, judge, segments, lost, silent, size, new, kept)
+
+
+def identity(request: Request) -> str:
+    """What a look is about: sums of another cannot be gone on with."""
+    parts = (
+        request.paths,
+        request.window,
+        request.begin,
+        sorted(request.tolerance.items()),
+        [(custom.name, custom.pattern.pattern, custom.tolerance) for custom in request.customs],
+        PROGRESS,
+    )
+    return repr(parts)
+
+
+def go_on(path: str, request: Request, judge: Judge) -> Optional[Look]:
+    """Read what was written since an earlier look; None if all must be read (again)."""
+    try:
+        if request.progress.get("of") != identity(request):
+            return None
+        earlier = request.progress["logs"][path]
+        entry = entry_of(earlier["entry"])
+        files, _closed = gather(path, entry)
+        try:
+            chosen = plan(entry.places, entry.known, files, fingerprint)
+            if not entry.places or not chosen.found or chosen.lost:
+                return None
+            judge.go_on(earlier["totals"], earlier["kept"])
+            found = read(path, files, [], entry, request, judge)
+        finally:
+            close(files)
+        size = int(earlier["size"]) + found.size
+        lost = [str(reason) for reason in earlier["lost"]] + found.lost
+    except (KeyError, TypeError, ValueError, AttributeError, FleetError):
+        return None
+    silent = "" if earlier["totals"]["heard"] else silence(judge, request.window, files, size, path)
+    kept = dict(found.progress, size=size, lost=lost) if found.progress else None
+    return found._replace(lost=lost, silent=silent, progress=kept)
 
 
 def remember(
@@ -404,7 +461,7 @@ def report(looks: List[Look], request: Request, limits: Dict[str, Tolerance]) ->
         for event, span in look.judge.peak.items():
             peaks[event] = min(span, peaks.get(event, span))
         for event, kept in look.judge.kept.items():
-            path, offset = locate(look.segments, kept[0].position)
+            path, offset = kept[0].place or locate(look.segments, kept[0].position)
             when = moment(kept[0].first)
             first.setdefault(event, f"{'at ' + when + ' ' if when else ''}in {path}, byte {offset}")
             found += [(incident, look) for incident in kept]
@@ -423,7 +480,7 @@ def report(looks: List[Look], request: Request, limits: Dict[str, Tolerance]) ->
     found.sort(key=lambda pair: excerpt_order(pair[0], request.customs))
     incidents: List[Dict[str, Any]] = []
     for index, (incident, look) in enumerate(found[:MAX_INCIDENTS]):
-        path, offset = locate(look.segments, incident.position)
+        path, offset = incident.place or locate(look.segments, incident.position)
         incidents.append(
             {
                 "event": incident.event,
@@ -467,8 +524,9 @@ def look(
     rates = {name: limit.limit or 0 for name, limit in limits.items() if limit.seconds}
     entries = load(request.cursor) if request.cursor else {}
     looks = []
-    for path in request.paths:
-        judge = Judge(
+
+    def judge() -> Judge:
+        return Judge(
             request.window,
             Clock(now),
             request.customs,
@@ -477,8 +535,17 @@ def look(
             rates,
             living=request.living,
         )
-        looks.append(look_at(path, entries.get(path), request, judge))
+
+    for path in request.paths:
+        found = go_on(path, request, judge()) if request.progress and not request.cursor else None
+        looks.append(found or look_at(path, entries.get(path), request, judge()))
     if request.cursor and request.advance:
         entries.update((item.path, item.entry) for item in looks if item.entry)
         save(request.cursor, entries)
-    return report(looks, request, limits)
+    result = report(looks, request, limits)
+    if request.keep:
+        logs = {item.path: item.progress for item in looks}
+        progress = {"of": identity(request), "logs": logs}
+        # What is too much to be sent to and fro is read again instead.
+        result["progress"] = progress if len(json.dumps(progress)) <= MAX_PROGRESS else {}
+    return result

@@ -102,6 +102,19 @@ options:
         description: Bytes that it held.
         type: int
         required: true
+  progress:
+    description:
+      - What an earlier look at the same window has returned as RV(progress). Then only what was
+        written since is read, and the verdict is still of the whole window.
+      - Progress of another window, or in a log where that place cannot be found again, is not used.
+        All is read then.
+    type: dict
+    default: {}
+  keep_progress:
+    description:
+      - Whether to return RV(progress).
+    type: bool
+    default: false
   cursor:
     description:
       - Absolute path of a file on the host that remembers how far the logs were read. Then every
@@ -255,8 +268,12 @@ doubtful:
   returned: always
   type: int
   sample: 0
+progress:
+  description: For O(progress) of the next look; empty if it would be above 256 KiB.
+  returned: if O(keep_progress)
+  type: dict
 scanned:
-  description: What was read.
+  description: What was read by this look.
   returned: always
   type: dict
   contains:
@@ -340,6 +357,8 @@ def main() -> None:
                     "size": {"type": "int", "required": True},
                 },
             },
+            "progress": {"type": "dict", "default": {}},
+            "keep_progress": {"type": "bool", "default": False},
             "cursor": {"type": "str"},
             "tolerance": {"type": "dict", "default": {}},
             "patterns": {
@@ -381,6 +400,8 @@ def main() -> None:
             max_excerpts=params["max_excerpts"],
             gunicorn=params["gunicorn"] or "",
             advance=not module.check_mode,
+            progress=params["progress"],
+            keep=params["keep_progress"],
             begin=tuple(Begin(it["dev"], it["inode"], it["size"]) for it in params["begin"]),
         )
         request = request._replace(living=who_lives(request.window))

@@ -292,6 +292,58 @@ def test_a_storm_of_what_is_alike_is_counted(paper, gap):
     assert counts(paper, text, tolerance={"memory_error": "5/h"}) == {"memory_error": 60}
 
 
+# -- a soak looks again and again
+
+def test_looks_of_a_soak_read_each_line_once_and_judge_all_of_it(paper):
+    """The same as one look at the whole, whatever was written between them."""
+    parts = [
+        start() + line("Booting worker with pid: 9", 9, level="INFO"),
+        line("WORKER TIMEOUT (pid:9)", second=3),
+        "",
+        block(arguments="(8, 9)") + line("x", second=5),
+        block(arguments="(8, 9)")[:90],
+        block(arguments="(8, 9)")[90:] + line("Worker (pid:7) was sent SI")[:-1],
+        "GKILL!\n" + line("WORKER TIMEOUT (pid:11)", second=9),
+        line("WORKER TIMEOUT (pid:12)", second=9) + line("WORKER TIMEOUT (pid:13)", second=9),
+        line("Worker (pid:9) exited with code 1", second=9) + line("Reason: App failed to load."),
+    ]
+    options = {"since": NOON, "arbiter_pid": 100, "patterns": [{"name": "xx", "regex": "[x]$"}]}
+    progress, read = {}, 0
+    paper.write("")
+    for part in parts:
+        paper.append(part)
+        found = paper.look(progress=progress, keep=True, **options)
+        whole = paper.look(**options)
+        # The state goes to the controller and back.
+        progress = json.loads(json.dumps(found.pop("progress")))
+        read += found.pop("scanned")["bytes"]
+        assert found["counts"] == whole["counts"]
+        assert (found["verdict"], found["doubtful"]) == (whole["verdict"], whole["doubtful"])
+        places = [
+            sorted((i["event"], i["path"], i["offset"], i["worker_pid"]) for i in one["incidents"])
+            for one in (found, whole)
+        ]
+        if "Logging" not in part:
+            assert places[0] == places[1] or part == parts[5], part
+    assert whole["counts"]["worker_timeout"] == 4
+    # Each byte was read about once, not once for each look.
+    assert read < 2 * os.path.getsize(str(paper.path))
+    # Rotated, and another window: neither is gone on with wrongly.
+    paper.path.rename(str(paper.path) + ".1")
+    paper.write(line("WORKER TIMEOUT (pid:14)", second=20))
+    found = paper.look(progress=progress, keep=True, **options)
+    assert found["counts"] == paper.look(**options)["counts"]
+    assert found["counts"]["worker_timeout"] == 5
+    other = dict(options, since=NOON + 19, arbiter_pid=None)
+    assert paper.look(progress=progress, **other)["counts"] == paper.look(**other)["counts"]
+    for wrong in ({"of": progress["of"]}, {"of": progress["of"], "logs": {str(paper.path): []}}):
+        assert paper.look(progress=wrong, **options)["counts"]["worker_timeout"] == 5
+    # The file was cut: what was told before is told no more than the log tells it.
+    paper.write(start())
+    os.unlink(str(paper.path) + ".1")
+    assert paper.look(progress=found["progress"], **options)["counts"] == {}
+
+
 # -- who lives
 
 

@@ -53,9 +53,9 @@ class Incident:
         self.place: Optional[Tuple[str, int]] = None
 
     def state(self, place: Tuple[str, int]) -> List[Any]:
-        """For JSON; ``place``: file and offset, as positions are of one look only."""
+        """For JSON, fit to be shown; ``place``: file and offset, as a position is of one look."""
         numbers = [self.lines, self.first, self.last, self.arbiter_pid, self.worker_pid]
-        texts = [snippet.decode("latin-1") for snippet in self.snippets[:EXCERPT_LINES]]
+        texts = [printable(snippet) for snippet in self.snippets[:EXCERPT_LINES]]
         return [self.event, list(place)] + numbers + [self.signal, texts]
 
     @classmethod
@@ -65,7 +65,7 @@ class Incident:
         self.place = (str(place[0]), int(place[1]))
         self.lines, self.first, self.last = int(lines), first, last
         self.arbiter_pid, self.worker_pid, self.signal = arbiter, worker, number
-        self.snippets = [str(text).encode("latin-1") for text in texts]
+        self.snippets = [str(text).encode("utf-8", "replace") for text in texts]
         return self
 
     def add(self, lines: int, when: Optional[float], line: Optional[Line] = None) -> None:

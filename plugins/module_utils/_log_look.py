@@ -546,6 +546,9 @@ def look(
     if request.keep:
         logs = {item.path: item.progress for item in looks}
         progress = {"of": identity(request), "logs": logs}
-        # What is too much to be sent to and fro is read again instead.
-        result["progress"] = progress if len(json.dumps(progress)) <= MAX_PROGRESS else {}
+        # What is too much to be sent to and fro is read again instead; so is a block of which a
+        # part is missing, as its words may hold a secret, and progress may be seen.
+        open_block = any(item["entry"]["state"]["block"] for item in logs.values() if item)
+        much = len(json.dumps(progress)) > MAX_PROGRESS
+        result["progress"] = {} if open_block or much else progress
     return result

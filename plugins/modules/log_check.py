@@ -269,7 +269,11 @@ doubtful:
   type: int
   sample: 0
 progress:
-  description: For O(progress) of the next look; empty if it would be above 256 KiB.
+  description:
+    - For O(progress) of the next look. It holds no text of the log but excerpts as in
+      RV(incidents[].excerpt).
+    - Empty if it would be above 256 KiB, or if the log ends within a block of several lines. Then
+      the next look reads all.
   returned: if O(keep_progress)
   type: dict
 scanned:

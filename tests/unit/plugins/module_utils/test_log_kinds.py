@@ -338,9 +338,15 @@ def test_looks_of_a_soak_read_each_line_once_and_judge_all_of_it(paper):
     assert paper.look(progress=progress, **other)["counts"] == paper.look(**other)["counts"]
     for wrong in ({"of": progress["of"]}, {"of": progress["of"], "logs": {str(paper.path): []}}):
         assert paper.look(progress=wrong, **options)["counts"]["worker_timeout"] == 5
+    # It may be seen: nothing in it is secret.
+    secret = block("'password=hunter2 is wrong'", "()")
+    paper.write(start() + secret + line("Worker (pid:7) was sent SIGKILL! password=hunter2"))
+    for text in ("", secret[: secret.index("Arguments")]):
+        paper.append(text)
+        assert "hunter2" not in json.dumps(paper.look(keep=True, **options)["progress"])
     # The file was cut: what was told before is told no more than the log tells it.
-    paper.write(start())
     os.unlink(str(paper.path) + ".1")
+    paper.write(start())
     assert paper.look(progress=found["progress"], **options)["counts"] == {}
 
 

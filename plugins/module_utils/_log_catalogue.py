@@ -268,7 +268,9 @@ START_PATTERN = re.compile(rb"Starting gunicorn (?P<version>\d[\w.+-]*)\s*$")
 BOOT = b"Booting worker with pid: "
 BOOT_PATTERN = re.compile(rb"Booting worker with pid: (?P<worker>\d{1,10})")
 # The dirty arbiter is a child of the arbiter, and no worker.
-DIRTY_PATTERN = re.compile(rb"(?:Spawned dirty arbiter|Dirty arbiter starting) \(pid: (?P<pid>\d{1,10})\)")
+DIRTY_PATTERN = re.compile(
+    rb"(?:Spawned dirty arbiter|Dirty arbiter starting) \(pid: (?P<pid>\d{1,10})\)"
+)
 # What gunicorn never writes at a lower level than WARNING, from 20.1.0 on.
 LOUD = frozenset(("worker_killed", "worker_exited", "worker_timeout", "worker_exception"))
 # The arbiter does not outlive these.

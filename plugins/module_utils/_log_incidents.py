@@ -337,10 +337,14 @@ class Judge:
         if self.rank >= WRAPPED or GUNICORN.search(text) is None:
             return b""
         if not self.first_line and scanner.base + scanner.low == 0:
-            self.first_line = bytes(scanner.buffer[scanner.low : scanner.low + 2000]).split(b"\n")[0]
+            self.first_line = bytes(scanner.buffer[scanner.low : scanner.low + 2000]).split(b"\n")[
+                0
+            ]
         first = self.first_line if self.first_line != text else b""
         others = bytes(scanner.buffer[finish + 1 : finish + 8192]).split(b"\n")[:5][:-1]
-        others += bytes(scanner.buffer[max(scanner.low, begin - 4096) : begin]).split(b"\n")[1:][-4:]
+        others += bytes(scanner.buffer[max(scanner.low, begin - 4096) : begin]).split(b"\n")[1:][
+            -4:
+        ]
         head = common_head(text, [other for other in [first] + others if other.strip()])
         found = GUNICORN.search(text)
         if head and first and found is not None and int(found.group(3)) != self.window.arbiter_pid:
@@ -613,9 +617,7 @@ class Judge:
         # The lines of a traceback, as they mostly are.
         return text if text[:2] == b"  " else hear(self.clock, text, self.head).inner
 
-    def _event(
-        self, rule: Rule, found: Dict[str, Any], worker: Optional[int], line: Line
-    ) -> None:
+    def _event(self, rule: Rule, found: Dict[str, Any], worker: Optional[int], line: Line) -> None:
         event = rule.event
         own = line.own.pid
         ours = self._ours(rule.writer, line.own, line.when)
@@ -1063,9 +1065,7 @@ class Judge:
         until = float("inf") if window.until is None else window.until
         inside = since <= first <= until or since <= last <= until
         if not inside and first < since and last > until:
-            inside = any(
-                since <= when <= until for when in self._times(start, cut)
-            )
+            inside = any(since <= when <= until for when in self._times(start, cut))
         self.heard = bool(self.heard) or inside
         if last >= since and window.since is not None:
             self.latched = True

@@ -17,9 +17,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes impor
 SAME_SECONDS = 2.0
 
 
-def living(
-    reader: Reader, booted: float, pid: int, since: float
-) -> Optional[Dict[int, float]]:
+def living(reader: Reader, booted: float, pid: int, since: float) -> Optional[Dict[int, float]]:
     """The arbiter and its children, and since when they live; ``booted``: when the machine began.
 
     None where nothing can be told: when the process with this pid is not the one that began at

@@ -274,11 +274,11 @@ class Clock:
                 stamp = self.written(when.encode("utf-8", "replace"))
                 return stamp.time if stamp else None
         if isinstance(when, (int, float)) and not isinstance(when, bool):
-            for size in (1, 1000, 10 ** 6, 10 ** 9):
+            for size in (1, 1000, 10**6, 10**9):
                 # From 1973 to 2286; what is none of them is no time.
-                if 10 ** 8 * size < when < 10 ** 10 * size:
+                if 10**8 * size < when < 10**10 * size:
                     return float(when / size)
-            return float(when) if 0 < when < 10 ** 11 else None
+            return float(when) if 0 < when < 10**11 else None
         return None
 
 

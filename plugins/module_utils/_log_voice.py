@@ -102,14 +102,15 @@ REQUEST_KEYS = frozenset(
     )
 )
 # gunicorn's own loggers, and that of uvicorn's workers, which gunicorn's handlers write.
-OWN_LOGGER = re.compile(r"(?:gunicorn(?:\.(?:error|glogging|arbiter))?|uvicorn(?:\.error)?|glogging)$")
+OWN_LOGGER = re.compile(
+    r"(?:gunicorn(?:\.(?:error|glogging|arbiter))?|uvicorn(?:\.error)?|glogging)$"
+)
 
 # What may stand between the beginning of a line and the message in a format of the operator's own:
 # times (never 20/Nov/2026:02:10:00, which access lines have), levels, names, and what a formatter
 # can add of a process.
 MARK = (
-    WHEN
-    + rb"|\d\d?[/ -][A-Z][a-z]{2}[/ -]\d{4},? \d\d:\d\d:\d\d"
+    WHEN + rb"|\d\d?[/ -][A-Z][a-z]{2}[/ -]\d{4},? \d\d:\d\d:\d\d"
     rb"|\d{2,4}[/.-]\d\d[/.-]\d{2,4},? \d\d:\d\d:\d\d"
     rb"|(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? )?[A-Z][a-z]{2} [ \d]\d,? (?:\d{4},? )?\d\d:\d\d:\d\d"
     rb"(?: \d{4}\b)?"
@@ -125,11 +126,7 @@ MARK = (
     rb"|msg|message|event)=\"?"
 )
 HEAD = re.compile(
-    rb"[\[(<|{]?(?:"
-    + MARK
-    + rb")(?:"
-    + MARK
-    + rb"|[+-]\d\d:?\d\d\b|(?:UTC|GMT|[AaPp][Mm])\b"
+    rb"[\[(<|{]?(?:" + MARK + rb")(?:" + MARK + rb"|[+-]\d\d:?\d\d\b|(?:UTC|GMT|[AaPp][Mm])\b"
     rb"|(?:in|None|none|null|MainProcess|MainThread|ThreadPoolExecutor|Thread|pid|process|thread)\b"
     rb"|\d+(?![\d.:/])"
     rb"|[\s\[\]()|<>:,;.*#\"-]"
@@ -138,7 +135,9 @@ HEAD = re.compile(
 TIME_IN_HEAD = re.compile(rb"\d\d:\d\d:\d\d|\d{10}\.\d")
 NAME_IN_HEAD = re.compile(rb"[A-Za-z]{3}")
 KEY_IN_HEAD = re.compile(rb"[a-z]=")
-METHODS = re.compile(rb"\b(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|HTTP)\b|\d+\.\d+\.\d+\.\d+|::|=")
+METHODS = re.compile(
+    rb"\b(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|HTTP)\b|\d+\.\d+\.\d+\.\d+|::|="
+)
 
 # The prefix of gunicorn's, up to its level.
 SHAPE = b"[0-0-0 0:0:0 +0] [0] ["
@@ -295,15 +294,15 @@ def of_record(clock: Clock, record: Dict[str, Any], outer: Stamp) -> Voice:
 
 # A string under a key that only a formatter writes: within a string quotes are escaped.
 TORN = re.compile(
-    rb"(?<!\\)\"(?:" + b"|".join(key.encode() for key in TRACE_KEYS) + rb")\": ?\"((?:[^\"\\]|\\.)*)"
+    rb"(?<!\\)\"(?:"
+    + b"|".join(key.encode() for key in TRACE_KEYS)
+    + rb")\": ?\"((?:[^\"\\]|\\.)*)"
 )
 
 
 def torn_record(text: bytes, outer: Stamp) -> Voice:
     """A record too long to be looked at as a whole: its tracebacks are all that can be told."""
-    traces = [
-        value.replace(b"\\n", b"\n").replace(b'\\"', b'"') for value in TORN.findall(text)
-    ]
+    traces = [value.replace(b"\\n", b"\n").replace(b'\\"', b'"') for value in TORN.findall(text)]
     return Voice(NOBODY, b"", outer, b"", b"\n".join(traces))
 
 

@@ -122,7 +122,9 @@ UNDATED = {
 
 def written(layout, text, second, level="INFO"):
     layout = (DATES.get(layout) or UNDATED[layout]).replace("%s.123", f"{int(NOON + second)}.123")
-    stamped = time.strftime(layout.replace("{{", "{").replace("}}", "}"), time.gmtime(NOON + second))
+    stamped = time.strftime(
+        layout.replace("{{", "{").replace("}}", "}"), time.gmtime(NOON + second)
+    )
     return stamped.replace("{level}", level).replace("{text}", text) + "\n"
 
 
@@ -207,7 +209,11 @@ def test_a_halt_within_a_halt(paper):
 
 @pytest.mark.parametrize(
     "name",
-    ["MemoryError", "numpy.core._exceptions._ArrayMemoryError: Unable", "torch.OutOfMemoryError: x"],
+    [
+        "MemoryError",
+        "numpy.core._exceptions._ArrayMemoryError: Unable",
+        "torch.OutOfMemoryError: x",
+    ],
 )
 def test_an_exception_of_any_module(paper, name):
     trace = (
@@ -287,12 +293,13 @@ def test_a_storm_of_what_is_alike_is_counted(paper, gap):
     text = start() + "".join(line("GET /", 78, 60 + n * gap, "INFO") + again for n in range(60))
     result = paper.judge(text, tolerance={"reentrant": "5/h"})
     assert (result["verdict"], result["counts"]) == ("dirty", {"reentrant": 60})
-    memory = "Traceback (most recent call last):\n  File \"/x.py\", line 1, in f\nMemoryError\n"
+    memory = 'Traceback (most recent call last):\n  File "/x.py", line 1, in f\nMemoryError\n'
     text = start() + "".join(line("Error", 78, 60 + n * gap) + memory for n in range(60))
     assert counts(paper, text, tolerance={"memory_error": "5/h"}) == {"memory_error": 60}
 
 
 # -- a soak looks again and again
+
 
 def test_looks_of_a_soak_read_each_line_once_and_judge_all_of_it(paper):
     """The same as one look at the whole, whatever was written between them."""

@@ -69,7 +69,9 @@ def escaped(text):
 WHEN = "[23/Nov/2026:09:05:37 +0000]"
 ACCESS = {
     "common": lambda w: f'10.0.0.1 - - {WHEN} "GET /{escaped(w)} HTTP/1.1" 200 5',
-    "user": lambda w: f'10.0.0.1 - {w.replace(":", "").replace(chr(34), "")} {WHEN} "GET / H" 200 5',
+    "user": lambda w: (
+        f'10.0.0.1 - {w.replace(":", "").replace(chr(34), "")} {WHEN} "GET / H" 200 5'
+    ),
     "combined": lambda w: f'10.0.0.1 - - {WHEN} "GET / HTTP/1.1" 200 5 "-" "{escaped(w)}"',
     "referrer": lambda w: f'10.0.0.1 - - {WHEN} "GET / HTTP/1.1" 200 5 "{escaped(w)}" "curl/7"',
     "forwarded first": lambda w: f'{escaped(w)} - {WHEN} "GET / HTTP/1.1" 200 5 "-" "curl/7"',
@@ -85,7 +87,9 @@ ACCESS = {
     "JSON, event": lambda w: json.dumps({"event": w, "logger": "app.views", "level": "warning"}),
     "JSON, trace": lambda w: json.dumps({"logger": "app", "message": "Not Found: /" + w}),
     "uvicorn": lambda w: f'INFO:     10.0.0.1:3456 - "GET /{escaped(w)} HTTP/1.1" 404 Not Found',
-    "nginx": lambda w: f'2026/11/23 09:05:37 [error] 7#7: *1 open() "/{w}" failed, client: 10.0.0.1',
+    "nginx": lambda w: (
+        f'2026/11/23 09:05:37 [error] 7#7: *1 open() "/{w}" failed, client: 10.0.0.1'
+    ),
     "Django": lambda w: f"Not Found: /{w}",
     "Django, level": lambda w: f"2026-11-23 09:05:37,001 WARNING django.request Not Found: /{w}",
     "Flask": lambda w: f"[2026-11-23 09:05:37,001] WARNING in views: Invalid request from {w}",

@@ -369,7 +369,7 @@ class Judge:
         self.weakest = PREFIXED
         for event in self.spoken:
             for kept in (self.counts, self.unsure, self.kept, self.peak):
-                kept.pop(event, None)  # type: ignore[attr-defined]
+                kept.pop(event, None)
             if event in self.times:
                 self.times[event].clear()
         self.told = [item for item in self.told if item[1] not in self.spoken]

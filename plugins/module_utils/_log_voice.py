@@ -63,8 +63,7 @@ MESSAGE_KEYS = (
     "body",
 )
 # A record with one of these was made by a formatter in the application, not by a shipper.
-FORMATTED = ("level", "levelname", "log.level", "lvl", "logger", "name", "funcName", "module")
-FORMATTED += PID_KEYS
+FORMATTED = (*PID_KEYS, "level", "levelname", "log.level", "lvl", "funcName", "module")
 LOGGER_KEYS = ("logger", "name", "logger_name", "log.logger", "loggerName", "channel")
 TRACE_KEYS = (
     "exc_info",
@@ -112,8 +111,8 @@ OWN_LOGGER = re.compile(
 MARK = (
     WHEN + rb"|\d\d?[/ -][A-Z][a-z]{2}[/ -]\d{4},? \d\d:\d\d:\d\d"
     rb"|\d{2,4}[/.-]\d\d[/.-]\d{2,4},? \d\d:\d\d:\d\d"
-    rb"|(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? )?[A-Z][a-z]{2} [ \d]\d,? (?:\d{4},? )?\d\d:\d\d:\d\d"
-    rb"(?: \d{4}\b)?"
+    rb"|(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? )?[A-Z][a-z]{2} [ \d]\d,? (?:\d{4},? )?"
+    rb"\d\d:\d\d:\d\d(?: \d{4}\b)?"
     rb"|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\b,?"
     rb"|\d\d:\d\d:\d\d"
     rb"|\d{10}\.\d+"
@@ -189,7 +188,7 @@ def hear(clock: Clock, text: bytes, head: bytes = b"") -> Voice:
             record = parse_record(text)
             if record is None:
                 return torn_record(text, outer)
-            if any(name in record for name in FORMATTED) or not wraps(record):
+            if not wraps(record):
                 return of_record(clock, record, outer)
             own = clock.of_record(record)
             outer = outer if own.time is None else own._replace(pid=None, level="", layout="iso")
@@ -254,7 +253,13 @@ def headed(clock: Clock, text: bytes, outer: Stamp) -> Voice:
 
 def wraps(record: Dict[str, Any]) -> bool:
     """Is this a line of somebody else's, packed by a shipper?"""
-    return bool(wrapped_text(record)) and not REQUEST_KEYS.intersection(record)
+    text = wrapped_text(record)
+    if not text or REQUEST_KEYS.intersection(record):
+        return False
+    if any(name in record for name in LOGGER_KEYS):
+        return False
+    # A shipper may add a level; a formatter of gunicorn's would not have its prefix as well.
+    return GUNICORN.match(text) is not None or not any(name in record for name in FORMATTED)
 
 
 def wrapped_text(record: Dict[str, Any]) -> bytes:
@@ -276,9 +281,8 @@ def of_record(clock: Clock, record: Dict[str, Any], outer: Stamp) -> Voice:
     if name is None and isinstance(log, dict):
         name = log.get("logger")
     rank = TIMED if stamp.time is not None or stamp.pid is not None else NAMED
-    if REQUEST_KEYS.intersection(record) or not message:
-        rank = NOBODY
-    elif isinstance(name, str) and not OWN_LOGGER.match(name):
+    others = isinstance(name, str) and not OWN_LOGGER.match(name)
+    if others or not message or REQUEST_KEYS.intersection(record):
         rank = NOBODY
     traces: List[str] = []
     error = record.get("error")

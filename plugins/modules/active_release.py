@@ -174,7 +174,7 @@ generation:
     logs:
       description:
         - Where the program's logs stood when the old generation had ended and the new one had not
-          begun, for O(fleetops.gunicorn.log_check#module:begin). Empty if nothing was switched.
+          begun, for C(begin) of M(fleetops.gunicorn.log_check). Empty if nothing was switched.
       type: list
       elements: dict
       returned: success

@@ -13,9 +13,9 @@ description:
     printed ten times by ten forked workers is one incident.
   - Lines belong to the generation of gunicorn that wrote them. With O(arbiter_pid), what an old
     arbiter wrote, or the stop of it, does not count.
-  - Believes an event only where gunicorn begins a message, behind its own prefix, behind the head of
-    another format, in JSON, and behind what syslog, journald, docker or Kubernetes add. What clients
-    send proves nothing, whatever log it stands in; RV(doubtful) counts such texts.
+  - Believes an event only where gunicorn begins a message, behind its own prefix, behind the head
+    of another format, in JSON, and behind what syslog, journald, docker or Kubernetes add. What
+    clients send proves nothing, whatever log it stands in; RV(doubtful) counts such texts.
   - With O(arbiter_pid) and O(since), what the log tells of processes of this generation that are
     alive is not believed.
   - Excerpts are bounded, and obvious secrets in them are replaced by V(***).
@@ -79,8 +79,9 @@ options:
     type: int
   begin:
     description:
-      - Where the logs stood when the generation began, as RV(fleetops.gunicorn.active_release#module:generation.logs)
-        tells. What is before that place is never of this generation, whatever its lines say.
+      - Where the logs stood when the generation began, as the C(generation.logs) of
+        M(fleetops.gunicorn.active_release) tells. What is before that place is never of this
+        generation, whatever its lines say.
       - A log that is not among them, or whose place cannot be found any more, is judged by
         O(since) and O(arbiter_pid) alone.
     type: list
@@ -207,7 +208,8 @@ verdict:
   description:
     - V(clean), V(dirty) (more than is tolerated), V(gap) (part of the log was lost to us),
       V(inconclusive) (more than is tolerated, but neither time nor place nor a pid tells whether it
-      was this generation) or V(no_data) (nothing was written in the window, or nothing that is understood).
+      was this generation) or V(no_data) (nothing was written in the window, or nothing that is
+      understood).
   returned: always
   type: str
   sample: dirty

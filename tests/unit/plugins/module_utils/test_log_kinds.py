@@ -61,6 +61,7 @@ WRAPPERS = {
         {"__REALTIME_TIMESTAMP": "1795402934123456", "PRIORITY": "6", "_PID": "1", "MESSAGE": t}
     ),
     "fluentd": lambda t: json.dumps({"message": t, "tag": "app", "timestamp": STAMP}),
+    "cloud": lambda t: json.dumps({"textPayload": t, "severity": "ERROR", "timestamp": STAMP}),
     "Kubernetes": lambda t: f"{STAMP} stderr F {t}",
     "kubectl": lambda t: f"[pod/app-5d9f/app] {t}",
     "syslog": lambda t: f"Nov 23 03:02:14 web1 gunicorn[4711]: {t}",
@@ -107,8 +108,8 @@ DATES = {
     "German": "%d.%m.%Y %H:%M:%S {level} {text}",
     "ISO": "%Y-%m-%dT%H:%M:%S {level} gunicorn.error {text}",
     "epoch": "%s.123 {level} {text}",
-    "JSON, split": '{{"date": "%Y-%m-%d", "time": "%H:%M:%S", "level": "{level}", "message": "{text}"}}',
-    "JSON, Django": '{{"asctime": "%d/%b/%Y %H:%M:%S", "levelname": "{level}", "message": "{text}"}}',
+    "JSON, split": '{{"date": "%Y-%m-%d", "time": "%H:%M:%S", "lvl": "{level}", "msg": "{text}"}}',
+    "JSON, Django": '{{"asctime": "%d/%b/%Y %H:%M:%S", "lvl": "{level}", "message": "{text}"}}',
 }
 UNDATED = {
     "time only": "%H:%M:%S {level} {text}",

@@ -50,7 +50,7 @@ WORDS = [
     "RuntimeError: reentrant call inside <_io.BufferedWriter name='<stderr>'>",
     "Error: reentrant call inside <_io.BufferedWriter name='<stderr>'>",
     "reentrant call inside",
-    "object repr     : RuntimeError(\"reentrant call inside <_io.BufferedWriter name='<stderr>'>\")",
+    'object repr     : RuntimeError("reentrant call inside <_io.BufferedWriter name=4>")',
     "Message: 'Worker (pid:9) was sent SIGKILL!'",
     "Arguments: (9, 9)",
     "Arguments: ()",
@@ -87,9 +87,7 @@ ACCESS = {
     "JSON, event": lambda w: json.dumps({"event": w, "logger": "app.views", "level": "warning"}),
     "JSON, trace": lambda w: json.dumps({"logger": "app", "message": "Not Found: /" + w}),
     "uvicorn": lambda w: f'INFO:     10.0.0.1:3456 - "GET /{escaped(w)} HTTP/1.1" 404 Not Found',
-    "nginx": lambda w: (
-        f'2026/11/23 09:05:37 [error] 7#7: *1 open() "/{w}" failed, client: 10.0.0.1'
-    ),
+    "nginx": lambda w: f'2026/11/23 09:05:37 [error] 7#7: *1 open() "/{w}" failed, client: ::1',
     "Django": lambda w: f"Not Found: /{w}",
     "Django, level": lambda w: f"2026-11-23 09:05:37,001 WARNING django.request Not Found: /{w}",
     "Flask": lambda w: f"[2026-11-23 09:05:37,001] WARNING in views: Invalid request from {w}",
@@ -176,7 +174,7 @@ def test_two_parts_of_a_block_sent_one_after_the_other_are_none(paper):
         parts = [
             "--- Logging error ---",
             "Traceback (most recent call last):",
-            '  File "/srv/lib/python3.11/site-packages/gunicorn/arbiter.py", line 2, in handle_chld',
+            '  File "/srv/lib/python3.11/site-packages/gunicorn/arbiter.py", line 2, in x',
             "RuntimeError: reentrant call inside <_io.BufferedWriter name='<stderr>'>",
             "Message: 'Worker (pid:9) was sent SIGKILL!'",
             "Arguments: (9, 9)",
@@ -189,7 +187,7 @@ def test_two_parts_of_a_block_sent_one_after_the_other_are_none(paper):
 
 
 def test_an_application_that_logs_through_gunicorns_handlers(paper):
-    """Flask's ``app.logger.handlers = gunicorn_logger.handlers``: gunicorn's prefix, a worker's pid."""
+    """Flask's ``app.logger.handlers = gunicorn_logger.handlers``: a worker's pid."""
     text = start() + line("Booting worker with pid: 9", 9, level="INFO")
     for words in WORDS:
         result = paper.judge(text + line(words, 9, 1, "WARNING"), gunicorn="21.2.0")

@@ -159,6 +159,8 @@ class Judge:
         self.head = b""
         # The worst layout of what was believed so far.
         self.weakest = PREFIXED
+        # Is there a line from which the layout of gunicorn's lines can be told?
+        self.understood = False
         self.first_line = b""
         self._spoken: Tuple[int, int, Optional[Voice]] = (-1, -1, None)
         # Workers of this generation by their first line, and whether all of them are known.
@@ -364,6 +366,7 @@ class Judge:
             # It is of an older generation, which may have had another format.
             return
         self.rank = voice.rank
+        self.understood = True
         if self.weakest >= voice.rank:
             return
         self.weakest = PREFIXED
@@ -416,6 +419,7 @@ class Judge:
             self.rank = voice.rank
         self._raise(voice)
         self.weakest = min(self.weakest, voice.rank)
+        self.understood = True
         self._close(at=at)
         before = self.generation
         when = own.time if own.time is not None else self.reading.before(at)
@@ -455,8 +459,10 @@ class Judge:
             return
         _begin, voice = self._hear(at)
         self.boots += 1
-        if voice.rank > self.rank and voice.message.startswith(BOOT):
-            self._raise(voice)
+        if voice.rank != NOBODY and voice.message.startswith(BOOT):
+            self.understood = True
+            if voice.rank > self.rank:
+                self._raise(voice)
         self.booted[int(match.group("worker"))] = None
         if len(self.booted) > REMEMBERED_WORKERS:
             self.booted.popitem(last=False)
@@ -1139,6 +1145,7 @@ class Judge:
             "informative": self.informative,
             "oldest": self.oldest,
             "placed": self.placed,
+            "understood": self.understood,
         }
 
     def go_on(self, totals: Dict[str, Any], kept: Dict[str, List[Any]]) -> None:
@@ -1153,6 +1160,7 @@ class Judge:
         self.lines, self.oldest = totals["lines"], totals["oldest"]
         self.started, self.informative = bool(totals["started"]), totals["informative"]
         self.placed = bool(totals["placed"])
+        self.understood = bool(totals["understood"])
         self.kept = {
             str(event): [Incident.restored(state) for state in states]
             for event, states in kept.items()

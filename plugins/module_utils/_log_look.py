@@ -465,6 +465,7 @@ def report(looks: List[Look], request: Request, limits: Dict[str, Tolerance]) ->
             when = moment(kept[0].first)
             first.setdefault(event, f"{'at ' + when + ' ' if when else ''}in {path}, byte {offset}")
             found += [(incident, look) for incident in kept]
+    understood = any(look.judge.understood or look.judge.counts for look in looks)
     silent = [look.silent for look in looks if look.silent]
     seen = Seen(
         counts,
@@ -475,6 +476,7 @@ def report(looks: List[Look], request: Request, limits: Dict[str, Tolerance]) ->
         silent,
         len(silent) < len(looks),
         unsure,
+        0 if understood else sum(look.judge.doubtful for look in looks),
     )
     verdict = decide(seen, limits)
     found.sort(key=lambda pair: excerpt_order(pair[0], request.customs))

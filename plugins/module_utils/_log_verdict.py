@@ -68,6 +68,8 @@ class Seen(NamedTuple):
     heard: bool
     # How many of ``counts`` neither time nor place nor pid tells to be of the window.
     unsure: Dict[str, int] = {}
+    # Texts of events in logs of which none tells the layout of gunicorn's lines.
+    foreign: int = 0
 
 
 class Verdict(NamedTuple):
@@ -114,6 +116,11 @@ def decide(seen: Seen, limits: Dict[str, Tolerance]) -> Verdict:
         return Verdict("dirty", dirty + doubt + lost)
     if lost:
         return Verdict("gap", lost + doubt)
+    if seen.foreign:
+        doubt.append(
+            f"{seen.foreign} texts look like events of gunicorn's, but no log has a line that tells"
+            " how gunicorn's lines look here (docs/log-gate.md, Layouts)"
+        )
     if doubt:
         return Verdict("inconclusive", doubt)
     if not seen.heard:

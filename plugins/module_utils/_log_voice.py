@@ -120,17 +120,27 @@ MARK = (
     rb"|(?:debug|info|notice|warn(?:ing)?|err(?:or)?|crit(?:ical)?|fatal)\b"
     rb"|[DIWEC](?=[\] ]\d|\])"
     rb"|(?:gunicorn(?:\.(?:error|glogging|arbiter))?|uvicorn(?:\.error)?|glogging)\b(?!\.[a-z])"
-    rb"(?::(?:\w+:)?\d+)?"
+    rb"(?::(?:\w+(?:\.py)?:)?\d+)?"
+    rb"|glogging\.py:\d+|logging:\w+:\d+"
+    rb"|[DIWEF](?=\d{4} \d\d:\d\d:\d\d)"
     rb"|(?:time|timestamp|asctime|ts|t|at|level|levelname|lvl|severity|logger|name|pid|process|thread"
     rb"|msg|message|event)=\"?"
 )
 HEAD = re.compile(
-    rb"[\[(<|{]?(?:" + MARK + rb")(?:" + MARK + rb"|[+-]\d\d:?\d\d\b|(?:UTC|GMT|[AaPp][Mm])\b"
+    rb"(?:\[\d+\] )?[\[(<|{]?(?:"
+    + MARK
+    + rb")(?:"
+    + MARK
+    + rb"|[+-]\d\d:?\d\d\b|(?:UTC|GMT|[AaPp][Mm])\b"
     rb"|(?:in|None|none|null|MainProcess|MainThread|ThreadPoolExecutor|Thread|pid|process|thread)\b"
+    # The host, where the logger follows.
+    rb"|[\w.-]{1,60}(?= gunicorn\.error\b)"
     rb"|\d+(?![\d.:/])"
     rb"|[\s\[\]()|<>:,;.*#\"-]"
     rb")*"
 )
+# What structlog and rich put behind the message.
+TAIL = re.compile(rb"\s+(?:\[gunicorn\.error\]|glogging\.py:\d+)\s*$")
 TIME_IN_HEAD = re.compile(rb"\d\d:\d\d:\d\d|\d{10}\.\d")
 NAME_IN_HEAD = re.compile(rb"[A-Za-z]{3}")
 KEY_IN_HEAD = re.compile(rb"[a-z]=")
@@ -245,7 +255,7 @@ def headed(clock: Clock, text: bytes, outer: Stamp) -> Voice:
         elif NAME_IN_HEAD.search(head):
             rank = NAMED
     stamp = clock.written(head) or outer
-    message = text[end:]
+    message = TAIL.sub(b"", text[end:])
     if KEY_IN_HEAD.search(head) and message.endswith(b'"'):
         message = message[:-1]
     return Voice(rank, message, stamp, text, b"")

@@ -106,6 +106,33 @@ FORMATS = {
     "gunicorn with milliseconds": ("[{iso}.123 +0000] [100] [ERROR] {text}", True, True),
     "level only": ("ERROR:gunicorn.error:{text}", False, False),
     "nothing": ("{text}", False, False),
+    "structlog": ("{t}Z [error    ] {text}       [gunicorn.error]", True, False),
+    "loguru behind logging": (
+        "{iso}.123 | ERROR    | logging:callHandlers:1706 - {text}",
+        True,
+        False,
+    ),
+    "Flask": ("[{iso},123] ERROR in glogging: {text}", True, False),
+    "Django verbose": ("ERROR {iso},123 glogging 71 140234 {text}", True, False),
+    "a host": ("{iso},123 web1 gunicorn.error ERROR {text}", True, False),
+    "pid first": ("[100] {iso},123 ERROR gunicorn.error {text}", True, False),
+    "thread and file": (
+        "{iso},123 ERROR MainThread gunicorn.error:glogging.py:277 {text}",
+        True,
+        False,
+    ),
+    "logfmt": ('time="{t}Z" level=error logger=gunicorn.error msg="{text}"', True, False),
+    "structlog, JSON": (
+        '{{"event": "{text}", "logger": "gunicorn.error", "timestamp": "{t}Z"}}',
+        True,
+        False,
+    ),
+    "ECS": (
+        '{{"@timestamp": "{t}Z", "log.level": "error", "message": "{text}",'
+        ' "process": {{"pid": 100}}, "log": {{"logger": "gunicorn.error"}}}}',
+        True,
+        True,
+    ),
     "JSON": (
         '{{"time": "{t}Z", "process": 100, "level": "ERROR", "message": "{text}"}}',
         True,
@@ -166,6 +193,16 @@ def test_a_quiet_log_of_any_format_is_clean_only_if_it_can_be_told(paper, layout
     assert past["verdict"] == "no_data"
     if not tells_time:
         assert "no line tells its time in a way that is understood" in past["reasons"][0]
+
+
+def test_a_format_that_is_not_understood_is_not_clean(paper):
+    """Words that may be a logger's or a client's: it is said that the layout cannot be told."""
+    text = "2026-11-23 03:02:13,123 myapp ERROR " + KILLED + "\n"
+    result = paper.judge(text)
+    assert (result["verdict"], result["counts"], result["doubtful"]) == ("inconclusive", {}, 1)
+    assert "1 texts look like events" in result["reasons"][0]
+    # A log that is understood beside it: then these are somebody else's words.
+    assert paper.judge(start() + text)["verdict"] == "clean"
 
 
 def test_a_log_that_nobody_has_written_to_since_is_no_data(paper):

@@ -201,6 +201,12 @@ def test_an_access_log_of_its_own_is_no_log_of_the_arbiter(paper):
     for kind in sorted(set(ACCESS) - {"JSON, message"}):
         text = "".join(ACCESS[kind](words) + "\n" for words in WORDS)
         result = paper.judge(text, gunicorn="21.2.0")
+        # Alone it does not tell of the arbiter at all; beside a log that does, it is nothing.
+        assert result["counts"] == {}, kind
+        assert result["verdict"] in ("clean", "inconclusive"), kind
+        errors = paper.path.parent / "errors.log"
+        errors.write_text(start())
+        result = check(paper.path, errors, gunicorn="21.2.0")
         assert (result["verdict"], result["counts"]) == ("clean", {}), kind
 
 

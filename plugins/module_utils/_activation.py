@@ -30,6 +30,8 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation_rest
     Kill,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_reader import standing
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_options import log_paths
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_picture import Observation
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_program import (
     RUNNING_STATES,
@@ -60,6 +62,7 @@ class Activation:
         self._clock = clock
         self.timings: Dict[str, Optional[float]] = {}
         self.warnings: List[str] = []
+        self._logs: List[Dict[str, Any]] = []
         self._link = Link(site, files, wanted.going_back, stamp)
         self._control = Control(
             site, wanted.stop_timeout, wanted.kill_after, clock, sleep, kill, self.warnings
@@ -106,6 +109,9 @@ class Activation:
             again = self._control.start_again(was_running, down, seen.program["stopwaitsecs"] or 0)
             raise FleetError(f"{exc} {again}") from exc
         offset = site.supervisor.log_size(site.name, channel)
+        # The old generation is gone: what is in its logs now was not written by the new one.
+        cwd = seen.arbiter.cwd if seen.arbiter else seen.program["directory"]
+        self._logs = standing(log_paths(seen.program, seen.options, cwd))
         start = clock()
         self.timings["switch_s"] = round(start - mark, 3)
         try:
@@ -140,6 +146,7 @@ class Activation:
                 "pid": arbiter.pid if arbiter else None,
                 "started": arbiter.started if arbiter else None,
                 "start_ticks": arbiter.start_ticks if arbiter else None,
+                "logs": self._logs,
             },
             "timings": {name: self.timings.get(name) for name in names},
             "diff": {

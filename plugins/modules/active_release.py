@@ -171,6 +171,14 @@ generation:
     pid: {description: Process id., type: int, returned: success, sample: 4711}
     started: {description: Start time in seconds since 1970., type: float, returned: success}
     start_ticks: {description: Field 22 of /proc/<pid>/stat., type: int, returned: success}
+    logs:
+      description:
+        - Where the program's logs stood when the old generation had ended and the new one had not
+          begun, for C(begin) of M(fleetops.gunicorn.log_check). Empty if nothing was switched.
+      type: list
+      elements: dict
+      returned: success
+      sample: [{path: /var/log/app/app.err.log, dev: 2049, inode: 1234, size: 56789}]
 adopted:
   description: Release that the real directory has become; V(null) if there was nothing to adopt.
   returned: success

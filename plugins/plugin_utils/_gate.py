@@ -116,6 +116,9 @@ def _log(look: dict[str, Any]) -> Iterator[Finding]:
     elif log["verdict"] == "gap":
         # Nothing is known against the release, and nothing can be known for it.
         yield Finding("inconclusive", f"part of the log is lost: {reasons}")
+    elif log["verdict"] == "inconclusive":
+        # Neither time nor place nor a pid tells whose it is: no reason to go back, nor to move on.
+        yield Finding("inconclusive", f"the log cannot be judged: {reasons}")
     elif log["verdict"] == "no_data" and look.get("log_quiet", "fail") == "fail":
         yield Finding(
             "inconclusive",

@@ -8,6 +8,7 @@ import json
 import os
 
 import pytest
+from ansible_collections.fleetops.gunicorn.plugins.module_utils import _activation
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 
 from tests.unit.plugins.module_utils.paper_activation import NEW, OLD, World, running_old
@@ -91,3 +92,27 @@ def test_the_directory_that_would_be_adopted_is_itself_a_way_back(tmp_path):
     world.write_net()
     result = world.activate("adopted-x", adopt_as="adopted-x")
     assert (result["changed"], world.log) == (False, [])
+
+
+def test_where_the_logs_stood_is_noted_between_stop_and_start(world, tmp_path, monkeypatch):
+    """What the old generation writes while it stops is before that place, the new one's behind."""
+    log = tmp_path / "app.err.log"
+    log.write_text("old\n")
+    monkeypatch.setattr(_activation, "log_paths", lambda *_all: [str(log), str(tmp_path / "none")])
+    stop, start = world.stop, world.start
+
+    def appending(what, text):
+        def call(*args):
+            with log.open("a") as handle:
+                handle.write(text)
+            return what(*args)
+
+        return call
+
+    world.stop = appending(stop, "stopping\n")
+    world.start = appending(start, "starting\n")
+    (place,) = world.activate()["generation"]["logs"]
+    assert (place["path"], place["size"]) == (str(log), len("old\nstopping\n"))
+    assert place["inode"] == log.stat().st_ino
+    world.state = "RUNNING"
+    assert world.activate()["generation"]["logs"] == []

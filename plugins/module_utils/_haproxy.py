@@ -14,6 +14,8 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import F
 # or taken out because its name does not resolve.
 _FORCED_MAINT, _FORCED_DRAIN = 0x01, 0x08
 _ANY_MAINT, _ANY_DRAIN = 0x01 | 0x02 | 0x20, 0x08 | 0x10
+# srv_agent_state: whether there is an agent at all, and whether its answers count.
+_AGENT_THERE, _AGENT_HEARD = 0x02, 0x04
 
 _COUNTERS = [
     "stot",
@@ -64,6 +66,11 @@ class Node(NamedTuple):
     version: str
     pid: int
     uptime: int
+    # When it started (seconds since the epoch; 0 where HAProxy does not say), and what it has
+    # counted itself: a statistics file brings along the counters of backends, never these.
+    started: int = 0
+    requests: int = 0
+    connections: int = 0
 
 
 class Glance(NamedTuple):
@@ -93,6 +100,11 @@ class Server(NamedTuple):
     address: str
     cookie: str
     counters: Dict[str, int]
+    # Of its configured share, in percent: below 100 while `slowstart` holds it back.
+    throttle: int = 100
+    # Of `agent-check`: empty without one, `on` while its answers count, `off` while muted.
+    agent: str = ""
+    agent_check: str = ""
 
     @property
     def admin(self) -> str:
@@ -112,13 +124,22 @@ class Server(NamedTuple):
         return self.status in ("UP", "no check")
 
     @property
+    def full(self) -> bool:
+        """Whether it also takes all that it ever will: a server that has just come UP does not."""
+        return self.up and self.throttle >= 100
+
+    @property
     def busy(self) -> int:
         return self.sessions + self.queue
 
     def describe(self) -> str:
         """For an error text: `web2 is DOWN (L4CON Connection refused)`."""
-        weight = ", weight 0" if self.weight == 0 else ""
-        return f"{self.server} is {self.status}{f' ({self.check})' if self.check else ''}{weight}"
+        told = f" ({self.check})" if self.check else ""
+        if self.agent_check and not self.up:
+            told += f" (its agent says: {self.agent_check})"
+        if self.throttle < 100:
+            told += f", held back by slowstart at {self.throttle} %"
+        return f"{self.server} is {self.status}{told}{', weight 0' if self.weight == 0 else ''}"
 
 
 class Backend(NamedTuple):
@@ -143,6 +164,8 @@ class Picture(NamedTuple):
     node: Node
     level: str
     backends: Tuple[Backend, ...]
+    # Names of all stick tables: a backend may use one of another.
+    tables: Tuple[str, ...] = ()
 
     def mine(self, server: str) -> List[Server]:
         """The wanted server in every backend; an error names the ones there are."""
@@ -198,6 +221,25 @@ class State(NamedTuple):
     admin_bits: int
     weight_set: int
     weight_full: int
+    agent_bits: int = 0
+
+    @property
+    def agent(self) -> str:
+        if not self.agent_bits & _AGENT_THERE:
+            return ""
+        return "on" if self.agent_bits & _AGENT_HEARD else "off"
+
+
+class Found(NamedTuple):
+    """What a server was in before it was taken out here, to be put back."""
+
+    own: str
+    """`ready`, `drain` or `maint`; empty if only the agent is still to be given back."""
+    agent: bool
+    """Whether its agent was muted here."""
+    stot: int = -1
+    """Its sessions when none was left; below 0 if that is not known."""
+    pid: int = 0
 
 
 def own_state(admin_bits: int) -> str:
@@ -279,6 +321,9 @@ def parse_node(text: str) -> Node:
             version=fields["Version"],
             pid=int(fields["Pid"]),
             uptime=int(fields["Uptime_sec"]),
+            started=_int(fields.get("Start_time_sec")),
+            requests=_int(fields.get("CumReq")),
+            connections=_int(fields.get("CumConns")),
         )
     except (KeyError, ValueError):
         raise NotHaproxy(
@@ -306,6 +351,7 @@ def parse_states(text: str) -> Dict[Tuple[str, str], State]:
                 int(row["srv_admin_state"]),
                 _int(row.get("srv_uweight")),
                 _int(row.get("srv_iweight")),
+                _int(row.get("srv_agent_state")),
             )
     return states
 
@@ -342,6 +388,7 @@ def parse_backends(
 
 def _server(row: Dict[str, str], state: State) -> Server:
     check = [row.get("check_status"), row.get("last_chk")]
+    agent = [row.get("agent_status"), row.get("last_agt")]
     return Server(
         backend=row["pxname"],
         server=row["svname"],
@@ -359,6 +406,9 @@ def _server(row: Dict[str, str], state: State) -> Server:
         address=row.get("addr") or "",
         cookie=row.get("cookie") or "",
         counters=_counters(row),
+        throttle=int(row["throttle"]) if (row.get("throttle") or "").isdigit() else 100,
+        agent=state.agent,
+        agent_check=" ".join(part.replace("* ", "") for part in agent if part)[:120],
     )
 
 
@@ -371,16 +421,35 @@ def _int(text: Optional[str]) -> int:
 
 
 def sticky(backend: Backend, server: Server) -> str:
-    """Why requests can still be sent to a draining server; empty when none are."""
+    """Why requests are still sent to a draining server, as far as HAProxy tells of it: rules
+    (`use-server`) and the table of another backend do not show."""
     if backend.cookie and server.cookie:
         return f"cookie {backend.cookie}"
     return "stick table" if backend.table else ""
 
 
+def persistent(picture: Picture, server: Server) -> bool:
+    """Whether some users may belong to the server, whatever its state is."""
+    return bool(picture.tables or sticky(picture.backend(server.backend), server))
+
+
+def why_out(row: Server) -> str:
+    """By whose doing it is out of rotation, for a person: what cannot be undone here is named."""
+    if row.own != "ready":
+        return f"in {row.own.upper()}"
+    if row.admin == "ready":
+        return ""
+    if "via" in row.status:
+        return f"in {row.status}: the server that it tracks is out"
+    return f"in {row.status}: the name of its address does not resolve, or what it tracks is out"
+
+
 def available(backend: Backend, server: str, need: Need) -> Available:
     """Who would serve this backend without `server`, and whether that is enough."""
     others = [row for row in backend.servers if row.server != server]
-    up = [row.server for row in others if row.up and row.admin == "ready" and backend.serves(row)]
+    up = [
+        row.server for row in others if row.full and row.admin == "ready" and backend.serves(row)
+    ]
     total = len([row for row in backend.servers if not row.backup])
     wanted = need.of(total)
     possible = wanted <= len([row for row in others if not row.backup])
@@ -450,6 +519,6 @@ def describe(picture: Picture, server: str, need: Need) -> Dict[str, object]:
 def as_data(row: Server) -> Dict[str, object]:
     keys = (
         "backend server status admin sessions queue check weight weight_set weight_full backup"
-        " address counters"
+        " address counters throttle agent agent_check"
     )
     return {key: getattr(row, key) for key in keys.split()}

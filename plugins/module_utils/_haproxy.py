@@ -447,9 +447,7 @@ def why_out(row: Server) -> str:
 def available(backend: Backend, server: str, need: Need) -> Available:
     """Who would serve this backend without `server`, and whether that is enough."""
     others = [row for row in backend.servers if row.server != server]
-    up = [
-        row.server for row in others if row.full and row.admin == "ready" and backend.serves(row)
-    ]
+    up = [row.server for row in others if row.full and row.admin == "ready" and backend.serves(row)]
     total = len([row for row in backend.servers if not row.backup])
     wanted = need.of(total)
     possible = wanted <= len([row for row in others if not row.backup])

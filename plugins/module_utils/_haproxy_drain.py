@@ -46,6 +46,9 @@ _QUIET = 1.0
 _QUIET_STICKY = 3.0
 # So young a HAProxy may have an older process beside it that still has requests.
 _YOUNG = 600
+# Its clients may still send it something, and it knows nothing of the drain: only when it had
+# nothing for the server for so long is it left to itself.
+_CALM = 10.0
 # So often a reload may begin it all anew.
 _TURNS = 4
 
@@ -110,9 +113,7 @@ class Balancer:
             raise Moved("HAProxy was reloaded while it was read; its backends have new numbers.")
         # Before 1.9 there is no `show cli level`; then the first write will tell.
         known_level = level if level in ("admin", "operator", "user") else ""
-        return Picture(
-            haproxy.parse_node(info), known_level, tuple(backends), tuple(known_tables)
-        )
+        return Picture(haproxy.parse_node(info), known_level, tuple(backends), tuple(known_tables))
 
     def _find(self) -> Dict[str, str]:
         info, listed, *answers = self._answers(
@@ -195,6 +196,10 @@ class Elders:
         """This process answers; whether it, and so what was before it, is to be seen from here."""
         return False
 
+    def alive(self) -> List[int]:
+        """Those that have not ended."""
+        return []
+
     def busy(self, addresses: Sequence[str]) -> List[int]:
         """Those that may still have requests on a server with one of the addresses."""
         return []
@@ -226,6 +231,7 @@ class Change:
         self.left_drained = False
         self.guard = Guard()
         self._cost = 0.0
+        self._calm: Optional[float] = None
         self.before = self.picture = self._insist(balancer.read, self._until)
         self.mine = self.before.mine(wish.server)
         self.memory: Dict[str, Found] = dict(memory or {})
@@ -496,13 +502,15 @@ class Change:
             lost = self._keep_out()
             rows = self.picture.mine(self.wish.server)
             busy = sum(row.busy for row in rows)
-            older = self._elders.busy([row.address for row in rows]) if self._sees else []
+            older = self._older(rows)
             zeros = 0 if lost or busy or older else zeros + 1
             if zeros >= _ZEROS:
                 return None
             if self._clock.now() >= deadline:
                 break
             self._pause()
+        if not lost and not busy and not self._elders.busy([row.address for row in rows]):
+            return None
         if lost:
             raise FleetError(
                 f"HAProxy lost the drained state of {self.wish.server}, which could not be drained"
@@ -511,6 +519,23 @@ class Change:
         if self.wish.on_timeout != "force":
             raise TimedOut(self._why_busy(rows, older))
         return busy
+
+    def _older(self, rows: Sequence[Server]) -> List[int]:
+        """The processes of before a reload that are to be waited for."""
+        alive = self._elders.alive() if self._sees else []
+        busy = self._elders.busy([row.address for row in rows]) if alive else []
+        if not alive or busy:
+            self._calm = None
+            return busy
+        if self._calm is None:
+            self._calm = self._clock.now()
+        if self._clock.now() - self._calm < _CALM:
+            return alive
+        self.note(
+            f"an older process of HAProxy (pid {haproxy.some(alive)}) has connections left, none of"
+            f" them to {self.wish.server}: it was not waited for any longer"
+        )
+        return []
 
     def _why_busy(self, rows: Sequence[Server], older: Sequence[int]) -> str:
         held = [f"{r.sessions} session(s) and {r.queue} queued in {r.backend}" for r in rows]

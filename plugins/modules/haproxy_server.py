@@ -340,13 +340,13 @@ left_drained:
   type: bool
 """
 
-import os
 import time
 from typing import Any, Dict, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy import (
+    Found,
     describe,
     parse_need,
 )
@@ -356,6 +356,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_drain i
     Clock,
     Wish,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_elders import Seen
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_socket import (
     ask,
     parse_address,
@@ -409,10 +410,18 @@ def look(params: Dict[str, Any], check_mode: bool) -> Change:
         share=params["share"],
     )
     clock = Clock(time.monotonic, time.time, time.sleep)
-    alive = (lambda pid: os.path.exists(f"/proc/{pid}")) if address.local else None
     # What cannot be put back stays out. What cannot be drained stays in, which may be told at once.
     patience = params["up_timeout"] if params["state"] == "ready" and not check_mode else 0
-    return Change(balancer, wish, clock, alive, patience)
+    return Change(balancer, wish, clock, Seen(address.local), patience)
+
+
+def recalled(kept: Leases, change: Change) -> Dict[str, Found]:
+    """What a drain before this one found. Without it, what is out counts as taken out here."""
+    try:
+        return kept.recall()
+    except FleetError as exc:
+        change.note(f"what the server was in before it was taken out cannot be told: {exc}")
+        return {}
 
 
 def main() -> None:
@@ -429,6 +438,7 @@ def main() -> None:
             params["server"],
             params["socket_timeout"],
         )
+        change.memory = recalled(kept, change)
         before, after = change.found(), change.plan(state)
         change.check(state, later=state == "drained" and params["lease"] > 0)
         if not module.check_mode:
@@ -439,10 +449,10 @@ def main() -> None:
             msg=str(exc),
             changed=change is not None and change.changed,
             left_drained=change is not None and change.left_drained,
-            lease=kept.look(change.note) if kept and change else None,
+            lease=kept.look(change.note, params["backends"]) if kept and change else None,
             notes=change.notes if change else [],
         )
-    lease = kept.look(change.note)
+    lease = kept.look(change.note, params["backends"])
     module.exit_json(
         changed=before != after,
         diff={"before": before, "after": after},

@@ -40,6 +40,7 @@ class Fake:
         self.agent = {"web1": "", "web2": ""}
         self.agent_says = ""  # `ready` or a weight such as `75`, once a second
         self.tables = ()
+        self.connected = True
 
     def sleep(self, seconds):
         if self.agent["web1"] == "on" and int(self.time + seconds) > int(self.time):
@@ -136,8 +137,11 @@ class Elders:
         self.met.append(pid)
         return True
 
-    def busy(self, addresses):
+    def alive(self):
         return sorted(pid for pid in self.fake.alive if pid != self.fake.pid)
+
+    def busy(self, addresses):
+        return self.alive() if self.fake.connected else []
 
 
 def change(fake, on_timeout="restore", need=1, watch=True, patience=0, share=0, memory=None):

@@ -329,6 +329,27 @@ def test_requests_of_a_process_before_a_reload_are_awaited_though_it_was_before_
         run(fake)
 
 
+def test_a_process_before_a_reload_that_has_nothing_for_the_server_is_left_after_a_while(fake):
+    fake.alive = {99, 100}
+    fake.connected = False
+    made = change(fake)
+    made = Change(
+        made._balancer, made.wish._replace(drain_timeout=60), made._clock, made._elders
+    )
+    made.carry_out("drained")
+    # It knows nothing of the drain, so that its clients may still send something.
+    assert 10 <= fake.time < 20
+    assert any("none of them to web1" in note for note in made.notes)
+
+
+def test_a_process_that_is_not_to_be_seen_is_no_reason_to_refuse(fake):
+    # In a container /proc/PID is somebody else's: nothing is to be concluded from it.
+    fake.alive = {99, 100}
+    done = run(fake, watch=False)
+    assert fake.writes == ["drain", "maint"]
+    assert any("not to be seen" in note for note in done.notes)
+
+
 def test_a_reload_is_drained_again_once_the_others_are_up(fake):
     fake.sessions = 1
 

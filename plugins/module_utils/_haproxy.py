@@ -493,13 +493,67 @@ def check_written(command: str, answer: str) -> None:
     raise FleetError(f"Asked HAProxy {command!r}. It answered: {answer[:200]}. {advice}")
 
 
-def describe(picture: Picture, server: str, need: Need) -> Dict[str, object]:
+def hazards(picture: Picture, rows: Sequence[Server]) -> List[str]:
+    """What HAProxy itself would do to a drain or a ramp of these, and what is done about it."""
+    found = []
+    for row in rows:
+        name = f"{row.backend}/{row.server}"
+        if row.agent == "on":
+            found.append(
+                f"{name} has an agent (agent-check), which can put it back or change its weight: it"
+                " is muted (`disable agent`) while the server is out or has a share of its weight,"
+                " and heard again after"
+            )
+        why = sticky(picture.backend(row.backend), row)
+        if why:
+            found.append(
+                f"backend {row.backend} is sticky ({why}): users of {row.server} come to it until"
+                " it goes on to MAINT, and then go elsewhere. With `option persist` or a"
+                " `force-persist` rule they would come even then: such a server is put back and"
+                " not switched"
+            )
+        if row.throttle < 100:
+            found.append(
+                f"{name} is held back by slowstart at {row.throttle} %: no other server is taken"
+                " out before that is over, and each that comes back is waited for as long"
+            )
+    return found
+
+
+def out_by_others(rows: Sequence[Server], memory: Dict[str, Found]) -> List[Tuple[Server, str]]:
+    """The rows that are out of rotation, and not by a drain of ours, and how they are out."""
+    ours = {r.backend for r in rows if r.own != "ready" and _found_ready(r, memory)}
+    found = []
+    for row in rows:
+        why = why_out(row)
+        if not why or row.backend in ours:
+            continue
+        # What tracks a server that we took out is out with it.
+        if row.own == "ready" and ours:
+            continue
+        found.append((row, why))
+    return found
+
+
+def _found_ready(row: Server, memory: Dict[str, Found]) -> bool:
+    return row.backend in memory and memory[row.backend].own == "ready"
+
+
+def left_out(row: Server, memory: Dict[str, Found]) -> bool:
+    """Whether it is out of rotation as it was found, and `ready` leaves it so."""
+    before = memory.get(row.backend)
+    return row.own != "ready" and before is not None and before.own in ("drain", "maint")
+
+
+def describe(
+    picture: Picture, server: str, need: Need, memory: Dict[str, Found]
+) -> Dict[str, object]:
     """What both modules return of a picture, as plain data."""
     rows = picture.mine(server) if server else []
     return {
         "node": dict(picture.node._asdict()),
         "level": picture.level,
-        "servers": [as_data(row) for row in rows],
+        "servers": [dict(as_data(row), left_out=left_out(row, memory)) for row in rows],
         "available": {
             backend.name: {
                 "up": found.up,

@@ -458,7 +458,7 @@ def main() -> None:
         diff={"before": before, "after": after},
         lease=lease,
         notes=change.notes,
-        **describe(change.picture, change.wish.server, change.wish.need),
+        **describe(change.picture, change.wish.server, change.wish.need, change.memory),
         **change.measured,
     )
 

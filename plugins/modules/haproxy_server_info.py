@@ -59,6 +59,13 @@ options:
     description: Where M(fleetops.gunicorn.haproxy_server) keeps the leases of this host.
     type: path
     default: /run/fleetops-gunicorn
+  rows:
+    description:
+      - Which servers RV(backends) has, V(all) or only O(server). A backend of 5000 servers has 4 MB of
+        counters.
+    type: str
+    choices: [all, server]
+    default: all
 author:
   - The fleetops.gunicorn authors (@fleetops)
 seealso:
@@ -282,13 +289,17 @@ backends:
           type: dict
 """
 
-from typing import List
+from typing import Dict, List
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy import (
+    Found,
+    Server,
     as_data,
     describe,
+    hazards,
+    out_by_others,
     parse_need,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_drain import Balancer
@@ -305,7 +316,17 @@ ARGUMENTS = {
     "min_available": {"type": "str", "default": "1"},
     "socket_timeout": {"type": "float", "default": 5},
     "lease_directory": {"type": "path", "default": "/run/fleetops-gunicorn"},
+    "rows": {"type": "str", "choices": ["all", "server"], "default": "all"},
 }
+
+
+def recalled(kept: Leases, notes: List[str]) -> Dict[str, Found]:
+    """What a drain found before it took the server out."""
+    try:
+        return kept.recall()
+    except FleetError as exc:
+        notes.append(f"what the server was in before it was taken out cannot be told: {exc}")
+        return {}
 
 
 def main() -> None:
@@ -313,16 +334,20 @@ def main() -> None:
     params = module.params
     notes: List[str] = []
     lease = None
+    memory: Dict[str, Found] = {}
+    rows: List[Server] = []
     try:
         address = parse_address(params["socket"])
         need = parse_need(params["min_available"])
         picture = Balancer(
             lambda commands: ask(address, commands, params["socket_timeout"]), params["backends"]
         ).read()
-        found = describe(picture, params["server"], need)
         if params["server"]:
             kept = Leases(params["lease_directory"], address, params["server"], 0)
-            lease = kept.look(notes.append)
+            rows = picture.mine(params["server"])
+            lease = kept.look(notes.append, [row.backend for row in rows])
+            memory = recalled(kept, notes)
+        found = describe(picture, params["server"], need, memory)
     except FleetError as exc:
         module.fail_json(msg=str(exc))
     backends = [
@@ -331,13 +356,27 @@ def main() -> None:
             "mode": backend.mode,
             "balance": backend.balance,
             "sticky": backend.cookie or ("stick table" if backend.table else ""),
-            "servers": [as_data(row) for row in backend.servers],
+            "servers": [
+                as_data(row)
+                for row in backend.servers
+                if params["rows"] == "all" or row.server == params["server"]
+            ],
         }
         for backend in picture.backends
     ]
     totals = [{"backend": row.name, "counters": row.counters} for row in picture.backends]
+    out = out_by_others(rows, memory)
     module.exit_json(
-        changed=False, backends=backends, totals=totals, lease=lease, notes=notes, **found
+        changed=False,
+        backends=backends,
+        totals=totals,
+        lease=lease,
+        notes=notes,
+        hazards=hazards(picture, rows),
+        out_by_others=[
+            {"backend": row.backend, "server": row.server, "how": why} for row, why in out
+        ],
+        **found,
     )
 
 

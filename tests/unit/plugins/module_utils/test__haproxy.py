@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.fleetops.gunicorn.plugins.module_utils import _haproxy as haproxy
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_socket import (
+    NotStats,
     Unreachable,
     ask,
     parse_address,
@@ -300,6 +301,24 @@ def test_commands_go_in_one_line_and_the_answer_is_whole(monkeypatch):
 def test_every_failure_says_what_to_do(monkeypatch, failure, words):
     with pytest.raises(Unreachable, match=words):
         talk(monkeypatch, [failure])
+
+
+MASTER = b"""Unknown command: 'show', but maybe one of the following ones is a better match:
+  show cli level                          : display the level of the current CLI session
+  show proc                               : show processes status
+  help [<command>]                        : list matching or all commands
+
+admin
+
+"""
+
+
+def test_the_master_socket_is_named_as_such(monkeypatch):
+    # It answers at once and never closes the connection, which looked like a wedged HAProxy.
+    with pytest.raises(NotStats, match=r"master's socket.*stats socket"):
+        talk(monkeypatch, [MASTER, socket.timeout("timed out")])  # noqa: UP041
+    with pytest.raises(Unreachable, match="wedged"):
+        talk(monkeypatch, [b"Name: HAProxy\n", socket.timeout("timed out")])  # noqa: UP041
 
 
 def test_silence_is_an_error(monkeypatch):

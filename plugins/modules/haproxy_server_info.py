@@ -61,8 +61,8 @@ options:
     default: /run/fleetops-gunicorn
   rows:
     description:
-      - Which servers RV(backends) has, V(all) or only O(server). A backend of 5000 servers has 4 MB of
-        counters.
+      - Which servers RV(backends) has, V(all) or only O(server). A backend of 5000 servers has 4 MB
+        of counters.
     type: str
     choices: [all, server]
     default: all

@@ -80,8 +80,8 @@ class Fake:
             return "# name\napp\n" if command == "show backend" else tables
         if command.startswith("show servers state"):
             head = (
-                "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight"
-                " srv_iweight srv_agent_state\n"
+                "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state"
+                " srv_uweight srv_iweight srv_agent_state\n"
             )
             return head + "".join(
                 f"{self.id} app {name[-1]} {name} 127.0.0.1 2 {BITS[self.admin[name]]}"
@@ -92,7 +92,8 @@ class Fake:
             if command.split()[2] != str(self.id):
                 return "# pxname,svname,\n"
             head = (
-                "# pxname,svname,scur,qcur,stot,status,weight,act,bck,check_fall,mode,cookie,throttle\n"
+                "# pxname,svname,scur,qcur,stot,status,weight,act,bck,check_fall,mode,cookie,"
+                "throttle\n"
             )
             for name in ("web1", "web2"):
                 busy = self.sessions if name == "web1" else 0

@@ -333,9 +333,7 @@ def test_a_process_before_a_reload_that_has_nothing_for_the_server_is_left_after
     fake.alive = {99, 100}
     fake.connected = False
     made = change(fake)
-    made = Change(
-        made._balancer, made.wish._replace(drain_timeout=60), made._clock, made._elders
-    )
+    made = Change(made._balancer, made.wish._replace(drain_timeout=60), made._clock, made._elders)
     made.carry_out("drained")
     # It knows nothing of the drain, so that its clients may still send something.
     assert 10 <= fake.time < 20

@@ -15,7 +15,9 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_elders 
 
 HERTZ = os.sysconf("SC_CLK_TCK")
 NOW = 10000.0
-HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+HEAD = (
+    "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid ... inode\n"
+)
 
 
 class Proc:

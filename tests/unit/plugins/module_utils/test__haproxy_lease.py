@@ -529,7 +529,11 @@ def test_nobody_waits_for_slowstart_in_there():
 
 
 def test_what_is_known_after_the_end():
-    memory = {"a": Found("ready", True), "b": Found("maint", True, 7, 9), "c": Found("drain", False)}
+    memory = {
+        "a": Found("ready", True),
+        "b": Found("maint", True, 7, 9),
+        "c": Found("drain", False),
+    }
     assert leases.left_out(memory, ["a", "b", "x"]) == {"b": Found("maint", False, -1, 9)}
 
 

@@ -7,6 +7,7 @@
 Sockets, time and the look at other processes are passed in.
 """
 
+import re
 from contextlib import contextmanager
 from typing import (
     Callable,
@@ -148,7 +149,7 @@ class Balancer:
         return Glance(node.pid, node.uptime, own)
 
     def write(self, server: Server, what: str, value: str) -> None:
-        """``what`` is ``state``, ``weight`` or ``agent`` (``on`` or ``off``)."""
+        """``what`` is ``state``, ``weight``, ``health`` or ``agent`` (``on`` or ``off``)."""
         command = f"set server {server.backend}/{server.server} {what} {value}"
         if what == "agent":
             verb = "enable" if value == "on" else "disable"
@@ -433,8 +434,8 @@ class Change:
         came = sum(_since(first, row) for row in self.picture.mine(self.wish.server))
         if came > 0:
             self.note(
-                f"{came} request(s) came to it in DRAIN: a cookie, a stick table or a use-server"
-                " rule sends them; in MAINT none should"
+                f"{came} request(s) came to it while it was in DRAIN: a cookie, a stick table or a"
+                " use-server rule sends them; in MAINT none should"
             )
         late = [row for row in self.picture.mine(self.wish.server) if row.admin != "maint"]
         for row in late:
@@ -759,21 +760,28 @@ class Change:
             return
         for row in rows:
             self._write(row, "state", "drain")
-        for row in self.picture.mine(self.wish.server):
-            if row.fall == 1:
-                self.note(f"{row.backend} checks with fall 1: out of MAINT it is UP unseen")
         wait = {row.backend for row in rows}
+        for row in self.picture.mine(self.wish.server):
+            if row.backend in wait and row.fall == 1 and row.status == "DRAIN":
+                self._call_down(row)
         while wait and self._clock.now() < deadline:
             self._look()
             wait = {
                 row.backend
                 for row in self.picture.mine(self.wish.server)
-                if row.backend in wait
-                and row.status.startswith("DRAIN ")
-                and row.status[6].isdigit()
+                if row.backend in wait and re.match(r"(DRAIN|DOWN) \d", row.status)
             }
             if wait:
                 self._pause()
+
+    def _call_down(self, row: Server) -> None:
+        """With `fall 1` one failure is all: out of MAINT it would be UP without any check. Called
+        down, it must pass its checks first."""
+        try:
+            self._insist(lambda: self._balancer.write(row, "health", "down"), self._until)
+        except FleetError as exc:
+            self.note(f"{row.backend} checks with fall 1: out of MAINT it is UP unseen ({exc})")
+        self._look()
 
     # -- reading and writing -----------------------------------------------------------------
 

@@ -172,7 +172,7 @@ def test_out_of_every_balancer_and_back(fleet: Fleet) -> None:
     assert fleet.status() == ["UP", "UP"]
 
     assert fleet.play("drained"), fleet.output
-    assert fleet.status() == ["DRAIN", "DRAIN"]
+    assert fleet.status() == ["MAINT", "MAINT"]
     assert all(result["drained_at"] for result in fleet.results())
 
     assert fleet.play("drained"), fleet.output

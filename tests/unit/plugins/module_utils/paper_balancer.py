@@ -41,6 +41,7 @@ class Fake:
         self.agent_says = ""  # `ready` or a weight such as `75`, once a second
         self.tables = ()
         self.connected = True
+        self.fall = 2
 
     def sleep(self, seconds):
         if self.agent["web1"] == "on" and int(self.time + seconds) > int(self.time):
@@ -97,7 +98,9 @@ class Fake:
             )
             for name in ("web1", "web2"):
                 busy = self.sessions if name == "web1" else 0
-                head += f"app,{name},{busy},0,{self.stot},{self.status(name)},1,1,0,2,http,c"
+                head += (
+                    f"app,{name},{busy},0,{self.stot},{self.status(name)},1,1,0,{self.fall},http,c"
+                )
                 slow = self.throttle[name]
                 head += f",{slow if slow < 100 else ''}\n"
             return head + f"app,BACKEND,0,0,9,UP,2,2,0,,http,{self.cookie},\n"
@@ -109,6 +112,10 @@ class Fake:
         if command.startswith("set server app/web1 weight "):
             self.writes.append("weight " + command.split()[-1])
             self.weight["web1"] = int(command.split()[-1])
+            return ""
+        if command == "set server app/web1 health down":
+            self.writes.append("down")
+            self.health["web1"] = "DOWN 1/2"
             return ""
         assert command.startswith("set server app/web1 state ")
         self.writes.append(command.split()[-1])

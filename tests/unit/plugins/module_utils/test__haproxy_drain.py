@@ -156,7 +156,9 @@ def test_arrivals_in_drain_are_told(fake):
     fake.at[3] = lambda: setattr(fake, "sessions", 0)
     done = run(fake)
     assert fake.writes == ["drain", "maint"]
-    assert any("1 request(s) came to it in DRAIN" in note for note in done.notes), done.notes
+    assert any("1 request(s) came to it while it was in DRAIN" in note for note in done.notes), (
+        done.notes
+    )
 
 
 @pytest.mark.parametrize("where", ["", "cookie", "table"])
@@ -512,6 +514,15 @@ def test_out_of_maint_checks_run_before_requests_come(fake):
     done = run(fake, "ready")
     assert fake.writes == ["drain", "ready"]
     assert done.measured["ready_at"] == 1002
+
+
+def test_out_of_maint_with_fall_1_a_check_must_pass_first(fake):
+    fake.admin["web1"] = "maint"
+    fake.fall = 1
+    fake.at[3] = lambda: fake.health.update(web1="UP")
+    done = run(fake, "ready")
+    assert fake.writes == ["drain", "down", "ready"]
+    assert done.measured["ready_at"] == 1003
 
 
 def test_out_of_maint_a_dead_server_is_set_ready_all_the_same(fake):

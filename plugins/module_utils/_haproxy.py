@@ -357,9 +357,12 @@ def parse_states(text: str) -> Dict[Tuple[str, str], State]:
 
 
 def parse_backends(
-    stat: str, states: Dict[Tuple[str, str], State], tables: Sequence[str]
+    stat: str, states: Dict[Tuple[str, str], State], tables: Sequence[str], counted: str = ""
 ) -> List[Backend]:
-    """`show stat`, joined with the administrative state, which its status column can hide."""
+    """`show stat`, joined with the administrative state, which its status column can hide.
+
+    With `counted`, only that server has counters: of thousands, reading them takes the longest.
+    """
     if not stat.startswith("# pxname,"):
         raise NotHaproxy(f"Asked 'show stat'. The answer is not HAProxy's: {stat[:120]!r}.")
     servers: Dict[str, List[Server]] = {}
@@ -382,7 +385,10 @@ def parse_backends(
         elif row["svname"] != "FRONTEND":
             if (name, row["svname"]) not in states:
                 raise Moved(f"Server {name}/{row['svname']} appeared while HAProxy was read.")
-            servers.setdefault(name, []).append(_server(row, states[name, row["svname"]]))
+            found = _server(row, states[name, row["svname"]])
+            if not counted or row["svname"] == counted:
+                found = found._replace(counters=_counters(row))
+            servers.setdefault(name, []).append(found)
     return backends
 
 
@@ -405,7 +411,7 @@ def _server(row: Dict[str, str], state: State) -> Server:
         backup=_int(row.get("bck")) > 0,
         address=row.get("addr") or "",
         cookie=row.get("cookie") or "",
-        counters=_counters(row),
+        counters={},
         throttle=int(row["throttle"]) if (row.get("throttle") or "").isdigit() else 100,
         agent=state.agent,
         agent_check=" ".join(part.replace("* ", "") for part in agent if part)[:120],

@@ -81,10 +81,14 @@ class TimedOut(FleetError):
 class Balancer:
     """HAProxy's runtime API as three verbs. `ask` sends commands and returns the raw text."""
 
-    def __init__(self, ask: Callable[[Sequence[str]], str], backends: Sequence[str]) -> None:
+    def __init__(
+        self, ask: Callable[[Sequence[str]], str], backends: Sequence[str], counted: str = ""
+    ) -> None:
+        """With `counted`, only that server is read with its counters."""
         for name in backends:
             haproxy.check_name("backend", name)
         self._ask = ask
+        self._counted = counted
         self._backends = list(dict.fromkeys(backends))
         self._ids: Dict[str, str] = {}
 
@@ -108,7 +112,7 @@ class Balancer:
         for answer in answers[: len(states)]:
             known.update(haproxy.parse_states(answer))
         for answer in answers[len(states) :]:
-            backends += haproxy.parse_backends(answer, known, known_tables)
+            backends += haproxy.parse_backends(answer, known, known_tables, self._counted)
         if self._backends and [backend.name for backend in backends] != self._backends:
             self._ids = {}
             raise Moved("HAProxy was reloaded while it was read; its backends have new numbers.")

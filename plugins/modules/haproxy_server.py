@@ -397,7 +397,9 @@ def look(params: Dict[str, Any], check_mode: bool) -> Change:
         raise FleetError("share goes with state=ready: a drained server gets nothing.")
     address = parse_address(params["socket"])
     balancer = Balancer(
-        lambda commands: ask(address, commands, params["socket_timeout"]), params["backends"]
+        lambda commands: ask(address, commands, params["socket_timeout"]),
+        params["backends"],
+        params["server"],
     )
     wish = Wish(
         server=params["server"],

@@ -206,7 +206,7 @@ def test_a_failure_on_the_second_balancer_restores_the_first(fleet: Fleet) -> No
 def test_on_timeout_fail_leaves_it_out(fleet: Fleet) -> None:
     hold(fleet.balancers[1])
     assert not fleet.play("drained", load_balancer_drain_timeout=1, load_balancer_on_timeout="fail")
-    assert fleet.status() == ["DRAIN", "DRAIN"]
+    assert fleet.status() == ["MAINT", "DRAIN"]
     assert "Left out of rotation" in fleet.output and "lb1, lb2" in fleet.output
 
 

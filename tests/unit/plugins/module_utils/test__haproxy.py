@@ -58,6 +58,18 @@ def test_a_server_is_read_from_both_answers():
     assert picture().mine("web2")[0].check == "L4CON Connection refused"
 
 
+def test_of_thousands_only_the_one_that_is_asked_for_is_read_with_its_counters():
+    rows = ["app,web1,1,2,9,UP,1,1,0,2,L7OK,2,,w1,http,,7,", "app,web2,0,0,9,UP,1,1,0,2,,2,,,,,0,"]
+    [web1, web2] = haproxy.parse_backends(
+        "\n".join([HEAD, *rows, "app,BACKEND,0,2,9,UP,3,1,1,1,,,,,http,,0,"]),
+        haproxy.parse_states(STATES.format(0, 0)),
+        (),
+        "web1",
+    )[0].servers
+    assert web1.counters and not web2.counters
+    assert web2.status == "UP"
+
+
 def test_a_backend_counts_for_itself_what_no_server_saw():
     stat = f"{HEAD}econ,\napp,BACKEND,,0,12,DOWN,0,0,0,1,,,,,http,,3,,\n"
     [backend] = haproxy.parse_backends(stat, {}, ())

@@ -499,6 +499,38 @@ def check_written(command: str, answer: str) -> None:
     raise FleetError(f"Asked HAProxy {command!r}. It answered: {answer[:200]}. {advice}")
 
 
+def parse_places(text: str) -> List[Tuple[str, str, str]]:
+    """`show servers state`: backend, server and address of every server; dynamic ones included."""
+    found = []
+    columns: List[str] = []
+    for line in text.splitlines():
+        if line.startswith("# "):
+            columns = line[2:].split()
+        elif columns and len(line.split()) >= 7:
+            row = dict(zip(columns, line.split()))
+            host = row.get("srv_addr", "-")
+            where = f"[{host}]" if ":" in host else host
+            found.append((row["be_name"], row["srv_name"], f"{where}:{row.get('srv_port', '')}"))
+    return found
+
+
+def elsewhere(places: Sequence[Tuple[str, str, str]], rows: Sequence[Server]) -> List[str]:
+    """Other backends that send requests to the same address, from which nothing is taken out."""
+    known = {row.backend for row in rows}
+    wanted = {row.address for row in rows if row.address}
+    found = [
+        f"{backend}/{server}"
+        for backend, server, address in places
+        if address in wanted and backend not in known
+    ]
+    if not found:
+        return []
+    return [
+        f"other backends send requests to {some(sorted(wanted), 2)} too, as {some(found, 5)}: what"
+        " they send would be lost. Name every backend of the server (load_balancer_backends)"
+    ]
+
+
 def hazards(picture: Picture, rows: Sequence[Server]) -> List[str]:
     """What HAProxy itself would do to a drain or a ramp of these, and what is done about it."""
     found = []

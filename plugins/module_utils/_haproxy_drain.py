@@ -139,6 +139,10 @@ class Balancer:
             ids[name] = found[0]
         return ids
 
+    def places(self) -> List[Tuple[str, str, str]]:
+        """Every server of every backend, with its address."""
+        return haproxy.parse_places(self._answers(["show servers state"])[0])
+
     def glance(self, server: str) -> Glance:
         """A look that costs little. Backends without the server are left out."""
         commands = [f"show servers state {name}" for name in self._backends]

@@ -58,6 +58,51 @@ def test_a_server_is_read_from_both_answers():
     assert picture().mine("web2")[0].check == "L4CON Connection refused"
 
 
+def test_a_backend_that_nobody_named_has_the_same_server():
+    text = """1
+# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_port
+4 app 1 web1 127.0.0.1 2 0 1
+5 admin 1 w1 127.0.0.1 2 0 1
+5 admin 2 w2 127.0.0.1 2 0 2
+6 v6 1 x ::1 2 0 1
+"""
+    places = haproxy.parse_places(text)
+    assert places[-1] == ("v6", "x", "[::1]:1")
+    [told] = haproxy.elsewhere(places, picture().mine("web1"))
+    assert "send requests to 127.0.0.1:1 too, as admin/w1:" in told
+    assert haproxy.elsewhere(places[:1], picture().mine("web1")) == []
+    assert haproxy.elsewhere(places, picture().mine("web2")) == [], "an address that is hidden"
+
+
+@pytest.mark.parametrize(
+    ("bits", "memory", "out"),
+    [
+        (0, {}, []),
+        (1, {}, ["in MAINT"]),
+        (8, {}, ["in DRAIN"]),
+        (5, {}, ["in MAINT"]),  # disabled in the configuration
+        (32, {}, ["in UP: the name of its address does not resolve, or what it tracks is out"]),
+        (1, {"app": haproxy.Found("ready", False)}, []),
+        (1, {"app": haproxy.Found("maint", False)}, ["in MAINT"]),
+        (1, {"app": haproxy.Found("", True)}, ["in MAINT"]),
+        (1, {"api": haproxy.Found("ready", False)}, ["in MAINT"]),
+    ],
+)
+def test_who_took_it_out(bits, memory, out):
+    rows = picture(bits=(bits, 0)).mine("web1")
+    assert [how for _row, how in haproxy.out_by_others(rows, memory)] == out
+
+
+def test_hazards():
+    look = picture(cookie="SRV")
+    row = look.mine("web1")[0]
+    assert len(haproxy.hazards(look, [row])) == 1
+    row = row._replace(agent="on", throttle=7)
+    agent, cookie, slow = haproxy.hazards(look, [row])
+    assert "muted" in agent and "cookie SRV" in cookie and "7 %" in slow
+    assert not haproxy.hazards(picture(), [picture().mine("web2")[0]._replace(agent="off")])
+
+
 def test_of_thousands_only_the_one_that_is_asked_for_is_read_with_its_counters():
     rows = ["app,web1,1,2,9,UP,1,1,0,2,L7OK,2,,w1,http,,7,", "app,web2,0,0,9,UP,1,1,0,2,,2,,,,,0,"]
     [web1, web2] = haproxy.parse_backends(

@@ -15,7 +15,7 @@ import struct
 from contextlib import suppress
 from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set
 
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_drain import Elders
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_balancer import Elders
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._machine import boottime
 
 # HAProxy counts its age in whole seconds, and a worker's from before its master had read the

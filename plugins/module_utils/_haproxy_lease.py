@@ -20,12 +20,12 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy import 
     Need,
     parse_need,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_drain import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_balancer import (
     Balancer,
-    Change,
     Clock,
     Wish,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_drain import Change
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_file import (
     Newer,
     believe,

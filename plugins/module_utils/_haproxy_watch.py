@@ -25,12 +25,12 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy import 
     Glance,
     Node,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_drain import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_balancer import (
     Balancer,
-    Change,
     Clock,
     Guard,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_drain import Change
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_lease import Hold, Lease
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_socket import (
     Address,

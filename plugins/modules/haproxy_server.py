@@ -397,12 +397,12 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy import 
     describe,
     parse_need,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_drain import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_balancer import (
     Balancer,
-    Change,
     Clock,
     Wish,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_drain import Change
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_elders import Seen
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_socket import (
     ask,

@@ -360,7 +360,9 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy import 
     out_by_others,
     parse_need,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_drain import Balancer
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_balancer import (
+    Balancer,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_socket import (
     ask,
     parse_address,

@@ -14,7 +14,10 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._ramp import (
     ramp_unfit,
     servers_beside,
 )
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._rotation import out_by_others
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._rotation import (
+    left_out,
+    out_by_others,
+)
 
 
 class FilterModule:
@@ -24,6 +27,7 @@ class FilterModule:
         """Return the filters by their names."""
         return {
             "_is_first": is_first,
+            "_left_out": left_out,
             "_out_by_others": out_by_others,
             "_ramp_shares": ramp_shares,
             "_ramp_unfit": ramp_unfit,

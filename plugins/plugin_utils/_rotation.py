@@ -35,3 +35,13 @@ def out_by_others(results: Iterable[Mapping[str, Any]], host: str) -> str:
         " of its load_balancer_backends. Nothing was touched. (rollback.yml goes back all the same,"
         " and leaves it out as it is.)"
     )
+
+
+def left_out(results: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Where a server stays out since somebody had taken it out, from results of haproxy_server."""
+    return [
+        f"{row['backend']}/{row['server']} on {result.get('item', 'a balancer')} in {row['status']}"
+        for result in results
+        for row in result.get("servers") or []
+        if row.get("left_out")
+    ]

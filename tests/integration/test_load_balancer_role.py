@@ -183,6 +183,15 @@ def test_out_of_every_balancer_and_back(fleet: Fleet) -> None:
     assert all(result["up_at"] >= result["ready_at"] for result in fleet.results())
 
 
+def test_what_somebody_had_taken_out_on_one_balancer_is_left_so(fleet: Fleet) -> None:
+    fleet.balancers[1].ask("set server app/web1 state maint")
+    assert fleet.play("drained"), fleet.output
+    assert fleet.play("ready"), fleet.output
+    assert fleet.status() == ["UP", "MAINT"]
+    words = " ".join(fleet.output.split())
+    assert "left out of rotation, as somebody had it before: app/web1 on lb2 in MAINT." in words
+
+
 def test_every_balancer_is_asked_before_the_first_is_changed(fleet: Fleet) -> None:
     fleet.balancers[1].ask("set server app/web2 state maint")
     assert not fleet.play("drained")

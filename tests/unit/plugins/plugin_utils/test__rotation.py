@@ -6,7 +6,10 @@ from __future__ import annotations
 
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate import judge
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._ramp import ramp_unfit
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._rotation import out_by_others
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._rotation import (
+    left_out,
+    out_by_others,
+)
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._stops import stop_of
 
 OUT = {"backend": "app", "server": "w1", "how": "in MAINT"}
@@ -21,6 +24,12 @@ def test_who_is_out_where_and_what_can_be_done():
     )
     assert "`set server app/w1 state ready`" in text and "-l 'all:!web1'" in text
     assert out_by_others([{"item": "lb1", "out_by_others": []}], "web1") == ""
+
+
+def test_where_it_is_left_out():
+    row = {"backend": "app", "server": "w1", "status": "MAINT", "left_out": True}
+    results = [{"item": "lb1", "servers": [row, {**row, "left_out": False}]}, {"item": "lb2"}]
+    assert left_out(results) == ["app/w1 on lb1 in MAINT"]
 
 
 def test_it_stops_as_something_about_a_balancer():

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How the first server of a stage gets its traffic back, for internal use by our roles."""
+"""How a server stands in rotation, and the first of a stage comes back, for our roles only."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._ramp import (
     ramp_unfit,
     servers_beside,
 )
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._rotation import (
+    left_out,
+    out_by_others,
+)
 
 
 class FilterModule:
@@ -23,6 +27,8 @@ class FilterModule:
         """Return the filters by their names."""
         return {
             "_is_first": is_first,
+            "_left_out": left_out,
+            "_out_by_others": out_by_others,
             "_ramp_shares": ramp_shares,
             "_ramp_unfit": ramp_unfit,
             "_servers_beside": servers_beside,

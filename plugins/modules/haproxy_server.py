@@ -51,19 +51,30 @@ options:
     description:
       - With V(drained), new requests go elsewhere and the module returns when no session and
         nothing queued is left. Idle connections that HAProxy keeps open to the server do not
-        count. A server that already is in DRAIN or MAINT is not changed, and its sessions are
-        awaited all the same. A server that is DOWN can be drained whatever the others do.
-      - With a cookie or a stick table in the backend, or if requests keep coming to the draining
-        server, DRAIN is not enough, since requests that belong to the server still come to it.
-        Once idle, the server goes on to MAINT.
+        count. The sessions of a server that already is in DRAIN or MAINT are awaited all the same.
+        A server that is DOWN can be drained whatever the others do.
+      - DRAIN is not enough, since a cookie, a stick table (also of another backend) and a
+        C(use-server) rule go on sending requests. Once idle, the server goes on to MAINT, where
+        nothing may come to it for one second, or for three where users may belong to it.
+        Requests that do come (C(option persist), C(force-persist)) would be lost in a switch, so
+        the server is put back and the module fails; with O(on_timeout=force) that is a note.
+      - An agent (C(agent-check)) that is heard is muted (C(disable agent)) while the server is out,
+        and with V(ready) and an O(share) below 100, since its answers put a server back and set its
+        weight. It is heard again once the server has all of its weight.
+      - What the server was in before is remembered in O(lease_directory), and V(ready) and the end
+        of a lease put it back to that. A server that somebody else had taken out stays out, with a
+        note and RV(servers[].left_out); one that is out and was not drained before is set ready.
       - In a backend of C(mode tcp), sessions are connections, and idle ones count.
-      - With V(ready), the server goes back into rotation and the module returns when its status
-        is C(UP), or C(no check) where HAProxy does not check it. C(UP 1/3) is not enough. Out of
-        MAINT the server first passes through DRAIN, where its checks run and no request comes,
-        since HAProxy takes a server out of MAINT for UP before it has looked.
+      - With V(ready), the server goes back into rotation and the module returns when its status is
+        C(UP), or C(no check) where HAProxy does not check it. C(UP 1/3) is not enough, nor is a
+        server that C(slowstart) still holds back, for which it waits beyond O(up_timeout) as long
+        as its share grows. Out of MAINT the server first passes through DRAIN, where its checks run
+        and no request comes, since HAProxy takes a server out of MAINT for UP before it has looked.
       - If HAProxy is reloaded while the module waits and forgets that the server is drained, it
-        is drained once more. The process before the reload must have ended too, where it can be
-        seen (socket on the same host). For a reload after that, see O(lease).
+        is drained once more. For a reload after that, see O(lease).
+      - The processes of before a reload, also of one before the drain, are waited for where they
+        can be seen in C(/proc) (a container's from its host too), until they have ended or have had
+        no connection to the server for ten seconds.
     type: str
     choices: [drained, ready]
     required: true
@@ -71,9 +82,9 @@ options:
     description:
       - How many other servers of each backend must be UP for a drain, as a count (V(1)) or a
         share of the backend's servers without its backups (V(50%), rounded up).
-      - Counted in HAProxy's live state. Servers in transition (C(UP 1/3)), with weight 0, in
-        DRAIN or MAINT, and backup servers that are not in use do not count; servers without a
-        check do.
+      - Counted in HAProxy's live state. Servers in transition (C(UP 1/3)), held back by
+        C(slowstart), with weight 0, in DRAIN or MAINT, and backup servers that are not in use do
+        not count; servers without a check do.
       - If fewer are left while the server drains, it is put back at once and the module fails.
       - Counting and draining are one step, which only one process of the host takes at a time, so
         that drains which run in parallel never take out more together than each of them may. They
@@ -133,6 +144,8 @@ options:
       - The lease is taken before the server is drained, renewed while the module waits, and counts
         from the end of the drain. Every further O(state=drained) renews it, also for a server that
         is drained already; O(state=ready) cancels it. If it cannot be taken, nothing is drained.
+      - It is one for O(backends) together. Another application whose server has the same name in
+        other backends has a lease of its own.
       - A small process on the host where the module runs keeps it, and ends with it. At the end it
         finds the server ready, or sets it ready; HAProxy's own check keeps a dead one out. A
         balancer that gives no answer is asked again for ten minutes. A clock that is set does not
@@ -149,7 +162,8 @@ options:
     default: 0
   lease_directory:
     description:
-      - Where the leases of this host are, and C(lease.log) with what became of those that ended.
+      - Where the leases of this host are, what servers were in before, and C(lease.log) with what
+        became of the leases that ended.
       - Made with mode 0700 if it is not there. Refused if it is a symbolic link, if another user
         owns it, or if others get at it.
     type: path
@@ -210,6 +224,21 @@ node:
       description: The age of that process in seconds.
       returned: success
       type: int
+    started:
+      description: When it started, as seconds since the epoch; V(0) where HAProxy does not say.
+      returned: success
+      type: int
+    requests:
+      description:
+        - HTTP requests that this process has had (C(CumReq)). Never taken over from a process
+          before, as the counters of backends are with a C(stats-file). A backend that counts more
+          has such.
+      returned: success
+      type: int
+    connections:
+      description: Connections that this process has had (C(CumConns)), likewise.
+      returned: success
+      type: int
 level:
   description: The level of the socket, V(admin), V(operator) or V(user); empty before HAProxy 1.9.
   returned: success
@@ -267,6 +296,23 @@ servers:
       description: Whether it is a backup server.
       returned: success
       type: bool
+    throttle:
+      description: What C(slowstart) lets it have of its weight, in percent; V(100) otherwise.
+      returned: success
+      type: int
+    agent:
+      description:
+        - V(on) if an agent (C(agent-check)) is heard, V(off) if it is muted; empty without.
+      returned: success
+      type: str
+    agent_check:
+      description: What the agent last said.
+      returned: success
+      type: str
+    left_out:
+      description: Whether somebody else had taken it out before a drain, so that it is left out.
+      returned: success
+      type: bool
     address:
       description: Address and port.
       returned: success
@@ -313,7 +359,8 @@ up_at:
   type: float
 lease:
   description:
-    - The lease on the server; none (null) if nothing will put it back by itself.
+    - The lease on the server in O(backends), the one that ends first if there are several; none
+      (null) if nothing will put it back by itself.
   returned: always, if the server was found
   type: dict
   contains:
@@ -340,21 +387,22 @@ left_drained:
   type: bool
 """
 
-import os
 import time
 from typing import Any, Dict, Optional
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy import (
+    Found,
     describe,
     parse_need,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_drain import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_balancer import (
     Balancer,
-    Change,
     Clock,
     Wish,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_drain import Change
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_elders import Seen
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_socket import (
     ask,
     parse_address,
@@ -396,7 +444,9 @@ def look(params: Dict[str, Any], check_mode: bool) -> Change:
         raise FleetError("share goes with state=ready: a drained server gets nothing.")
     address = parse_address(params["socket"])
     balancer = Balancer(
-        lambda commands: ask(address, commands, params["socket_timeout"]), params["backends"]
+        lambda commands: ask(address, commands, params["socket_timeout"]),
+        params["backends"],
+        params["server"],
     )
     wish = Wish(
         server=params["server"],
@@ -409,10 +459,18 @@ def look(params: Dict[str, Any], check_mode: bool) -> Change:
         share=params["share"],
     )
     clock = Clock(time.monotonic, time.time, time.sleep)
-    alive = (lambda pid: os.path.exists(f"/proc/{pid}")) if address.local else None
     # What cannot be put back stays out. What cannot be drained stays in, which may be told at once.
     patience = params["up_timeout"] if params["state"] == "ready" and not check_mode else 0
-    return Change(balancer, wish, clock, alive, patience)
+    return Change(balancer, wish, clock, Seen(address.local), patience)
+
+
+def recalled(kept: Leases, change: Change) -> Dict[str, Found]:
+    """What a drain before this one found. Without it, what is out counts as taken out here."""
+    try:
+        return kept.recall()
+    except FleetError as exc:
+        change.note(f"what the server was in before it was taken out cannot be told: {exc}")
+        return {}
 
 
 def main() -> None:
@@ -429,6 +487,7 @@ def main() -> None:
             params["server"],
             params["socket_timeout"],
         )
+        change.memory = recalled(kept, change)
         before, after = change.found(), change.plan(state)
         change.check(state, later=state == "drained" and params["lease"] > 0)
         if not module.check_mode:
@@ -439,16 +498,16 @@ def main() -> None:
             msg=str(exc),
             changed=change is not None and change.changed,
             left_drained=change is not None and change.left_drained,
-            lease=kept.look(change.note) if kept and change else None,
+            lease=kept.look(change.note, params["backends"]) if kept and change else None,
             notes=change.notes if change else [],
         )
-    lease = kept.look(change.note)
+    lease = kept.look(change.note, params["backends"])
     module.exit_json(
         changed=before != after,
         diff={"before": before, "after": after},
         lease=lease,
         notes=change.notes,
-        **describe(change.picture, change.wish.server, change.wish.need),
+        **describe(change.picture, change.wish.server, change.wish.need, change.memory),
         **change.measured,
     )
 

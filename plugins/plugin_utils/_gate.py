@@ -136,7 +136,8 @@ def _balancers(look: dict[str, Any]) -> Iterator[Finding]:
             yield blind
     for node, server in _servers(look.get("balancers")):
         where = f"{server['backend']}/{server['server']}" + (f" on {node}" if node else "")
-        if server["status"] not in IN_SERVICE:
+        # What somebody else had taken out before, and what was left so.
+        if server["status"] not in IN_SERVICE and not server.get("left_out"):
             yield Finding("fail", f"the balancer sees {where} as {server['status']}")
         risen = _risen(before.get(_key(node, server)), server)
         for name, count in risen.items():

@@ -120,7 +120,8 @@ def _unfit(
     small = too_small(share, server["server"], full)
     if small:
         yield f"{where}: {small}"
-    elif now != full and not resumed:
+    elif now != full and not resumed and not server.get("agent"):
+        # An agent says its weight at any time; it is muted during the ramp, and heard after it.
         yield (
             f"{where}: somebody has set the weight of {server['server']} to {now} of {full}, and"
             f" the ramp would end at {full}. Set it back (`set server"

@@ -220,7 +220,7 @@ def _short(text: Any, limit: int) -> str:
 def _rotation(each: Mapping[str, Any]) -> str:
     """``lb1 UP``, or ``lb1 UP 10 %`` of its weight; what could not be asked is a question mark.
 
-    A server that the balancer will put back by itself: ``lb1 DRAIN (back in 540 s)``.
+    A server that the balancer will put back by itself: ``lb1 MAINT (back in 540 s)``.
     """
     back = f" (back in {each['lease']:.0f} s)" if each["lease"] else ""
     share = f" {each['share']} %" if each["share"] not in (None, 100) else ""

@@ -110,6 +110,8 @@ class ActionModule(ActionBase):
             "node": {"pid": 1},
             "level": "admin",
             "available": available,
+            "hazards": [],
+            "out_by_others": [],
         }
 
     def _http_health(self, host: str, state: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@
 import errno
 import os
 import pwd
+import re
 import shutil
 import tempfile
 import time
@@ -282,7 +283,8 @@ def _prove_named(path: str, gunicorn: str, launch: Optional[Launch]) -> None:
     user = _boot.user_of(launch) if launch else None
     command = [os.path.join(path, "bin", "gunicorn"), "--version"]
     result = run(command, _boot.PLAIN, "/", 60, user)
-    if result.status != 0 or gunicorn not in result.output:
+    said = re.search(r"version ([^\s)]+)", result.output)
+    if result.status != 0 or not said or not same_version(said.group(1), gunicorn):
         put_aside(path, "its gunicorn does not run")
         raise FleetError(
             "the finished release's gunicorn does not run: {}".format(

@@ -19,6 +19,7 @@ import re
 from typing import AbstractSet, Dict, List, Mapping, NamedTuple, Sequence, Set, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._pep440 import within
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._requirements import (
     canonical,
     version_tuple,
@@ -82,24 +83,10 @@ def _compare(left: str, op: str, right: str, versions: bool) -> bool:
         if op == "!=":
             return left != right
         raise _Unknown(op)
-    if right.endswith(".*"):
-        wanted = right[:-2].split(".")
-        same = left.split(".")[: len(wanted)] == wanted
-        if op in ("==", "!="):
-            return same if op == "==" else not same
+    holds = within(left, op + right)
+    if holds is None:
         raise _Unknown(right)
-    one, two = version_tuple(left), version_tuple(right)
-    if op == "~=":
-        return one >= two and one[: len(right.split(".")) - 1] == two[: len(right.split(".")) - 1]
-    return {
-        "<": one < two,
-        "<=": one <= two,
-        ">": one > two,
-        ">=": one >= two,
-        "==": one == two,
-        "===": left == right,
-        "!=": one != two,
-    }[op]
+    return holds
 
 
 class _Parser:

@@ -20,10 +20,10 @@ from html.parser import HTMLParser
 from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._pep440 import is_final, key
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._requirements import (
     canonical,
     redact,
-    version_tuple,
 )
 
 DEFAULT = "https://pypi.org/simple"
@@ -35,7 +35,6 @@ LIMIT = 1 << 23
 MAX_INDEXES = 4
 MAX_VERSIONS = 100
 MAX_TEXT = 200
-_FINAL = re.compile(r"^[0-9]+(\.[0-9]+)*(\.post[0-9]+)?$")
 
 # url -> (content type, content)
 Fetch = Callable[[str], Tuple[str, bytes]]
@@ -133,7 +132,7 @@ def version_of(filename: str, project: str) -> str:
         head, _dash, version = name.rpartition("-")
     else:
         return ""
-    return version if canonical(head) == project and _FINAL.match(version) else ""
+    return version if canonical(head) == project and is_final(version) else ""
 
 
 def ask(urls: Sequence[str], project: str, fetch: Fetch) -> Answer:
@@ -147,7 +146,7 @@ def ask(urls: Sequence[str], project: str, fetch: Fetch) -> Answer:
                 found.setdefault(version.version, version)
         except (OSError, ValueError, UnicodeError, RecursionError) as exc:
             errors.append(f"{shown(url)}: {_why(exc)}")
-    newest = sorted(found.values(), key=lambda each: version_tuple(each.version), reverse=True)
+    newest = sorted(found.values(), key=lambda each: key(each.version), reverse=True)
     # An index that does not have it is no news if another one has.
     error = "" if newest else "; ".join(errors) or f"no index has a final version of {project}"
     return Answer(tuple(newest[:MAX_VERSIONS]), tuple(shown(url) for url in urls), error)

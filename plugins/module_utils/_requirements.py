@@ -13,6 +13,12 @@ import re
 from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._pep440 import (
+    numbers as version_tuple,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._pep440 import (
+    same as same_version,
+)
 
 _NAME = re.compile(r"^([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(\[[^\]]*\])?\s*(.*)$")
 _VERSION = re.compile(r"^[0-9]+(\.[0-9]+)*((a|b|rc|\.post|\.dev)[0-9]+)*(\+[A-Za-z0-9.]+)?$")
@@ -53,24 +59,6 @@ def redact(text: str) -> str:
 def canonical(name: str) -> str:
     """The one spelling of a project's name (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def version_tuple(version: str) -> Tuple[int, ...]:
-    """The numbers of a version, without trailing zeros: ``23.0.0`` is ``23.0``."""
-    match = re.match(r"[0-9]+(?:\.[0-9]+)*", version)
-    numbers = [int(part) for part in match.group(0).split(".")] if match else []
-    while numbers and numbers[-1] == 0:
-        numbers.pop()
-    return tuple(numbers)
-
-
-def same_version(one: str, other: str) -> bool:
-    """Whether two spellings name one version."""
-
-    def rest(version: str) -> str:
-        return re.sub(r"^[0-9.]*[0-9]", "", version)
-
-    return version_tuple(one) == version_tuple(other) and rest(one) == rest(other)
 
 
 def check_version(version: str) -> str:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._pep440 import numbers
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._hazards import (
     END,
     hazards_of,
@@ -65,6 +66,6 @@ class _Candidate:
 def _rank(gunicorn: str, python: str, each: _Candidate) -> tuple[Any, ...]:
     brings = new_hazards((gunicorn, python), (each.version, python))
     needs = version_key(each.floor) > version_key(python)
-    major, minor, *patch = (*version_key(each.version), 0, 0)
+    major, minor, *patch = (*numbers(each.version), 0, 0)
     faults = sum(hazard.before != END for hazard in brings)
     return faults, needs, len(brings), major, minor, [-part for part in patch]

@@ -12,13 +12,12 @@ import os
 import re
 from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
 
+from ansible_collections.fleetops.gunicorn.plugins.module_utils import _pep440
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._pep440 import (
-    numbers as version_tuple,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._pep440 import (
-    same as same_version,
-)
+
+# What its readers compare versions with.
+version_tuple = _pep440.numbers
+same_version = _pep440.same
 
 _NAME = re.compile(r"^([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(\[[^\]]*\])?\s*(.*)$")
 _VERSION = re.compile(r"^[0-9]+(\.[0-9]+)*((a|b|rc|\.post|\.dev)[0-9]+)*(\+[A-Za-z0-9.]+)?$")

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._pep440 import (
-    key as version_key,
-)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils import _pep440
+
+# ``"23.0"`` is ``"23.0.0"``, and ``"23.0.0rc1"`` comes before it.
+version_key = _pep440.key
 
 # Requires-Python of the published packages, newest first.
 PYTHON_FLOORS = (

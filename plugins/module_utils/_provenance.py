@@ -1,0 +1,162 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whether an installed package is what an index gives under its name and version.
+
+An old pip does not note that a package came from a directory, and an index may have a namesake of
+it; somebody may have changed a package in place. Only what is installed can tell: its files are
+compared, by content, with those that came from the index.
+
+What is no part of the comparison, because it differs between two honest installations:
+metadata and lists (``*.dist-info``, ``*.egg-info``), byte-code, scripts (they lie outside of
+site-packages), line ends of Python source (Python reads them alike), and what a compiler made:
+of a compiled file nothing counts, unless a package has no other; then its name does, without the
+tag of the Python. Everything else counts, data as well: a certificate added to a bundle is lost
+like a line of code.
+"""
+
+import hashlib
+import os
+import re
+import stat
+from typing import Dict, Iterable, Mapping, NamedTuple, Optional, Sequence, Tuple
+
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._site_files import Owner
+
+_COMPILED = re.compile(r"\.(so|pyd|dylib|dll|a|o|lib|exe)(\.[0-9.]+)?$")
+_IGNORED = re.compile(
+    r"(^|/)__pycache__/|\.py[co]$|^[^/]+\.(dist-info|egg-info)(/|$)|^[^/]+\.(libs|dylibs)/"
+)
+_LARGEST = 1 << 28
+MAX_NAMED = 8
+
+
+class Difference(NamedTuple):
+    """A package that is not what the index gives."""
+
+    name: str
+    version: str
+    changed: Tuple[str, ...]
+    only_live: Tuple[str, ...]
+    only_index: Tuple[str, ...]
+
+    def __str__(self) -> str:
+        parts = [
+            f"{_named(files)} {verb}"
+            for files, verb in (
+                (self.changed, "differ" if len(self.changed) > 1 else "differs"),
+                (self.only_live, "only in what runs"),
+                (self.only_index, "only in the index's"),
+            )
+            if files
+        ]
+        return f"{self.name} {self.version} ({'; '.join(parts)})"
+
+
+def _named(files: Sequence[str]) -> str:
+    more = len(files) - MAX_NAMED
+    return ", ".join(files[:MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _content_sha256(path: str) -> str:
+    """The hash of a file's content; of Python source without regard to line ends."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    with os.fdopen(handle, "rb") as file:
+        info = os.fstat(handle)
+        if not stat.S_ISREG(info.st_mode) or info.st_size > _LARGEST:
+            return f"no file, or a large one: {info.st_size}"
+        content = file.read(_LARGEST)
+    if path.endswith((".py", ".pyi")):
+        content = content.replace(b"\r\n", b"\n")
+    return hashlib.sha256(content).hexdigest()
+
+
+def stem(path: str) -> str:
+    """A compiled file without the tag of the Python it was made for."""
+    top, _slash, name = path.rpartition("/")
+    return f"{top}/{name.split('.')[0]}" if top else name.split(".")[0]
+
+
+def contents(site: str, files: Iterable[str]) -> Dict[str, str]:
+    """What counts of a package's files: path -> hash of the content. What is gone is left out."""
+    found: Dict[str, str] = {}
+    compiled: Dict[str, str] = {}
+    for path in files:
+        if _IGNORED.search(path):
+            continue
+        full = os.path.join(site, path)
+        if _COMPILED.search(path):
+            if os.path.exists(full):
+                compiled[stem(path)] = "compiled"
+            continue
+        try:
+            found[path] = _content_sha256(full)
+        except OSError:
+            continue
+    return found or compiled
+
+
+def digest(held: Mapping[str, str]) -> str:
+    """One hash of `contents`."""
+    text = "".join(f"{path}\0{held[path]}\0" for path in sorted(held))
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def files_of(owner: Owner, other: Optional[Owner], site: str) -> Optional[Tuple[str, ...]]:
+    """The files of a package; of one without a list, those that its twin lists.
+
+    None if it has no list and nothing of it is there: then there is no code to compare.
+    """
+    if owner.files is not None:
+        return owner.files
+    if other is None or other.files is None:
+        return None
+    files = other.files
+    there = any(os.path.exists(os.path.join(site, f)) for f in files if not _IGNORED.search(f))
+    return files if there else None
+
+
+def compare(
+    live: Tuple[str, Owner], index: Tuple[str, Owner]
+) -> Tuple[Optional[Difference], Dict[str, str]]:
+    """(how what runs differs from what the index gave, or None; `contents` of what runs)."""
+    (site, mine), (other_site, other) = live, index
+    files = files_of(mine, other, site)
+    if files is None:
+        return None, {}
+    held = contents(site, files)
+    given = contents(other_site, other.files or ())
+    changed = tuple(p for p in sorted(held.keys() & given.keys()) if held[p] != given[p])
+    only_live = tuple(sorted(held.keys() - given.keys()))
+    only_index = tuple(sorted(given.keys() - held.keys()))
+    if not (changed or only_live or only_index):
+        return None, held
+    return Difference(mine.name, mine.version, changed, only_live, only_index), held
+
+
+def refusal(
+    source: str, place: str, differences: Sequence[Difference], unseen: Mapping[str, str]
+) -> str:
+    """What the operator is told. ``unseen``: packages that could not be compared, and why."""
+    names = [d.name for d in differences] + sorted(unseen)
+    text = ""
+    if differences:
+        text += (
+            f"what {source} holds is not what {place} gives under the same name and version: "
+            + "; ".join(str(d) for d in differences[:6])
+            + (f"; and {len(differences) - 6} more" if len(differences) > 6 else "")
+            + ". Either it is a package of the application's own and that is a stranger's of the "
+            "same name, or it was changed in place; the release would hold the other code. "
+        )
+    if unseen:
+        text += (
+            f"it cannot be proved that {place} gives what {source} holds of "
+            + "; ".join(f"{name} ({unseen[name]})" for name in sorted(unseen)[:6])
+            + ". "
+        )
+    return (
+        text + "Give a requirements file (app_requirements) that says where this comes from, or a "
+        "wheelhouse (release_wheelhouse) that holds it. Only if the other code is right: "
+        f"release_trust: [{', '.join(names[:12])}]"
+    )

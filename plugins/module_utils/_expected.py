@@ -20,6 +20,7 @@ def expected(plan: Plan, record: Optional[Mapping[str, Any]]) -> Dict[str, Any]:
         "dropped": list(plan.carried.dropped) if plan.carried else [],
         "may_move": plan.may_relax,
         "open": [],
+        "caps": [str(cap) for cap in plan.caps],
         "error": "",
     }
     if record is not None:

@@ -59,6 +59,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._requirements im
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._site_files import (
     MAX_NAMED,
     Entry,
+    content_sha256,
     file_sha256,
     split,
     told,
@@ -366,7 +367,7 @@ def plan(order: Order) -> Plan:
     if links:
         inputs["links"] = links
     if files:
-        inputs["files"] = {e.path: tree_sha256(os.path.join(site, e.path)) for site, e in files}
+        inputs["files"] = {e.path: content_sha256(os.path.join(site, e.path)) for site, e in files}
     identity = release_id(order.gunicorn, it.version, inputs_sha256(inputs))
     return Plan(
         order=order,

@@ -13,12 +13,12 @@ import hashlib
 import os
 import posixpath
 import re
+import shutil
 import stat
 from fnmatch import fnmatchcase
-from typing import AbstractSet, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import AbstractSet, Callable, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._requirements import canonical
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._trust import read_file
 
 # Lists of some hundred thousand files there are, with a hash for each.
@@ -225,10 +225,32 @@ _NO_SOURCE = re.compile(
 
 
 def tree_sha256(path: str) -> str:
-    """A hash of what a file or a directory holds: names, kinds and content, no times."""
+    """A hash of the source that a directory (or file) holds: names, kinds and content, no times.
+
+    Without what version control and a build in it leave there.
+    """
+    return _sha256(path, _is_source)
+
+
+def content_sha256(path: str) -> str:
+    """The same of all that `copy_entry` copies."""
+    return _sha256(path, lambda relative, name: not _CACHE.match(name))
+
+
+def _is_source(relative: str, name: str) -> bool:
+    if _NO_SOURCE.match(name) or _BUILT.match(relative):
+        return False
+    return not name.endswith((".pyc", ".pyo"))
+
+
+# (path below the top, name) -> whether it counts
+_Counts = Callable[[str, str], bool]
+
+
+def _sha256(path: str, counts: _Counts) -> str:
     result = hashlib.sha256()
     count = 0
-    for relative, full in _files(path):
+    for relative, full in _files(path, counts):
         count += 1
         if count > MAX_FILES:
             raise FleetError(f"{path} holds more than {MAX_FILES} files, which is no package")
@@ -243,22 +265,17 @@ def tree_sha256(path: str) -> str:
     return result.hexdigest()
 
 
-def _files(path: str) -> Iterable[Tuple[str, str]]:
+def _files(path: str, counts: _Counts) -> Iterable[Tuple[str, str]]:
     if os.path.islink(path) or not os.path.isdir(path):
         yield "", path
         return
     for top, directories, files in os.walk(path):
         relative = os.path.relpath(top, path)
         prefix = "" if relative == "." else relative.replace(os.sep, "/") + "/"
-        directories.sort()
         links = [d for d in directories if os.path.islink(os.path.join(top, d))]
-        directories[:] = [
-            d
-            for d in directories
-            if d not in links and not _NO_SOURCE.match(d) and not _BUILT.match(prefix + d)
-        ]
+        directories[:] = sorted(d for d in directories if d not in links and counts(prefix + d, d))
         for name in sorted(files + links):
-            if not name.endswith((".pyc", ".pyo")):
+            if counts(prefix + name, name):
                 yield prefix + name, os.path.join(top, name)
 
 
@@ -275,11 +292,49 @@ def file_sha256(path: str) -> str:
     return result.hexdigest()
 
 
-def entries_sha256(site: str, entries: Sequence[Entry]) -> Dict[str, str]:
-    """What the entries hold, by path."""
-    return {e.path: tree_sha256(os.path.join(site, e.path)) for e in entries}
+def copy_entry(site: str, path: str, target: str) -> None:
+    """Copy a file or directory of site-packages; links as links, whatever they lead to.
+
+    By directories that are open already: who may write there cannot lead us elsewhere.
+    """
+    parent, name = posixpath.split(path)
+    if parent:
+        os.makedirs(os.path.join(target, parent), 0o755, exist_ok=True)
+    handle = _open_below(site, parent)
+    try:
+        _copy(handle, name, os.path.join(target, path))
+    finally:
+        os.close(handle)
 
 
-def owner_of(owners: Sequence[Owner], name: str) -> Optional[Owner]:
-    """The owner by its canonical name."""
-    return next((o for o in owners if o.name == canonical(name)), None)
+def _open_below(site: str, parent: str) -> int:
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    handle = os.open(site, flags)
+    for part in parent.split("/") if parent else ():
+        try:
+            below = os.open(part, flags | os.O_NOFOLLOW, dir_fd=handle)
+        finally:
+            os.close(handle)
+        handle = below
+    return handle
+
+
+def _copy(parent: int, name: str, target: str) -> None:
+    info = os.stat(name, dir_fd=parent, follow_symlinks=False)
+    if stat.S_ISLNK(info.st_mode):
+        os.symlink(os.readlink(name, dir_fd=parent), target)
+    elif stat.S_ISDIR(info.st_mode):
+        os.mkdir(target, 0o755)
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
+        handle = os.open(name, flags, dir_fd=parent)
+        try:
+            for each in sorted(n for n in os.listdir(handle) if not _CACHE.match(n)):
+                _copy(handle, each, os.path.join(target, each))
+        finally:
+            os.close(handle)
+    elif stat.S_ISREG(info.st_mode):
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(name, flags, dir_fd=parent), "rb") as source:
+            with open(target, "xb") as copied:
+                shutil.copyfileobj(source, copied)
+            os.chmod(target, 0o755 if info.st_mode & 0o100 else 0o644)

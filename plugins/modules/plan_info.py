@@ -71,6 +71,16 @@ options:
     description: As in M(fleetops.gunicorn.release).
     type: bool
     default: false
+  carry_files:
+    description: As in M(fleetops.gunicorn.release).
+    type: list
+    elements: str
+    default: []
+  leave_files:
+    description: As in M(fleetops.gunicorn.release).
+    type: list
+    elements: str
+    default: []
   wheelhouse:
     description: As in M(fleetops.gunicorn.release).
     type: path
@@ -150,6 +160,17 @@ stages:
       description: Whether pins carried over may move within their major version.
       type: bool
       returned: always
+    caps:
+      description:
+        - Packages whose metadata do not allow the stage, though another version of them may come.
+      type: list
+      elements: str
+      returned: always
+    problems:
+      description: Why the release cannot be built, as far as that is certain.
+      type: list
+      elements: str
+      returned: always
     error: {description: Why nothing is known., type: str, returned: always}
 settings:
   description: With which settings the live gunicorn runs, as far as they can be seen.
@@ -206,7 +227,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import (
     Launch,
     arguments_at,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._order import Order, plan
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._order import NoPython, Order, plan
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._place import (
     read_record,
     why_not_believed,
@@ -239,6 +260,8 @@ ARGUMENTS = {
     "venv": {"type": "path", "required": True},
     "stages": {"type": "list", "elements": "dict", "options": STAGE, "default": []},
     "require_hashes": {"type": "bool", "default": False},
+    "carry_files": {"type": "list", "elements": "str", "default": []},
+    "leave_files": {"type": "list", "elements": "str", "default": []},
     "wheelhouse": {"type": "path"},
     "installer": {"type": "str", "choices": ["auto", "uv", "pip"], "default": "auto"},
     "like_pid": {"type": "int", "default": 0},
@@ -308,15 +331,22 @@ def stage_of(p: Dict[str, Any], stage: Dict[str, Any], user: Optional[User]) -> 
         min_free_mb=0,
         built_by="",
         user=user,
+        carry_files=tuple(p["carry_files"]),
+        leave_files=tuple(p["leave_files"]),
     )
+    problems = []
     try:
         wanted = plan(order)
         there = os.path.isdir(wanted.path) and not why_not_believed(wanted.path)
         told = expected(wanted, read_record(wanted.path) if there else None)
     except FleetError as exc:
         told = {"id": "", "there": False, "python": "", "source": "", "known": "nothing"}
-        told.update(packages={}, open=[], dropped=[], may_move=False, error=str(exc))
-    return dict(told, stage=stage["stage"])
+        told.update(packages={}, open=[], dropped=[], may_move=False, caps=[], error=str(exc))
+        # A Python that is not there may be provided.
+        if not isinstance(exc, NoPython):
+            problems.append(f"stage {stage['stage']}: {exc}")
+            told["error"] = "it cannot be built, see the problem"
+    return dict(told, stage=stage["stage"], problems=problems)
 
 
 def look(p: Dict[str, Any]) -> Tuple[Optional[Launch], str]:

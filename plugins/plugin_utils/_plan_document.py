@@ -123,6 +123,19 @@ def problems_of(info: Any, plan: Mapping[str, Any], program: str) -> list[str]:
     return list(plan["problems"])
 
 
+def stage_problems(stages: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return why stages cannot be built, each reason once: ``stage 1, 2: ...``.
+
+    ``stages`` is what module ``plan_info`` returned.
+    """
+    numbers: dict[str, list[str]] = {}
+    for stage in stages:
+        for problem in stage.get("problems") or []:
+            number, _colon, why = str(problem).partition(": ")
+            numbers.setdefault(why, []).append(number.rpartition(" ")[2])
+    return [f"stage {', '.join(those)}: {why}" for why, those in numbers.items()]
+
+
 def stages_to_look_at(
     plan: Mapping[str, Any], app_requirements: str, contents: Mapping[str, str]
 ) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ import os
 def make_site(venv, python="3.11"):
     site = venv / "lib" / ("python" + python) / "site-packages"
     site.mkdir(parents=True)
-    (venv / "pyvenv.cfg").write_text("home = /usr/bin\nversion = %s.1\n" % python)
+    (venv / "pyvenv.cfg").write_text(f"home = /usr/bin\nversion = {python}.1\n")
     return site
 
 

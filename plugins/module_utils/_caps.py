@@ -34,10 +34,19 @@ class Cap(NamedTuple):
     wanted: str
     # Whether the stage cannot be built with this version of the package.
     firm: bool
+    markers: Mapping[str, str] = {}
 
     def __str__(self) -> str:
         what = "gunicorn" if self.of == "gunicorn" else "Python "
         return f"{self.package} {self.version} wants {what}{self.ranges}"
+
+    def allows(self, requires: Sequence[str], requires_python: str) -> bool:
+        """Whether another version of the package, with these metadata, has no such cap."""
+        if self.of == "gunicorn":
+            ranges = ranges_for(requires, "gunicorn", self.markers)
+        else:
+            ranges = re.sub(r"\s+", "", requires_python)
+        return within(self.wanted, ranges) is not False
 
 
 def ranges_for(requires: Sequence[str], name: str, markers: Mapping[str, str]) -> str:
@@ -75,11 +84,11 @@ def caps(
         stays = dist.name not in movable
         ranges = ranges_for(dist.requires, "gunicorn", markers)
         if ranges and within(gunicorn, ranges) is False:
-            found.append(Cap(dist.name, dist.version, "gunicorn", ranges, gunicorn, stays))
+            found.append(Cap(dist.name, dist.version, "gunicorn", ranges, gunicorn, stays, markers))
         ranges = re.sub(r"\s+", "", dist.requires_python)
         if ranges and within(python, ranges) is False:
             firm = stays and (strict or within(python, _floors(ranges)) is False)
-            found.append(Cap(dist.name, dist.version, "python", ranges, python, firm))
+            found.append(Cap(dist.name, dist.version, "python", ranges, python, firm, markers))
     return found[:MAX_CAPS]
 
 

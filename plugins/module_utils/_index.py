@@ -16,9 +16,10 @@ import ssl
 import threading
 import urllib.error
 import urllib.request
+from email.parser import HeaderParser
 from html.parser import HTMLParser
 from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._pep440 import is_final, key
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._requirements import (
@@ -32,6 +33,8 @@ ACCEPT = (
     " text/html;q=0.1"
 )
 LIMIT = 1 << 23
+_METADATA = ("core-metadata", "data-dist-info-metadata", "dist-info-metadata")
+_METADATA_HTML = ("data-core-metadata", "data-dist-info-metadata")
 MAX_INDEXES = 4
 MAX_VERSIONS = 100
 MAX_TEXT = 200
@@ -75,6 +78,15 @@ def indexes(environment: Mapping[str, str]) -> List[str]:
     return list(dict.fromkeys(urls))[:MAX_INDEXES]
 
 
+class File(NamedTuple):
+    """A file of a final version that is not yanked."""
+
+    version: str
+    requires_python: str
+    # Where its metadata can be had without it (PEP 658); empty if nowhere.
+    metadata: str
+
+
 class _Page(HTMLParser):
     """The links of a PEP 503 page."""
 
@@ -89,6 +101,8 @@ class _Page(HTMLParser):
             file = {"filename": name, "requires": found.get("data-requires-python") or ""}
             if "data-yanked" in found:
                 file["yanked"] = "yes"
+            if any(found.get(k, "false") != "false" for k in _METADATA_HTML):
+                file["metadata"] = found["href"] or ""
             self.files.append(file)
 
     def error(self, message: str) -> None:
@@ -97,6 +111,14 @@ class _Page(HTMLParser):
 
 def read_page(kind: str, content: bytes, project: str) -> List[Version]:
     """The versions on an index's page; ValueError if it is none."""
+    found: Dict[str, Version] = {}
+    for file in read_files(kind, content, project, ""):
+        found.setdefault(file.version, Version(file.version, file.requires_python))
+    return list(found.values())
+
+
+def read_files(kind: str, content: bytes, project: str, url: str) -> List[File]:
+    """The files on an index's page at ``url``; ValueError if it is none."""
     if "json" in kind:
         answer = json.loads(content.decode("utf-8"))
         if not isinstance(answer, dict) or not isinstance(answer.get("files"), list):
@@ -106,6 +128,9 @@ def read_page(kind: str, content: bytes, project: str) -> List[Version]:
                 "filename": str(file.get("filename", "")),
                 "requires": str(file.get("requires-python") or ""),
                 "yanked": "yes" if file.get("yanked") else "",
+                "metadata": str(file.get("url") or "")
+                if any(file.get(key) for key in _METADATA)
+                else "",
             }
             for file in answer["files"]
             if isinstance(file, dict)
@@ -114,12 +139,14 @@ def read_page(kind: str, content: bytes, project: str) -> List[Version]:
         page = _Page()
         page.feed(content.decode("utf-8", "replace"))
         files = page.files
-    found: Dict[str, Version] = {}
+    found = []
     for file in files:
         version = version_of(file["filename"], project)
         if version and not file.get("yanked"):
-            found.setdefault(version, Version(version, file["requires"][:60]))
-    return list(found.values())
+            place = urljoin(url, file.get("metadata") or "").partition("#")[0]
+            metadata = place + ".metadata" if file.get("metadata") else ""
+            found.append(File(version, file["requires"][:60], metadata))
+    return found
 
 
 def version_of(filename: str, project: str) -> str:
@@ -150,6 +177,76 @@ def ask(urls: Sequence[str], project: str, fetch: Fetch) -> Answer:
     # An index that does not have it is no news if another one has.
     error = "" if newest else "; ".join(errors) or f"no index has a final version of {project}"
     return Answer(tuple(newest[:MAX_VERSIONS]), tuple(shown(url) for url in urls), error)
+
+
+# How many versions' metadata are asked for: a search by halves of a thousand.
+MAX_ASKED = 10
+
+# (Requires-Dist, Requires-Python) of a version -> whether it allows what is wanted
+Allows = Callable[[Sequence[str], str], bool]
+
+
+def first_that_allows(
+    urls: Sequence[str], project: str, above: str, allows: Allows, fetch: Fetch
+) -> str:
+    """Which version of a project allows what a certain one does not, told in half a sentence.
+
+    Empty if that cannot be known. Searched by halves: what has lifted a cap does not lower it.
+    """
+    found: Dict[str, File] = {}
+    for url in urls:
+        try:
+            page = f"{url}/{project}/"
+            kind, content = fetch(page)
+            for file in read_files(kind, content, project, page):
+                known = found.get(file.version)
+                if key(file.version) > key(above) and (known is None or not known.metadata):
+                    found[file.version] = file
+        except (OSError, ValueError, UnicodeError, RecursionError):
+            continue
+    later = [found[version] for version in sorted(found, key=key)]
+    if not later:
+        return ""
+
+    def good(file: File) -> Optional[bool]:
+        if not file.metadata:
+            return None
+        try:
+            _kind, content = fetch(file.metadata)
+        except (OSError, ValueError, UnicodeError):
+            return None
+        headers = HeaderParser().parsestr(content.decode("utf-8", "replace"))
+        requires = [str(each) for each in headers.get_all("Requires-Dist") or []]
+        return allows(requires, str(headers["Requires-Python"] or file.requires_python))
+
+    newest = good(later[-1])
+    if newest is None:
+        return ""
+    if not newest:
+        return f"no version of {project} does, up to {later[-1].version}"
+    low, high, asked = 0, len(later) - 1, 1
+    while low < high and asked < MAX_ASKED:
+        middle = (low + high) // 2
+        verdict = good(later[middle])
+        if verdict is None:
+            return f"{project} {later[high].version} does"
+        low, high = (low, middle) if verdict else (middle + 1, high)
+        asked += 1
+    return f"{project} {later[high].version} does" + ("" if low < high else ", as the first")
+
+
+def first_within(
+    urls: Sequence[str], project: str, above: str, allows: Allows, fetch: Fetch, patience: float
+) -> str:
+    """As `first_that_allows`, and over in time whatever happens."""
+    answers: List[str] = []
+    asking = threading.Thread(
+        target=lambda: answers.append(first_that_allows(urls, project, above, allows, fetch))
+    )
+    asking.daemon = True
+    asking.start()
+    asking.join(patience)
+    return answers[0] if answers else ""
 
 
 def shown(url: str) -> str:

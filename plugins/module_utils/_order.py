@@ -253,6 +253,14 @@ class NoPython(FleetError):
     """The stage's Python is not there; whether something provides it is not known here."""
 
 
+class Capped(FleetError):
+    """What is installed does not allow the stage."""
+
+    def __init__(self, text: str, found: Sequence[Cap]) -> None:
+        FleetError.__init__(self, text)
+        self.caps = [cap for cap in found if cap.firm]
+
+
 class _Wanted(NamedTuple):
     """What a release is to hold, before it is known on which Python."""
 
@@ -345,7 +353,7 @@ def plan(order: Order) -> Plan:
     capped = _caps_of(order, it, first, carried, base, installer)
     why = refuse_caps(capped, wanted.source)
     if why:
-        raise FleetError(why)
+        raise Capped(why, capped)
     lines = flat.lines + flat.constraints
     local = local_sha256(local_paths(lines))
     inputs: Dict[str, Any] = {

@@ -10,7 +10,8 @@ version_added: 0.1.0
 description:
   - Reads what the live virtualenv holds, with which settings its gunicorn runs, and for each stage
     which release that would be, whether it is there already, and which of its packages are known.
-  - Nothing is written, built, downloaded or booted, and no index is asked.
+  - Nothing is written, built, downloaded or booted. An index is asked only with O(ask_index), and
+    only where a package does not allow a stage.
 author:
   - The fleetops.gunicorn authors (@fleetops)
 attributes:
@@ -84,6 +85,20 @@ options:
   wheelhouse:
     description: As in M(fleetops.gunicorn.release).
     type: path
+  ask_index:
+    description:
+      - Ask the index which version of a package that does not allow a stage is the first to allow
+        it. An index that does not answer, or has no metadata apart from files, is no failure.
+    type: bool
+    default: false
+  index_url:
+    description: As in M(fleetops.gunicorn.release).
+    type: str
+  extra_index_urls:
+    description: As in M(fleetops.gunicorn.release).
+    type: list
+    elements: str
+    default: []
   installer:
     description: As in M(fleetops.gunicorn.release).
     type: str
@@ -211,10 +226,12 @@ settings:
 """
 
 import os
-from typing import Any, Dict, Optional, Tuple
+import time
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._build import launch_of
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._caps import Cap
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import User
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._expected import expected
@@ -222,12 +239,28 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn_config
     Settings,
     read_settings,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._installer import Source
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._index import (
+    fetcher,
+    first_within,
+    indexes,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._install import (
+    _pip_configuration,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._installer import (
+    Source,
+    install_environment,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import (
     Launch,
     arguments_at,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._order import NoPython, Order, plan
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._order import (
+    Capped,
+    NoPython,
+    Order,
+    plan,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._place import (
     read_record,
     why_not_believed,
@@ -241,6 +274,9 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_options
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._trust import read_file
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._venv import read_dists
 
+# Seconds that the index is given for all of it.
+PATIENCE = 8.0
+MAX_LIFTED = 4
 CONFIG = "gunicorn.conf.py"
 CONFIG_LIMIT = 1 << 18
 # gunicorn takes defaults from these.
@@ -263,6 +299,9 @@ ARGUMENTS = {
     "carry_files": {"type": "list", "elements": "str", "default": []},
     "leave_files": {"type": "list", "elements": "str", "default": []},
     "wheelhouse": {"type": "path"},
+    "ask_index": {"type": "bool", "default": False},
+    "index_url": {"type": "str", "no_log": True},
+    "extra_index_urls": {"type": "list", "elements": "str", "default": [], "no_log": True},
     "installer": {"type": "str", "choices": ["auto", "uv", "pip"], "default": "auto"},
     "like_pid": {"type": "int", "default": 0},
     "command": {"type": "str", "default": ""},
@@ -316,6 +355,24 @@ def settings_of(launch: Optional[Launch]) -> Dict[str, Any]:
     )
 
 
+def lifted(p: Dict[str, Any], found: Sequence[Cap]) -> str:
+    """Which versions would allow the stage, if the index tells."""
+    if p["wheelhouse"]:
+        return ""
+    source = Source(p["index_url"] or "", tuple(p["extra_index_urls"]), "")
+    environment = install_environment(os.environ, source, _pip_configuration())
+    fetch = fetcher(PATIENCE, environment.get("SSL_CERT_FILE", ""))
+    urls = indexes(environment)
+    told = []
+    deadline = time.monotonic() + PATIENCE
+    for cap in found[:MAX_LIFTED]:
+        left = deadline - time.monotonic()
+        if left > 0:
+            told.append(first_within(urls, cap.package, cap.version, cap.allows, fetch, left))
+    texts = list(dict.fromkeys(text for text in told if text))
+    return " By the index, {}.".format("; ".join(texts)) if texts else ""
+
+
 def stage_of(p: Dict[str, Any], stage: Dict[str, Any], user: Optional[User]) -> Dict[str, Any]:
     order = Order(
         home=p["home"],
@@ -334,7 +391,7 @@ def stage_of(p: Dict[str, Any], stage: Dict[str, Any], user: Optional[User]) -> 
         carry_files=tuple(p["carry_files"]),
         leave_files=tuple(p["leave_files"]),
     )
-    problems = []
+    problems: List[str] = []
     try:
         wanted = plan(order)
         there = os.path.isdir(wanted.path) and not why_not_believed(wanted.path)
@@ -344,7 +401,8 @@ def stage_of(p: Dict[str, Any], stage: Dict[str, Any], user: Optional[User]) -> 
         told.update(packages={}, open=[], dropped=[], may_move=False, caps=[], error=str(exc))
         # A Python that is not there may be provided.
         if not isinstance(exc, NoPython):
-            problems.append(f"stage {stage['stage']}: {exc}")
+            more = lifted(p, exc.caps) if isinstance(exc, Capped) and p["ask_index"] else ""
+            problems.append(f"stage {stage['stage']}: {exc}{more}")
             told["error"] = "it cannot be built, see the problem"
     return dict(told, stage=stage["stage"], problems=problems)
 

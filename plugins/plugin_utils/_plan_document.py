@@ -182,10 +182,12 @@ class _Host:
             lost = f"cannot be reached: {said.get('msg') or 'it failed earlier'}"
             self.problems = [_bounded(lost)]
         found = _mapping(told.get("_preflight_found"))
+        self.problems += stage_problems(found.get("stages") or [])
         self.unseen = str(found.get("msg") or "the host was not asked")
         self.packages: dict[str, str] = dict(found.get("packages") or {})
         self.releases = {each["stage"]: each for each in found.get("stages") or []}
         self.settings = _mapping(found.get("settings")) or {"error": "not seen"}
+        self.caps = {each["stage"]: list(each.get("caps") or []) for each in self.releases.values()}
         self.prune = {"releases": [], "error": ""} if self.problems else self._prune(told)
         actions = {step["action"] for step in self.steps}
         self.skipped = self.steps[-1]["reason"] if actions == {"skip"} else ""
@@ -239,6 +241,7 @@ def _turn(turn: dict[str, Any], host: _Host, step: Mapping[str, Any]) -> dict[st
             else None
         ),
         "hazards": {"brings": brings, "keeps": [name for name in has if name not in brings]},
+        "caps": host.caps.get(turn["stage"], []),
         "settings": (
             changes_for(host.settings, step["from_gunicorn"], step["gunicorn"]) if upgrade else []
         ),

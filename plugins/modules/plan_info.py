@@ -240,6 +240,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn_config
     read_settings,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._index import (
+    end_fetcher,
     fetcher,
     first_within,
     indexes,
@@ -361,14 +362,16 @@ def lifted(p: Dict[str, Any], found: Sequence[Cap]) -> str:
         return ""
     source = Source(p["index_url"] or "", tuple(p["extra_index_urls"]), "")
     environment = install_environment(os.environ, source, _pip_configuration())
-    fetch = fetcher(PATIENCE, environment.get("SSL_CERT_FILE", ""))
+    authorities = environment.get("SSL_CERT_FILE", "")
+    fetch, fetch_end = fetcher(PATIENCE, authorities), end_fetcher(PATIENCE, authorities)
     urls = indexes(environment)
     told = []
     deadline = time.monotonic() + PATIENCE
     for cap in found[:MAX_LIFTED]:
         left = deadline - time.monotonic()
         if left > 0:
-            told.append(first_within(urls, cap.package, cap.version, cap.allows, fetch, left))
+            asked = (urls, cap.package, cap.version, cap.allows, fetch, fetch_end)
+            told.append(first_within(left, *asked))
     texts = list(dict.fromkeys(text for text in told if text))
     return " By the index, {}.".format("; ".join(texts)) if texts else ""
 

@@ -116,6 +116,7 @@ class Installation:
                 prepared.hashed,
                 plan.order.source,
                 plan.uv,
+                bool(plan.inputs.get("local") or plan.inputs.get("links")),
             ) + (["--no-deps"] if self.alone else [])
 
         if self._attempt(command) and plan.carried:

@@ -90,11 +90,18 @@ def install_command(
     hashed: bool,
     source: Source,
     uv: str = "",
+    local: bool = False,
 ) -> List[str]:
-    """The command that fills a virtualenv. Byte-compiling is done apart, for both alike."""
+    """The command that fills a virtualenv. Byte-compiling is done apart, for both alike.
+
+    ``local``: the requirements name files or directories of the host.
+    """
     if installer == "uv":
         command = [uv, "pip", "install", "--python", python, "--link-mode", "copy"]
         command += ["--no-compile", "--no-progress", "--color", "never", "--no-python-downloads"]
+        if local or source.wheelhouse:
+            # Its cache knows a file by its name, and would give what lay there before.
+            command.append("--refresh")
     else:
         command = [python, "-m", "pip", "install", "--no-compile", "--use-pep517"]
         command += ["--no-warn-script-location", "--progress-bar", "off", "--no-input"]

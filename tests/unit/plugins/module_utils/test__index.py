@@ -156,11 +156,11 @@ class Index:
         names = [f"app-{version}-py3-none-any.whl" for version in self.caps]
         if self.how == "html":
             links = "".join(
-                f'<a href="../f/{name}#sha256=ab" data-core-metadata="true">{name}</a>'
+                f'<a href="../../f/{name}#sha256=ab" data-core-metadata="true">{name}</a>'
                 for name in names
             )
             return "text/html", links.encode()
-        files = [{"filename": name, "url": f"../f/{name}"} for name in names]
+        files = [{"filename": name, "url": f"../../f/{name}"} for name in names]
         for file in files if self.how == "json" else ():
             file["core-metadata"] = {"sha256": "ab"}
         return "application/vnd.pypi.simple.v1+json", json.dumps({"files": files}).encode()

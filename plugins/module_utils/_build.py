@@ -30,6 +30,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._install import 
     Installation,
     install_again,
     make_venv,
+    sources_of,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import (
     Launch,
@@ -142,7 +143,7 @@ class Builder:
                 return "", dict.fromkeys(pins, f"the Python of {source} {probed.why}")
             return install_again(self.plan, pins, probed.interpreter, scratch)
 
-        return prove_carried(self.plan, place, fetch)
+        return prove_carried(self.plan, place, fetch, sources_of(self.order.source))
 
     def import_compiled(self, place: str, launch: Optional[Launch]) -> int:
         """Import what has compiled modules, as the application's user; how many could be."""

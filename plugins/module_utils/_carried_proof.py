@@ -9,12 +9,13 @@ In the order of what it costs:
 1. the files in the new release are those that run;
 2. they are what an earlier stage of ours was proved with (its record has a hash of them);
 3. for another Python, for which a package may be built otherwise or had to move: the very
-   version is installed once more for the Python in place, and compared with what runs.
+   version is installed once more for the Python in place, and compared with what runs;
+4. its files are in the source archive of that version, from which an old pip may have built it.
 """
 
 import os
 from contextlib import suppress
-from typing import Callable, Dict, Mapping, Set, Tuple
+from typing import Callable, Dict, Mapping, Optional, Set, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._order import Plan
@@ -23,7 +24,9 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._place import (
     why_not_believed,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._provenance import (
+    Archive,
     Difference,
+    by_archive,
     compare,
     contents,
     digest,
@@ -39,6 +42,8 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._venv import min
 Packages = Dict[str, Tuple[str, Owner]]
 # Pins -> (a virtualenv of the Python in place with them, why some are not in it).
 Fetch = Callable[[Mapping[str, str]], Tuple[str, Dict[str, str]]]
+# (name, version) -> its source archive, if one can be had.
+Sources = Callable[[str, str], Optional[Archive]]
 
 
 def packages_of(venv: str) -> Packages:
@@ -50,7 +55,7 @@ def packages_of(venv: str) -> Packages:
     return found
 
 
-def prove_carried(plan: Plan, place: str, fetch: Fetch) -> Dict[str, str]:
+def prove_carried(plan: Plan, place: str, fetch: Fetch, sources: Sources) -> Dict[str, str]:
     """What was proved: "name==version" -> hash of the files that run.
 
     FleetError for what is not so.
@@ -87,6 +92,8 @@ def prove_carried(plan: Plan, place: str, fetch: Fetch) -> Dict[str, str]:
     unseen: Dict[str, str] = {}
     if open_ and minor(source) != plan.interpreter.minor:
         unseen = _by_the_python_in_place(live, open_, proved, fetch)
+    for name in sorted(open_):
+        _by_the_sources(live[name], open_, proved, sources)
     if open_ or unseen:
         raise FleetError(
             "pins carried over: "
@@ -129,6 +136,29 @@ def _known_from(releases: str) -> Set[Tuple[str, str]]:
             if isinstance(told, dict) and told and not why_not_believed(path):
                 known.update((str(pin), str(value)) for pin, value in told.items())
     return known
+
+
+def _by_the_sources(
+    live: Tuple[str, Owner],
+    open_: Dict[str, Difference],
+    proved: Dict[str, str],
+    sources: Sources,
+) -> None:
+    """Settle what was built from the source archive, if that is another than the wheel's."""
+    site, owner = live
+    found = open_[owner.name]
+    if owner.files is None or not (found.changed or found.only_live or found.only_index):
+        return
+    held = contents(site, owner.files)
+    archive = sources(owner.name, owner.version)
+    if archive is None:
+        return
+    left = by_archive(found, held, archive)
+    if left.changed or left.only_live:
+        open_[owner.name] = left
+    else:
+        del open_[owner.name]
+        proved[owner.name] = digest(held)
 
 
 def _by_the_python_in_place(

@@ -93,8 +93,13 @@ class File(NamedTuple):
     requires_python: str
     # Where its metadata can be had without it (PEP 658); empty if nowhere.
     metadata: str
-    # Where it lies, if it is a wheel.
-    wheel: str
+    # Where it lies.
+    url: str
+
+    @property
+    def wheel(self) -> str:
+        """Where it lies, if it is a wheel."""
+        return self.url if self.url.endswith(".whl") else ""
 
 
 class _Page(HTMLParser):
@@ -155,8 +160,7 @@ def read_files(kind: str, content: bytes, project: str, url: str) -> List[File]:
         if version and not file.get("yanked"):
             place = urljoin(url, file.get("url") or "").partition("#")[0]
             metadata = place + ".metadata" if file.get("metadata") else ""
-            wheel = place if file["filename"].endswith(".whl") else ""
-            found.append(File(version, file["requires"][:60], metadata, wheel))
+            found.append(File(version, file["requires"][:60], metadata, place))
     return found
 
 
@@ -352,6 +356,24 @@ def fetcher(timeout: float, cafile: str = "") -> Fetch:
             return str(answer.headers.get("Content-Type", "")), answer.read(LIMIT)
 
     return fetch
+
+
+def downloader(timeout: float, cafile: str = "") -> Callable[[str, int], bytes]:
+    """What gets a file, if it is not larger than a limit."""
+
+    def download(url: str, limit: int) -> bytes:
+        parts = urlsplit(url)
+        if parts.scheme == "file":
+            with open(unquote(parts.path), "rb") as file:
+                content = file.read(limit + 1)
+        else:
+            with _open(url, timeout, cafile, {}) as answer:
+                content = bytes(answer.read(limit + 1))
+        if len(content) > limit:
+            raise ValueError("it is too large")
+        return content
+
+    return download
 
 
 def end_fetcher(timeout: float, cafile: str = "") -> FetchEnd:

@@ -18,9 +18,15 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._carry import (
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import Result, run
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._index import (
+    downloader,
+    fetcher,
+    indexes,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._installer import (
     PIP_FOR_36,
     Failure,
+    Source,
     choose,
     explain,
     install_command,
@@ -31,11 +37,13 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._installer impor
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._interpreters import Interpreter
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import log_tail
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._order import Plan
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._provenance import Archive
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._requirements import (
     Prepared,
     flatten,
     prepare,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._sdist import find_at, find_in
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._venv import read_dists
 
 TIMEOUT = 1800.0
@@ -276,6 +284,23 @@ def install_again(
             except FleetError as exc:
                 missing[name] = str(exc).partition("\n")[0][:300]
     return venv, missing
+
+
+def sources_of(source: Source) -> Callable[[str, str], Optional[Archive]]:
+    """What finds the source archive of a version where packages come from."""
+    environment = install_environment(os.environ, source, _pip_configuration())
+    authorities = environment.get("SSL_CERT_FILE", "")
+    fetch, download = fetcher(30, authorities), downloader(30, authorities)
+
+    def find(name: str, version: str) -> Optional[Archive]:
+        try:
+            if source.wheelhouse:
+                return find_in(source.wheelhouse, name, version)
+            return find_at(indexes(environment), name, version, fetch, download)
+        except (OSError, ValueError):
+            return None
+
+    return find
 
 
 def _in_the_way(

@@ -101,7 +101,7 @@ def install_command(
         command += ["--no-compile", "--no-progress", "--color", "never", "--no-python-downloads"]
         if local or source.wheelhouse:
             # Its cache knows a file by its name, and would give what lay there before.
-            command.append("--refresh")
+            command.append("--no-cache")
     else:
         command = [python, "-m", "pip", "install", "--no-compile", "--use-pep517"]
         command += ["--no-warn-script-location", "--progress-bar", "off", "--no-input"]

@@ -9,11 +9,14 @@ it; somebody may have changed a package in place. Only what is installed can tel
 compared, by content, with those that came from the index.
 
 What is no part of the comparison, because it differs between two honest installations:
-metadata and lists (``*.dist-info``, ``*.egg-info``), byte-code, scripts (they lie outside of
-site-packages), line ends of Python source (Python reads them alike), and what a compiler made:
-of a compiled file nothing counts, unless a package has no other; then its name does, without the
-tag of the Python. Everything else counts, data as well: a certificate added to a bundle is lost
-like a line of code.
+metadata and lists (``*.dist-info``, ``*.egg-info``, ``*-nspkg.pth``), byte-code, scripts (they lie
+outside of site-packages), line ends of Python source (Python reads them alike), what a compiler
+reads, and what it made or noted (``__config__.py``): of a compiled file nothing counts, unless a
+package has no other; then its name does, without the tag of the Python. Everything else counts,
+data as well: a certificate added to a bundle is lost like a line of code.
+
+The wheel and the source archive of one version are not always made of the same source. What was
+installed from the other one is proved by that archive, file by file.
 """
 
 import hashlib
@@ -27,6 +30,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._site_files impo
 _COMPILED = re.compile(r"\.(so|pyd|dylib|dll|a|o|lib|exe)(\.[0-9.]+)?$")
 _IGNORED = re.compile(
     r"(^|/)__pycache__/|\.py[co]$|^[^/]+\.(dist-info|egg-info)(/|$)|^[^/]+\.(libs|dylibs)/"
+    r"|^[^/]+-nspkg\.pth$|(^|/)__config__\.py$|\.(h|hh|hpp|c|cc|cpp|cxx|f|pxd|pxi|pyx)$"
 )
 _LARGEST = 1 << 28
 MAX_NAMED = 8
@@ -67,6 +71,11 @@ def _content_sha256(path: str) -> str:
         if not stat.S_ISREG(info.st_mode) or info.st_size > _LARGEST:
             return f"no file, or a large one: {info.st_size}"
         content = file.read(_LARGEST)
+    return sha256_of(path, content)
+
+
+def sha256_of(path: str, content: bytes) -> str:
+    """The hash of a content; of Python source without regard to line ends."""
     if path.endswith((".py", ".pyi")):
         content = content.replace(b"\r\n", b"\n")
     return hashlib.sha256(content).hexdigest()
@@ -133,6 +142,30 @@ def compare(
     if not (changed or only_live or only_index):
         return None, held
     return Difference(mine.name, mine.version, changed, only_live, only_index), held
+
+
+# base name -> [(path in the archive, hash)]
+Archive = Mapping[str, Sequence[Tuple[str, str]]]
+
+
+def by_archive(found: Difference, held: Mapping[str, str], archive: Archive) -> Difference:
+    """What of a difference the source archive of that version does not explain.
+
+    A file of what runs is explained if the archive has it, wherever in it. Then it also does not
+    matter what the wheel has besides.
+    """
+
+    def there(path: str) -> bool:
+        name = path.rpartition("/")[2]
+        return any(
+            value == held[path] and (full == path or full.endswith("/" + path))
+            for full, value in archive.get(name, ())
+        )
+
+    changed = tuple(path for path in found.changed if not there(path))
+    only_live = tuple(path for path in found.only_live if not there(path))
+    rest = found.only_index if changed or only_live else ()
+    return found._replace(changed=changed, only_live=only_live, only_index=rest)
 
 
 def refusal(

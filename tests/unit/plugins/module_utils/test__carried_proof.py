@@ -4,13 +4,18 @@
 
 """Whether what was carried over by its name is what runs."""
 
+import io
 import json
+import tarfile
+import zipfile
 from collections import namedtuple
 
 import pytest
 from ansible_collections.fleetops.gunicorn.plugins.module_utils import _carried_proof as proof
+from ansible_collections.fleetops.gunicorn.plugins.module_utils import _sdist
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._carry import Carried
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._sdist import read_archive
 
 from tests.unit.plugins.module_utils.paper_site import make_site, setup_py, wheel, write
 
@@ -31,6 +36,7 @@ class Bed:
         self.again = None
         self.missing = {}
         self.pins = {}
+        self.archives = {}
 
     def both(self, name, version, files, given=None, new_version=None):
         self.pins[name] = version
@@ -46,7 +52,12 @@ class Bed:
         order = Order(str(self.top / "venv"), tuple(trust), Source(wheelhouse))
         path = str(self.top / "releases/23.0.0-py3.11-00000000")
         plan = Plan(order, Carried(pins, (), (), False), path, Python(self.new_python))
-        return proof.prove_carried(plan, str(self.top / "releases/.build-1"), self.fetch)
+        place = str(self.top / "releases/.build-1")
+        return proof.prove_carried(plan, place, self.fetch, self.sources)
+
+    def sources(self, name, version):
+        assert version == self.pins[name]
+        return self.archives.get(name)
 
 
 @pytest.fixture
@@ -100,6 +111,9 @@ def test_what_honestly_differs_is_no_difference(bed):
         "pkg.libs/libx-0123.so.1": "",
         "pkg/__pycache__/a.cpython-36.pyc": "one",
         "pkg/only.pyc": "one",
+        "pkg/__config__.py": "built here",
+        "pkg/config.h": "built here",
+        "pkg-1.0-nspkg.pth": "one",
     }
     given = {
         "pkg/a.py": "a = 1\nb = 2\n",
@@ -150,8 +164,8 @@ def test_metadata_without_any_code_have_nothing_to_compare(bed):
 
 def test_for_another_python_the_version_for_the_python_in_place_decides(tmp_path):
     bed = Bed(tmp_path, "3.6", "3.11")
-    made = {"pkg/__config__.py": "built by 3.6\n", "pkg/a.py": ""}
-    bed.both("pkg", "1.0", made, {"pkg/__config__.py": "built by 3.11\n", "pkg/a.py": ""})
+    made = {"pkg/config.py": "built by 3.6\n", "pkg/a.py": ""}
+    bed.both("pkg", "1.0", made, {"pkg/config.py": "built by 3.11\n", "pkg/a.py": ""})
     bed.both("moved", "2.0", {"moved.py": ""}, {"moved.py": "newer\n"}, "2.5")
     bed.both("same", "1.0", {"same.py": ""})
     again = make_site(tmp_path / "again", "3.6")
@@ -214,4 +228,80 @@ def test_a_release_that_is_not_believed_proves_nothing(tmp_path, monkeypatch):
 
 def test_without_anything_carried_over_there_is_nothing_to_prove(bed):
     plan = Plan(Order("", (), Source("")), None, "/x", Python("3.11"))
-    assert proof.prove_carried(plan, "/x", bed.fetch) == {}
+    assert proof.prove_carried(plan, "/x", bed.fetch, bed.sources) == {}
+
+
+# --- the source archive
+
+
+def packed(files, end=".tar.gz"):
+    made = io.BytesIO()
+    if end == ".zip":
+        with zipfile.ZipFile(made, "w") as archive:
+            for path, text in files.items():
+                archive.writestr(path, text)
+    else:
+        with tarfile.open(fileobj=made, mode="w:gz") as archive:
+            for path, text in files.items():
+                info = tarfile.TarInfo(path)
+                info.size = len(text)
+                archive.addfile(info, io.BytesIO(text.encode()))
+    return made.getvalue()
+
+
+@pytest.mark.parametrize("end", [".tar.gz", ".zip"])
+def test_what_was_built_from_the_source_archive_is_proved_by_it(bed, end):
+    """A wheel and an archive of one version are not always made of the same source."""
+    live = {"psutil/__init__.py": "of the archive\r\n", "psutil/a.py": "same\n"}
+    bed.both(
+        "psutil", "7.2.2", live, {"psutil/__init__.py": "of the wheel\n", "psutil/a.py": "same\n"}
+    )
+    files = {"psutil-7.2.2/src/psutil/__init__.py": "of the archive\n"}
+    bed.archives["psutil"] = read_archive("psutil-7.2.2" + end, packed(files, end))
+    assert list(bed.prove()) == ["psutil==7.2.2"]
+    write(bed.live, "psutil/a.py", "patched\n")
+    with pytest.raises(FleetError, match=r"psutil 7.2.2 \(psutil/a.py differs\)"):
+        bed.prove()
+
+
+def test_a_strangers_archive_explains_nothing(bed):
+    bed.both("common", "1.0", OURS, {"common/__init__.py": "WHO = 'them'\n"})
+    files = {
+        "common-1.0/common/__init__.py": "WHO = 'them'\n",
+        "x/uncommon/api.py": OURS["common/api.py"],
+    }
+    bed.archives["common"] = read_archive("x.tar.gz", packed(files))
+    with pytest.raises(FleetError, match="common/__init__.py differs; common/api.py only in what"):
+        bed.prove()
+
+
+def test_an_archive_that_is_none_or_too_large_is_not_read(monkeypatch):
+    with pytest.raises(ValueError):
+        read_archive("x.tar.gz", b"no archive")
+    monkeypatch.setattr(_sdist, "LIMIT_OF_ALL", 10)
+    with pytest.raises(ValueError):
+        read_archive("x.zip", packed({"a": "x" * 11}, ".zip"))
+
+
+def test_the_archive_is_found_where_packages_come_from(tmp_path):
+    content = packed({"my_pkg-1.0/my_pkg.py": "x\n"})
+    (tmp_path / "my_pkg-1.0.tar.gz").write_bytes(content)
+    (tmp_path / "my_pkg-2.0.tar.gz").write_bytes(b"")
+    assert "my_pkg.py" in _sdist.find_in(str(tmp_path), "my-pkg", "1.0")
+    assert _sdist.find_in(str(tmp_path), "my-pkg", "3.0") is None
+
+    def fetch(url):
+        if not url.startswith("https://good/"):
+            raise OSError("down")
+        return "text/html", b'<a href="../f/my-pkg-1.0.tar.gz#sha256=ab">my-pkg-1.0.tar.gz</a>'
+
+    asked = []
+
+    def download(url, limit):
+        asked.append(url)
+        return content
+
+    urls = ["https://down", "https://good/simple"]
+    assert "my_pkg.py" in _sdist.find_at(urls, "my-pkg", "1.0.0", fetch, download)
+    assert asked == ["https://good/simple/f/my-pkg-1.0.tar.gz"]
+    assert _sdist.find_at(urls, "my-pkg", "1.1", fetch, download) is None

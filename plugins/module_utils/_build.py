@@ -32,6 +32,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._install import 
     make_venv,
     sources_of,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._interpreters import not_found
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import (
     Launch,
     Prefix,
@@ -59,6 +60,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._place import (
     write_record,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._pythons import (
+    find_python,
     probe_python,
     user_named,
 )
@@ -138,10 +140,11 @@ class Builder:
         source = self.plan.order.carry_from
 
         def fetch(pins: Mapping[str, str]) -> Tuple[str, Dict[str, str]]:
-            probed = probe_python(os.path.join(source, "bin", "python"), self.order.user)
-            if probed.interpreter is None:
-                return "", dict.fromkeys(pins, f"the Python of {source} {probed.why}")
-            return install_again(self.plan, pins, probed.interpreter, scratch)
+            python = os.path.join(source, "bin", "python")
+            found = find_python(python, [], self.order.user, self.plan.uv)
+            if found.interpreter is None:
+                return "", dict.fromkeys(pins, not_found(python, found))
+            return install_again(self.plan, pins, found.interpreter, scratch)
 
         return prove_carried(self.plan, place, fetch, sources_of(self.order.source))
 
@@ -160,7 +163,8 @@ class Builder:
         )
 
         def run_as_user(python: str, arguments: List[str], timeout: float) -> Result:
-            user = _boot.user_of(launch) if launch else as_whom(python, *_venv.site_packages(place))
+            venv = os.path.dirname(os.path.dirname(python))
+            user = _boot.user_of(launch) if launch else as_whom(python, *_venv.site_packages(venv))
             return run([python, *arguments], env, "/", timeout, user)
 
         python = os.path.join(place, "bin", "python")

@@ -40,14 +40,14 @@ def python(path):
     def run(executable, arguments, timeout):
         # Not isolated, so that the test has modules of its own.
         words = [w for w in arguments if w != "-I"]
-        done = subprocess.run(
-            [executable] + words,
+        done = subprocess.Popen(
+            [executable, *words],
             env={"PYTHONPATH": str(path)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
         )
-        return Result(done.returncode, done.stdout)
+        said = done.communicate()[0].decode()
+        return Result(done.returncode, said)
 
     return run
 

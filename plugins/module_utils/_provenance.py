@@ -33,6 +33,7 @@ _IGNORED = re.compile(
     r"|^[^/]+-nspkg\.pth$|(^|/)__config__\.py$|\.(h|hh|hpp|c|cc|cpp|cxx|f|pxd|pxi|pyx)$"
 )
 _LARGEST = 1 << 28
+_LARGEST_OF_ALL = 1 << 32
 MAX_NAMED = 8
 
 
@@ -63,15 +64,15 @@ def _named(files: Sequence[str]) -> str:
     return ", ".join(files[:MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-def _content_sha256(path: str) -> str:
-    """The hash of a file's content; of Python source without regard to line ends."""
+def _content_sha256(path: str, left: int) -> Tuple[str, int]:
+    """(the hash of a file's content, its size); of one that is too large the size must do."""
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     with os.fdopen(handle, "rb") as file:
         info = os.fstat(handle)
-        if not stat.S_ISREG(info.st_mode) or info.st_size > _LARGEST:
-            return f"no file, or a large one: {info.st_size}"
+        if not stat.S_ISREG(info.st_mode) or info.st_size > min(_LARGEST, left):
+            return f"no file, or a large one: {info.st_size}", 0
         content = file.read(_LARGEST)
-    return sha256_of(path, content)
+    return sha256_of(path, content), len(content)
 
 
 def sha256_of(path: str, content: bytes) -> str:
@@ -91,6 +92,8 @@ def contents(site: str, files: Iterable[str]) -> Dict[str, str]:
     """What counts of a package's files: path -> hash of the content. What is gone is left out."""
     found: Dict[str, str] = {}
     compiled: Dict[str, str] = {}
+    # Who may write there must not keep us for ever.
+    left = _LARGEST_OF_ALL
     for path in files:
         if _IGNORED.search(path):
             continue
@@ -100,7 +103,8 @@ def contents(site: str, files: Iterable[str]) -> Dict[str, str]:
                 compiled[stem(path)] = "compiled"
             continue
         try:
-            found[path] = _content_sha256(full)
+            found[path], size = _content_sha256(full, left)
+            left -= size
         except OSError:
             continue
     return found or compiled

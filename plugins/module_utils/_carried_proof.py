@@ -40,7 +40,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._venv import min
 
 # name -> (its directory of packages, the package)
 Packages = Dict[str, Tuple[str, Owner]]
-# Pins -> (a virtualenv of the Python in place with them, why some are not in it).
+# Pins -> (a virtualenv of the Python in place with them, or nothing; why some are not in it).
 Fetch = Callable[[Mapping[str, str]], Tuple[str, Dict[str, str]]]
 # (name, version) -> its source archive, if one can be had.
 Sources = Callable[[str, str], Optional[Archive]]
@@ -167,7 +167,7 @@ def _by_the_python_in_place(
     """Settle the rest with the same versions for the Python in place; what could not be seen."""
     pins = {name: live[name][1].version for name in open_}
     venv, unseen = fetch(pins)
-    there = packages_of(venv)
+    there = packages_of(venv) if venv else {}
     for name in sorted(open_):
         if name in unseen:
             del open_[name]

@@ -260,11 +260,14 @@ def install_again(
     All at once; one by one if that fails, so that the one that cannot be had is known.
     """
     venv = os.path.join(scratch, "again")
-    installer = choose(
-        plan.order.installer, plan.uv, interpreter.version, False, interpreter.pip_wheel
-    )
-    again = plan._replace(interpreter=interpreter, installer=installer, carried=None, base=None)
-    make_venv(again, venv)
+    # uv does not know every Python that an application may run on.
+    wanted = "pip" if plan.order.installer == "pip" else "auto"
+    try:
+        installer = choose(wanted, plan.uv, interpreter.version, False, interpreter.pip_wheel)
+        again = plan._replace(interpreter=interpreter, installer=installer, carried=None, base=None)
+        make_venv(again, venv)
+    except FleetError as exc:
+        return "", dict.fromkeys(pins, str(exc).partition("\n")[0][:300])
     missing: Dict[str, str] = {}
 
     def install(names: Sequence[str], number: int) -> None:

@@ -280,6 +280,19 @@ def _by_hand(order: Order) -> Tuple[List[Tuple[str, Entry]], List[Entry], str]:
             carried += [(site.path, entry) for entry in goes]
             left += stays
             open_ += rest
+    inside = tuple(
+        p.rstrip("/") + "/" for p in {order.carry_from, os.path.realpath(order.carry_from)}
+    )
+    for _site, entry in carried:
+        back = [place for place in entry.leads_to if place.startswith(inside)]
+        if back:
+            return (
+                carried,
+                left,
+                f"release_carry_files: {entry.path} leads to {back[0]}, in the virtualenv that it "
+                "is carried over from; the new release would run the old one's code. Carry over "
+                "what lies there instead, with a relative path in the .pth.",
+            )
     if not open_:
         return carried, left, ""
     names = ", ".join(entry.path for entry in open_[:MAX_NAMED])

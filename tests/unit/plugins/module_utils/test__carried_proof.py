@@ -47,12 +47,14 @@ class Bed:
         self.asked.append(dict(pins))
         return str(self.top / "again"), self.missing
 
-    def prove(self, trust=(), wheelhouse=""):
+    def prove(self, trust=(), wheelhouse="", again=None):
         pins = tuple(sorted(self.pins.items()))
         order = Order(str(self.top / "venv"), tuple(trust), Source(wheelhouse))
         path = str(self.top / "releases/23.0.0-py3.11-00000000")
         plan = Plan(order, Carried(pins, (), (), False), path, Python(self.new_python))
         place = str(self.top / "releases/.build-1")
+        if again is not None:
+            return proof.prove_carried(plan, place, lambda pins: again, self.sources)
         return proof.prove_carried(plan, place, self.fetch, self.sources)
 
     def sources(self, name, version):
@@ -224,6 +226,13 @@ def test_a_release_that_is_not_believed_proves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(proof, "why_not_believed", lambda path: "it was changed")
     with pytest.raises(FleetError):
         bed.prove()
+
+
+def test_where_nothing_can_be_installed_again_nothing_is_proved(tmp_path):
+    bed = Bed(tmp_path, "3.6", "3.11")
+    bed.both("pkg", "1.0", {"pkg.py": "1"}, {"pkg.py": "2"})
+    with pytest.raises(FleetError, match=r"of pkg \(no venv\)"):
+        bed.prove(again=("", {"pkg": "no venv"}))
 
 
 def test_without_anything_carried_over_there_is_nothing_to_prove(bed):

@@ -136,6 +136,16 @@ def test_what_no_package_owns_is_never_lost_without_a_word(home, live, text):
     assert [entry.path for entry in made.left] == ["mine.pth"]
 
 
+def test_a_pth_that_leads_back_into_the_old_virtualenv_is_not_carried_over(home, live):
+    write(live, "mine-1.0.egg/mine.py", "")
+    write(live, "easy-install.pth", "./mine-1.0.egg\n")
+    both = ("mine-1.0.egg", "easy-install.pth")
+    assert len(carried(home, carry_files=both).files) == 2
+    write(live, "easy-install.pth", f"{live}/mine-1.0.egg\n")
+    with pytest.raises(FleetError, match="would run the old one's code"):
+        carried(home, carry_files=both)
+
+
 def test_what_is_carried_over_is_a_part_of_the_name(home, live):
     plain = carried(home)
     write(live, "config_local.py", "LOGIN = 'required'\n")

@@ -158,9 +158,8 @@ class Builder:
         env = dict(launch.environment if launch else _boot.PLAIN)
         env = {k: v for k, v in env.items() if not k.startswith("PYTHON")}
         # Nothing is to be written for a trial, nor read of what somebody configured for himself.
-        env.update(
-            HOME="/nonexistent", XDG_CACHE_HOME="/nonexistent", XDG_CONFIG_HOME="/nonexistent"
-        )
+        # Below this not even root can make a directory.
+        env.update(HOME=os.devnull, XDG_CACHE_HOME=os.devnull, XDG_CONFIG_HOME=os.devnull)
 
         def run_as_user(python: str, arguments: List[str], timeout: float) -> Result:
             venv = os.path.dirname(os.path.dirname(python))

@@ -128,9 +128,14 @@ def test_what_no_package_owns_comes_along_if_it_is_asked_to(bed):
 def test_a_compiled_package_that_cannot_be_loaded_is_found_without_the_application(bed):
     bed.live("3.11", {})
     name = "_c.cpython-311-x86_64-linux-gnu.so"
-    files = {"broken/__init__.py": "from . import _c\n", f"broken/{name}": "no object\n"}
+    makes = "import os, contextlib as c\nwith c.suppress(OSError):\n"
+    makes += "    os.makedirs(os.environ['HOME'] + '/made')\n"
+    makes += f"    open('{bed.house}/home', 'w').write(os.environ['HOME'])\n"
+    code = makes + "from . import _c\n"
+    files = {"broken/__init__.py": code, f"broken/{name}": "no object\n"}
     wheel(bed.house, "broken", files)
     order = bed.order(requirements="broken==1.0\n")
     message = bed.place.bad(**order)
     assert f"broken (of broken 1.0): {name}: ImportError" in message
+    assert not (bed.house / "home").exists(), "an import could make itself a home"
     assert bed.place.good(**order, trust=["broken"])["checks"]["compiled"] == 0

@@ -45,6 +45,13 @@ options:
       - RV(servers) shows it and RV(available) is counted without it.
     type: str
     default: ""
+  rows:
+    description:
+      - With V(own), RV(backends[].servers) holds O(server) only, so that the answer does not grow
+        with the fleet. RV(available) and RV(totals) are of all servers all the same.
+    type: str
+    choices: [all, own]
+    default: all
   min_available:
     description:
       - How many servers of each backend must be UP beside O(server), as a count (V(1)) or a share
@@ -302,6 +309,7 @@ ARGUMENTS = {
     "socket": {"type": "str", "required": True},
     "backends": {"type": "list", "elements": "str", "default": []},
     "server": {"type": "str", "default": ""},
+    "rows": {"type": "str", "choices": ["all", "own"], "default": "all"},
     "min_available": {"type": "str", "default": "1"},
     "socket_timeout": {"type": "float", "default": 5},
     "lease_directory": {"type": "path", "default": "/run/fleetops-gunicorn"},
@@ -331,7 +339,11 @@ def main() -> None:
             "mode": backend.mode,
             "balance": backend.balance,
             "sticky": backend.cookie or ("stick table" if backend.table else ""),
-            "servers": [as_data(row) for row in backend.servers],
+            "servers": [
+                as_data(row)
+                for row in backend.servers
+                if params["rows"] == "all" or row.server == params["server"]
+            ],
         }
         for backend in picture.backends
     ]

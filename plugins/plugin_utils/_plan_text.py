@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._names import some as _some
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan import python_minor_of
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan_packages import built
 
-# More of a kind than these are counted; the JSON has all.
-MAX_NAMES = 12
 _LIMITS = {
     "drain": "draining",
     "stop": "stopping",
@@ -256,12 +255,7 @@ def _grouped(pairs: Iterable[tuple[str, Any]]) -> list[tuple[Any, list[str]]]:
 
 
 def _names(hosts: Sequence[str]) -> str:
-    return _some(list(hosts))
-
-
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - MAX_NAMES
-    return ", ".join(names[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
+    return _some(hosts)
 
 
 def _count(number: int, what: str) -> str:

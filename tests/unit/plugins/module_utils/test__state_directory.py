@@ -13,6 +13,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import F
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_directory import (
     StateDirectory,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_file import Unbelievable
 
 
 @pytest.fixture
@@ -152,7 +153,31 @@ def test_a_log_is_bounded_and_keeps_the_newest_whole_lines(box):
         assert content.endswith(b"line %d\n" % number)
         assert content.startswith(b"line ")
     box.append("log", b"y" * 500, 200)
-    assert box.read("log") == b"y" * 500 + b"\n"
+    assert box.read("log", 200) == b"y" * 199 + b"\n"
+
+
+def test_a_line_follows_on_half_a_line_and_on_a_log_that_is_not_ours(box):
+    box.write("log", b"half")
+    box.append("log", b"whole", 200)
+    assert box.read("log") == b"half\nwhole\n"
+    box.write("log", b"x" * 500)
+    box.append("log", b"whole", 200)
+    assert box.read("log") == b"whole\n"
+
+
+def test_what_could_not_be_read_again_is_not_written(box, place):
+    box.write("a", b"one")
+    with pytest.raises(FleetError, match="not written: 11 bytes, of 10 at most"):
+        box.write("a", b"x" * 11, 10)
+    assert box.read("a") == b"one"
+    assert [path.name for path in place.iterdir()] == ["a"]
+
+
+def test_half_of_a_file_is_not_taken_for_the_whole(box):
+    box.write("a", b"x" * 11, 11)
+    with pytest.raises(Unbelievable, match="larger than 10 bytes"):
+        box.read("a", 10)
+    assert box.read("a", 11) == b"x" * 11
 
 
 def test_one_at_a_time_and_a_wait_that_ends(place):

@@ -252,6 +252,13 @@ class FleetLock:
 
     def held(self, wait: float) -> Outcome:
         """Take it, or renew it; held by another, wait so long and then refuse."""
+        return self._until(0 if self._check_mode else wait)
+
+    def asked(self, wait: float) -> Outcome:
+        """Whether it could be had, once the other has ended: for a lock in check mode."""
+        return self._until(wait)
+
+    def _until(self, wait: float) -> Outcome:
         if not self._wish.token or not self._wish.owner:
             raise FleetError("state=held needs token and owner: who is it that holds the lock?")
         deadline = self.now().since_boot + wait
@@ -261,7 +268,7 @@ class FleetLock:
                 if outcome:
                     return outcome
             except Held:
-                if self._check_mode or self.now().since_boot >= deadline:
+                if self.now().since_boot >= deadline:
                     raise
                 self._sleep(_POLL)
 

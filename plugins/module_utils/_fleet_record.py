@@ -297,7 +297,8 @@ def about(record: Record, hosts: Sequence[str]) -> Record:
     """What an answer needs that is about these hosts: it must not grow with the fleet."""
     if not hosts:
         return record
-    told = {name: dict(record["hosts"][name]) for name in hosts if name in record["hosts"]}
+    known = record["hosts"]
+    told = {name: dict(known[name], seen={}) for name in hosts if name in known}
     return dict(record, hosts=told, marks={}, events=[])
 
 

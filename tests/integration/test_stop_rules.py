@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -58,3 +59,33 @@ def test_old_releases_that_cannot_be_removed_fail_no_run(kind, collections, tmp_
     assert "(goes on) prune | Remove old releases: " in ended.text
     assert ended.record["run"]["status"] == "done"
     assert not ended.locked
+
+
+def at_work(directory: Path) -> None:
+    """Somebody else is in the middle of web1, on a controller that cannot be seen from here."""
+    locks = directory / "locks"
+    locks.mkdir(parents=True, mode=0o755)
+    who = {"hostname": "elsewhere", "boot_id": "b", "pid_namespace": "", "pid": 1, "start_ticks": 1}
+    times = {"since": 1e9, "heartbeat": 4e9, "boot_id": "", "beat_at": 0.0}
+    holder = {"schema": 1, "fleet": "app", "token": "theirs", "owner": "bob", "reason": "upgrade"}
+    (locks / "app.lock").write_text(json.dumps({**holder, **times, "controller": who}))
+    run = dict.fromkeys(("kind", "controller", "reason", "plan", "host", "why"), "")
+    run.update(id="theirs", owner="bob", status="running", overrides=[], began=1e9, updated=1e9)
+    host = {"phase": "taken", "release": "21.2.0-py3.6-00000000", "stage": 1, "plan": "", "why": ""}
+    host.update(run="theirs", by="bob", at=1e9, seen={})
+    record = {"schema": 1, "run": run, "hosts": {"web1": host}, "marks": {}, "events": []}
+    (locks / "app.record.json").write_text(json.dumps(record))
+    (directory / "web1.stopped").touch()
+
+
+def test_who_waits_for_the_lock_touches_no_host_of_the_run_that_holds_it(collections, tmp_path):
+    """It brought up and switched web1, which the other run had stopped to switch it."""
+    at_work(tmp_path / "run")
+    cell = Cell(Fault("nothing", "nothing"), [1], "")
+    binaries = Path(sys.executable).parent
+    ended = run(cell, tmp_path / "run", collections, binaries, rollout_lock_wait=2)
+    assert ended.code == 2 and "is held by bob on elsewhere" in ended.text, ended.text[-3000:]
+    changes = ("active_release ", "haproxy_server ")
+    assert [line for line in ended.journal if line.startswith(changes)] == []
+    # Nor does it ask or build before the other has ended: what it would find is not what will be.
+    assert ended.journal == []

@@ -81,8 +81,9 @@ class ActionModule(ActionBase):
         runs = self._home(host)
         release = runs.read_text() if runs.exists() else None
         version = {"gunicorn": "21.2.0"} if release and release.startswith("21") else {}
+        stopped = (paper() / f"{host}.stopped").exists()
         return {
-            "arbiter": {**ARBITER, **version},
+            "arbiter": None if stopped else {**ARBITER, **version},
             "workers": [{"pid": 8}, {"pid": 9}],
             "program": {"state": "RUNNING", "command": "gunicorn", "directory": "/", "user": ""},
             "venv": {"path": "/x", "kind": "symlink", "release": release, "previous": None},
@@ -96,6 +97,7 @@ class ActionModule(ActionBase):
 
     def _active_release(self, host: str, state: str) -> dict[str, Any]:
         self._home(host).write_text(str(self._task.args["release"]))
+        (paper() / f"{host}.stopped").unlink(missing_ok=True)
         return {"changed": True, "release": self._task.args["release"], "generation": GENERATION}
 
     def _haproxy_server(self, host: str, state: str) -> dict[str, Any]:

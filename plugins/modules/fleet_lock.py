@@ -190,6 +190,13 @@ holder:
       description: How long ago that is, in seconds, whatever became of the clock meanwhile.
       returned: always
       type: float
+    turn:
+      description:
+        - Higher each time that the lock is taken, and the same for as long as it is held; V(0) in
+          check mode. It stands in C(<fleet>.turn) beside the lock.
+        - What changes a host or a balancer is given it, and refuses where a newer one has been.
+      returned: always
+      type: int
     controller:
       description: The holder's process, shaped like O(controller).
       returned: always

@@ -26,6 +26,7 @@ PAPER_MODULES = (
     "active_release",
     "haproxy_server",
     "haproxy_server_info",
+    "host_turn",
     "http_health",
     "index_info",
     "log_check",

@@ -100,6 +100,9 @@ class ActionModule(ActionBase):
         (paper() / f"{host}.stopped").unlink(missing_ok=True)
         return {"changed": True, "release": self._task.args["release"], "generation": GENERATION}
 
+    def _host_turn(self, host: str, state: str) -> dict[str, Any]:
+        return {"waited": 0.0}
+
     def _haproxy_server(self, host: str, state: str) -> dict[str, Any]:
         return {"changed": state != "asked", "servers": [], "waited": 0}
 

@@ -65,13 +65,14 @@ def directory_of(given: str, home: str, euid: int) -> str:
     return ROOTS_DIRECTORY if euid == 0 else f"{home}/.fleetops-gunicorn-{euid}"
 
 
-def refuse_older(seen: Turn, turn: int, what: str) -> None:
+def refuse_older(seen: Turn, turn: int, what: str, path: str) -> None:
     """The decision: a run may go on as long as no newer one has been here."""
     if 0 < turn < seen.turn:
         raise Fenced(
             f"A newer run works on {what} ({seen.by or 'unknown'}, here since {moment(seen.at)}):"
             " this one has lost the lock of the fleet, and changes nothing there any more. See"
-            " with status.yml who is at work."
+            " with status.yml who is at work. If nobody is, the fleet's turn was lost beside its"
+            f" lock: then remove {path} on this host."
         )
 
 
@@ -96,6 +97,7 @@ class Fence:
             raise FleetError(f"turn is {turn}. It is given out with the lock of the fleet.")
         self._directory = directory
         self._name = f"{key}.turn"
+        self._path = os.path.join(directory.path, self._name)
         self._turn = turn
         self._by = plain(by)
         self._what = what
@@ -106,7 +108,7 @@ class Fence:
             return
         with self._directory.locked(create=True) as box:
             seen = self._read(box)
-            refuse_older(seen, self._turn, self._what)
+            refuse_older(seen, self._turn, self._what, self._path)
             if box and self._turn > seen.turn:
                 box.write(self._name, dump(Turn(self._turn, self._by, round(time.time(), 3))))
 
@@ -115,15 +117,14 @@ class Fence:
         if not self._turn:
             return
         with self._directory.opened() as box:
-            refuse_older(self._read(box), self._turn, self._what)
+            refuse_older(self._read(box), self._turn, self._what, self._path)
 
     def _read(self, box: Optional[Opened]) -> Turn:
         try:
             content = box.read(self._name) if box else None
             return NOBODY if content is None else parse(content)
         except Unbelievable as exc:
-            path = os.path.join(self._directory.path, self._name)
             raise Unbelievable(
-                f"Which run worked on {self._what} last cannot be told ({path}): {exc}. Make sure"
-                f" that none is at work, then remove it on this host: rm {path}"
+                f"Which run worked on {self._what} last cannot be told ({self._path}): {exc}. Make"
+                f" sure that none is at work, then remove it on this host: rm {self._path}"
             ) from None

@@ -18,6 +18,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_file impo
 # What is larger is not written here, and was not.
 _LIMIT = 1024 * 1024
 _TEMPORARY = ".tmp-"
+_ALONE = ".alone"
 # Between making a temporary file and giving it its name lie milliseconds.
 _ABANDONED = 60
 
@@ -179,12 +180,33 @@ class StateDirectory:
             if box is None:
                 yield None
                 return
-            self._lock(box.handle, timeout)
-            try:
+            handle = box.handle if self._private else self._own(box.handle)
+            if handle < 0:
                 yield box
+                return
+            try:
+                self._lock(handle, timeout)
+                try:
+                    yield box
+                finally:
+                    # Closing is not enough: a process forked in here has the handle for a moment.
+                    fcntl.flock(handle, fcntl.LOCK_UN)
             finally:
-                # Closing is not enough: a process forked in here has the same handle for a moment.
-                fcntl.flock(box.handle, fcntl.LOCK_UN)
+                if handle != box.handle:
+                    os.close(handle)
+
+    def _own(self, directory: int) -> int:
+        """What to lock where others may read: whoever can open a directory could hold it for ever.
+
+        -1 for whoever may only read here, who has nothing to be alone for.
+        """
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+        try:
+            return os.open(_ALONE, flags, 0o600, dir_fd=directory)
+        except OSError as exc:
+            if exc.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+                return -1
+            raise
 
     def _lock(self, handle: int, timeout: float) -> None:
         deadline = self._now() + timeout

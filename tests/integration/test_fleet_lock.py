@@ -151,8 +151,9 @@ class Bench:
         return [json.loads(line) for line in (self.state / "web.history").read_text().splitlines()]
 
     def files(self) -> list[str]:
-        """Without the turns, which are never removed."""
-        return sorted(path.name for path in self.state.iterdir() if path.suffix != ".turn")
+        """Without what is never removed."""
+        names = {path.name for path in self.state.iterdir()}
+        return sorted(names - {"web.turn", ".alone"})
 
 
 @pytest.fixture

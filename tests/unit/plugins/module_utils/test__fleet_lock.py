@@ -63,9 +63,9 @@ class Host:
         return FleetLock(directory, Wish(**wish), self.now, self.sleep, check)
 
     def files(self):
-        """Without the turns, which are never removed."""
+        """Without what is never removed."""
         found = os.listdir(str(self.path)) if self.path.exists() else []
-        return sorted(name for name in found if not name.endswith(".turn"))
+        return sorted(name for name in found if not name.endswith((".turn", ".alone")))
 
     def history(self):
         file = self.path / "web.history"

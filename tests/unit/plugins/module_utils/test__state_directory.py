@@ -216,3 +216,51 @@ def test_a_full_disk_is_told_in_words(place, monkeypatch):
     with pytest.raises(FleetError, match="No space left.*Make room"), made as box:
         monkeypatch.setattr(state.os, "fsync", full)
         box.write("a", b"x")
+
+
+def test_who_may_only_read_cannot_keep_the_others_out(place):
+    """Any local user can open a directory that others may read, and hold its lock for ever."""
+    directory = StateDirectory(str(place), private=False)
+    with directory.locked(create=True):
+        pass
+    stranger = os.open(str(place), os.O_RDONLY)
+    try:
+        fcntl.flock(stranger, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with directory.locked(timeout=0) as box:
+            assert box
+        assert os.stat(str(place / ".alone")).st_mode & 0o777 == 0o600
+    finally:
+        os.close(stranger)
+
+
+def test_one_at_a_time_where_others_may_read(place):
+    directory = StateDirectory(str(place), False)
+    again = directory.locked(timeout=0)
+    with directory.locked(create=True), pytest.raises(FleetError, match="Another process"), again:
+        pass
+    with directory.locked(timeout=0):
+        pass
+
+
+def test_who_may_only_read_is_not_refused(place, monkeypatch):
+    directory = StateDirectory(str(place), private=False)
+    with directory.opened(create=True) as box:
+        box.write("a", b"x")
+    really = state.os.open
+
+    def refused(path, flags, *more, **where):
+        if flags & os.O_CREAT:
+            raise OSError(13, "Permission denied")
+        return really(path, flags, *more, **where)
+
+    monkeypatch.setattr(state.os, "open", refused)
+    with directory.locked() as box:
+        assert box.read("a") == b"x"
+
+
+def test_a_link_in_the_place_of_the_lock_is_not_followed(place, tmp_path):
+    (tmp_path / "secret").write_text("secret")
+    place.mkdir(mode=0o755)
+    (place / ".alone").symlink_to(tmp_path / "secret")
+    with pytest.raises(FleetError), StateDirectory(str(place), False).locked():
+        pass

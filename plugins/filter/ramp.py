@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._ramp import (
-    is_first,
+    baseline,
     ramp_shares,
     ramp_unfit,
     servers_beside,
@@ -26,9 +26,9 @@ class FilterModule:
     def filters(self) -> dict[str, Any]:
         """Return the filters by their names."""
         return {
-            "_is_first": is_first,
             "_left_out": left_out,
             "_out_by_others": out_by_others,
+            "_baseline": baseline,
             "_ramp_shares": ramp_shares,
             "_ramp_unfit": ramp_unfit,
             "_servers_beside": servers_beside,

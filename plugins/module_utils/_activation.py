@@ -30,6 +30,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation_rest
     Kill,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._fencing import Fenced
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_reader import standing
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_options import log_paths
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_picture import Observation
@@ -56,10 +57,13 @@ class Activation:
         probe: Probe,
         kill: Kill,
         stamp: str,
+        permit: Callable[[], None] = lambda: None,
     ) -> None:
         self.site = site
         self.wanted = wanted
         self._clock = clock
+        # Raises if somebody else may change the host by now.
+        self._permit = permit
         self.timings: Dict[str, Optional[float]] = {}
         self.warnings: List[str] = []
         self._logs: List[Dict[str, Any]] = []
@@ -99,11 +103,13 @@ class Activation:
         served = bool(seen.arbiter and seen.listeners)
         expected = sorted({each.address for each in seen.listeners})
         channel = "Stdout" if seen.program["redirect_stderr"] else "Stderr"
+        self._permit()
         down = clock()
         try:
             held = {address for stray in seen.orphans for address in stray.addresses}
             self.timings.update(self._control.stop(seen, down, sorted(held.union(expected))))
             mark = clock()
+            self._permit()
             self._link.flip(plan)
         except (FleetError, OSError) as exc:
             again = self._control.start_again(was_running, down, seen.program["stopwaitsecs"] or 0)
@@ -119,7 +125,11 @@ class Activation:
             if plan.flip_to:
                 # The new generation boots meanwhile; after a power cut the old link is as good.
                 self._link.sync()
+            # Nothing is left stopped for whoever comes next, nor does he wait for a proof.
+            self._permit()
             proved, good = self._prover.prove(plan, expected, start + self.wanted.start_timeout)
+        except Fenced:
+            raise
         except (FleetError, OSError) as exc:
             raise gather_evidence(site, exc, plan, channel, offset) from exc
         self.timings["start_s"] = round(good - start, 3)

@@ -136,6 +136,19 @@ options:
     description: The time between two looks while waiting, in seconds.
     type: float
     default: 0.1
+  turn:
+    description:
+      - The turn of the run that holds the fleet's lock, from M(fleetops.gunicorn.fleet_lock).
+      - It is written down in O(lease_directory), and whoever comes to the same server with a lower
+        one is refused from then on, also in the middle of what he does.
+      - V(0) is for work by hand.
+    type: int
+    default: 0
+  turn_by:
+    description:
+      - Whose turn it is, for whoever is refused.
+    type: str
+    default: ""
   lease:
     description:
       - With O(state=drained), the server is put back by itself after so many seconds, whatever
@@ -388,9 +401,14 @@ left_drained:
 """
 
 import time
-from typing import Any, Dict, Optional
+from typing import Any, Callable, Dict, Optional, Sequence
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._fencing import (
+    Fence,
+    Fenced,
+    key_of,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy import (
     Found,
     describe,
@@ -412,6 +430,9 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_watch i
     carry_out,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_directory import (
+    StateDirectory,
+)
 
 ARGUMENTS = {
     "socket": {"type": "str", "required": True},
@@ -425,9 +446,26 @@ ARGUMENTS = {
     "up_timeout": {"type": "float", "default": 60},
     "socket_timeout": {"type": "float", "default": 5},
     "poll": {"type": "float", "default": 0.1},
+    "turn": {"type": "int", "default": 0},
+    "turn_by": {"type": "str", "default": ""},
     "lease": {"type": "float", "default": 0},
     "lease_directory": {"type": "path", "default": "/run/fleetops-gunicorn"},
 }
+
+
+# What begins so changes something.
+CHANGING = ("set ", "enable ", "disable ", "shutdown ")
+
+
+def fenced(send: Callable[[Sequence[str]], str], fence: Fence) -> Callable[[Sequence[str]], str]:
+    """What sends commands, and looks right before each that changes something who may do so."""
+
+    def tell(commands: Sequence[str]) -> str:
+        if any(command.startswith(CHANGING) for command in commands):
+            fence.check()
+        return send(commands)
+
+    return tell
 
 
 def look(params: Dict[str, Any], check_mode: bool) -> Change:
@@ -443,11 +481,28 @@ def look(params: Dict[str, Any], check_mode: bool) -> Change:
     if params["share"] and params["state"] != "ready":
         raise FleetError("share goes with state=ready: a drained server gets nothing.")
     address = parse_address(params["socket"])
-    balancer = Balancer(
-        lambda commands: ask(address, commands, params["socket_timeout"]),
-        params["backends"],
-        params["server"],
+    fence = Fence(
+        StateDirectory(params["lease_directory"], private=True),
+        key_of(address.text, *params["backends"], params["server"]),
+        params["turn"],
+        params["turn_by"],
+        f"{params['server']} on this balancer",
     )
+
+    def send(commands: Sequence[str]) -> str:
+        return ask(address, commands, params["socket_timeout"])
+
+    try:
+        if not check_mode:
+            fence.claim()
+        balancer = Balancer(fenced(send, fence), params["backends"], params["server"])
+    except Fenced:
+        raise
+    except FleetError:
+        # A lease needs the directory, too. Without one, nobody is kept out of rotation for it.
+        if params["lease"]:
+            raise
+        balancer = Balancer(send, params["backends"], params["server"])
     wish = Wish(
         server=params["server"],
         need=parse_need(params["min_available"]),

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._fleet_record import is_first
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._application import application_of
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._hazards import (
     HAZARDS,
@@ -34,7 +35,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan_turns impo
     seconds,
     turns_of,
 )
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._ramp import is_first, ramp_steps
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._ramp import ramp_steps
 
 SCHEMA = 1
 MAX_TEXT = 500

@@ -13,8 +13,6 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._few import few
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan import python_minor_of
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan_packages import built
 
-# More of a kind than these are counted; the JSON has all.
-MAX_NAMES = 12
 _LIMITS = {
     "drain": "draining",
     "stop": "stopping",
@@ -277,7 +275,7 @@ def _names(hosts: Sequence[str]) -> str:
 
 
 def _some(names: Sequence[str]) -> str:
-    return few(names, MAX_NAMES)
+    return few(names)
 
 
 def _count(number: int, what: str) -> str:

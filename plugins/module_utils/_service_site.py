@@ -120,9 +120,10 @@ class Site:
             and each.get("inuse")
             and names_home(self.homes, each["command"])
         )
-        self.section = read_section(
+        found = read_section(
             reader, self.supervisor_pid, str(chosen["group"]), str(chosen["name"])
         )
+        self.section, self.section_unknown = found
         self._user = self._program_user()
 
     def _program_user(self) -> Optional[str]:
@@ -229,7 +230,9 @@ class Site:
 
     def deviations(self, seen: Observation) -> List[Dict[str, str]]:
         wrapped = bool(seen.arbiter and seen.arbiter.pid != seen.program["pid"])
-        return deviations(seen.program, seen.options, wrapped, self.sharing)
+        return deviations(
+            seen.program, seen.options, wrapped, self.sharing, self.section_unknown
+        )
 
     def adopted_id(self, venv: Venv) -> str:
         return name_adopted(venv.gunicorn, venv.python, freeze(self.reader, venv.path))

@@ -70,7 +70,7 @@ def read_section(reader: Reader, supervisor_pid: int, group: str, name: str) -> 
     return section
 
 
-# --- which section ---------------------------------------------------------------------------------
+# --- which section --------------------------------------------------------------------------------
 
 
 def find_section(
@@ -168,7 +168,7 @@ def _number(text: Optional[str], default: int) -> int:
     return int(text) if text and text.strip().isdigit() else default
 
 
-# --- the files -------------------------------------------------------------------------------------
+# --- the files ------------------------------------------------------------------------------------
 
 
 def _parser() -> configparser.RawConfigParser:
@@ -190,7 +190,9 @@ def _read(
     words = reader.text(f"/proc/{pid}/cmdline").split("\0")
     named = _named_file(words)
     starts = [reader.link(f"/proc/{pid}/cwd") or "/", environ.get("PWD") or "/"]
-    paths = [os.path.join(start, each) for each in ([named] if named else _USUAL) for start in starts]
+    paths = [
+        os.path.join(start, each) for each in ([named] if named else _USUAL) for start in starts
+    ]
     for path in dict.fromkeys(paths):
         text = reader.text(path)
         if text:

@@ -15,6 +15,10 @@ _OPTIONS = {
     "graceful_timeout": ("--graceful-timeout",),
     "config": ("-c", "--config"),
     "errorlog": ("--error-logfile", "--log-file"),
+    "accesslog": ("--access-logfile",),
+    "loglevel": ("--log-level",),
+    "logconfig": ("--log-config",),
+    "logconfig_json": ("--log-config-json",),
 }
 
 
@@ -58,14 +62,25 @@ def gunicorn_options(
     return found
 
 
-def log_paths(program: Dict[str, Any], options: Dict[str, str], cwd: Optional[str]) -> List[str]:
-    """Where the program's lines go: supervisord's files, and gunicorn's own error log."""
+def option_name(name: str) -> str:
+    """How it is spelled on the command line."""
+    return _OPTIONS[name][-1] if name == "config" else _OPTIONS[name][0]
+
+
+def log_paths(
+    program: Dict[str, Any],
+    options: Dict[str, str],
+    cwd: Optional[str],
+    opened: Iterable[str] = (),
+) -> List[str]:
+    """Where the program's lines go: supervisord's files, gunicorn's own, and those it has open."""
     paths = [program["stdout_logfile"]]
     if not program["redirect_stderr"]:
         paths.append(program["stderr_logfile"])
     own = options.get("errorlog")
     if own and own != "-":
         paths.append(os.path.join(cwd or "/", own) if cwd or own.startswith("/") else None)
+    paths += opened
     found: List[str] = []
     for path in paths:
         if path and path.startswith("/") and not path.startswith("/dev/") and path not in found:

@@ -67,7 +67,10 @@ def _signal_name(value: Any) -> Optional[str]:
 
 
 def describe_program(
-    info: Dict[str, Any], config: Dict[str, Any], section: Dict[str, Optional[str]], user: Optional[str]
+    info: Dict[str, Any],
+    config: Dict[str, Any],
+    section: Dict[str, Optional[str]],
+    user: Optional[str],
 ) -> Dict[str, Any]:
     """Merge what supervisord tells (state, most settings) with its file (the rest).
 

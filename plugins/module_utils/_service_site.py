@@ -10,9 +10,15 @@ Reads, never changes.
 import os
 import pwd
 import time
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_told import (
+    LINE,
+    START,
+    Who,
+    told,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._machine import boottime
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import (
     Listener,
@@ -57,6 +63,17 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_program
     describe_program,
     namespec,
     whole_number,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_settings import (
+    Setting,
+    configured,
+    hiding,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_sinks import (
+    Sink,
+    find_sinks,
+    log_files,
+    reports,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_venv import (
     Venv,
@@ -120,9 +137,7 @@ class Site:
             and each.get("inuse")
             and names_home(self.homes, each["command"])
         )
-        found = read_section(
-            reader, self.supervisor_pid, str(chosen["group"]), str(chosen["name"])
-        )
+        found = read_section(reader, self.supervisor_pid, str(chosen["group"]), str(chosen["name"]))
         self.section, self.section_unknown = found
         self._user = self._program_user()
 
@@ -230,12 +245,44 @@ class Site:
 
     def deviations(self, seen: Observation) -> List[Dict[str, str]]:
         wrapped = bool(seen.arbiter and seen.arbiter.pid != seen.program["pid"])
-        return deviations(
-            seen.program, seen.options, wrapped, self.sharing, self.section_unknown
-        )
+        return deviations(seen.program, seen.options, wrapped, self.sharing, self.section_unknown)
 
     def adopted_id(self, venv: Venv) -> str:
         return name_adopted(venv.gunicorn, venv.python, freeze(self.reader, venv.path))
+
+    def _logging(self, seen: Observation) -> Tuple[List[Sink], List[str], Optional[Setting]]:
+        """Where the running gunicorn's words go, the logs among that, and what hides its start."""
+        program, arbiter = seen.program, seen.arbiter
+        if arbiter is None:
+            return [], log_paths(program, seen.options, program["directory"]), None
+        reader = self.reader
+        # Where it was started, where it has gone since, and what the shell before it knew.
+        here = [str(program["directory"] or ""), arbiter.cwd or "", seen.environ.get("PWD", "")]
+        top = next(each for each in seen.tree if each.pid == arbiter.pid)
+        settings = configured(reader, top.cmdline, seen.environ, program["command"], here)
+        known = {
+            name: os.path.normpath(os.path.join(arbiter.cwd or "/", setting.value))
+            for name, setting in settings.items()
+            if isinstance(setting.value, str) and setting.value not in ("", "-")
+        }
+        access = known.get("accesslog", "")
+        uids = {arbiter.uid, read_uid(reader, self.supervisor_pid), reader.owner(self.home)}
+        sinks = find_sinks(
+            reader,
+            top,
+            seen.workers,
+            seen.tree,
+            self.supervisor_pid,
+            frozenset(uid for uid in uids if uid is not None),
+            access if access != known.get("errorlog") else "",
+            self._told,
+        )
+        paths = log_paths(program, seen.options, arbiter.cwd, log_files(sinks))
+        return sinks, paths, hiding(reader, settings, [*reversed(here[:2]), here[2]])
+
+    def _told(self, path: str, process: Process) -> bool:
+        who = Who(process.pid, self._started(process))
+        return told([path], who, self._now()) in (START, LINE)
 
     def unread(self, seen: Observation) -> List[str]:
         """What could not be looked at because it belongs to another user."""
@@ -254,7 +301,7 @@ class Site:
         venv = dict(seen.venv._asdict())
         del venv["changed"]
         venv["adopt_as"] = self.adopted_id(seen.venv) if seen.venv.kind == "directory" else None
-        cwd = seen.arbiter.cwd if seen.arbiter else program["directory"]
+        sinks, logs, hides = self._logging(seen)
         return {
             "program": program,
             "arbiter": dict(seen.arbiter._asdict()) if seen.arbiter else None,
@@ -267,7 +314,9 @@ class Site:
             ],
             "venv": venv,
             "deviations": self.deviations(seen),
-            "logs": log_paths(program, seen.options, cwd),
+            "logs": logs,
+            "sinks": reports(sinks),
+            "log_level": dict(hides._asdict()) if hides else None,
             "unread": self.unread(seen),
         }
 

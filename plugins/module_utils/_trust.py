@@ -107,6 +107,25 @@ def _walk(path: str, trusted: FrozenSet[int]) -> Optional[Doubt]:
         info = os.lstat(here)
 
 
+def writer_in_doubt(path: str, info: os.stat_result, uids: FrozenSet[int]) -> str:
+    """Who else could have written a log, or put another in its place; empty if nobody could.
+
+    Groups are believed, other than where root writes: on most systems one of them owns /var/log.
+    """
+    if info.st_mode & stat.S_IWOTH:
+        return f"{path} is writable for everybody"
+    if info.st_uid not in uids | trusted_uids():
+        return f"{path} belongs to {user_name(info.st_uid)}"
+    here = os.path.dirname(os.path.realpath(path))
+    while True:
+        mode = os.stat(here).st_mode
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            return f"{here} is writable for everybody"
+        if here == "/":
+            return ""
+        here = os.path.dirname(here)
+
+
 def _names(path: str) -> List[str]:
     return [name for name in path.split("/") if name not in ("", ".")]
 

@@ -260,11 +260,39 @@ deviations:
     wanted: {description: What it should be., type: str, returned: success, sample: "35"}
     why: {description: What happens otherwise., type: str, returned: success}
 logs:
-  description: Log files of the program, supervisord's and gunicorn's own error log.
+  description: Log files of the program, supervisord's, gunicorn's own error log, and what else the
+    running arbiter writes to, whoever configured it. At most 16 of the latter. Not the access log.
   returned: success
   type: list
   elements: str
   sample: [/var/log/app.err.log]
+sinks:
+  description: Where the words of the arbiter and its workers go, by what they have open to write;
+    empty if no gunicorn runs.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    kind: {description: "V(file), V(pipe), V(socket) or V(device).", type: str, returned: success}
+    path: {description: Path of a file., type: str, returned: success}
+    to: {description: What else it leads to., type: str, returned: success}
+    of: {description: V(arbiter) or V(worker)., type: str, returned: success, sample: arbiter}
+    why:
+      description: Why it is not read; empty if it is. A file that strangers could write, that was
+        deleted, or that has more than 4 GiB is not.
+      type: str
+      returned: success
+log_level:
+  description: The level that hides gunicorn's start from its log; V(null) if none is known to.
+  returned: success
+  type: dict
+  contains:
+    value: {description: The level., type: str, returned: success, sample: WARNING}
+    where:
+      description: Where it is set.
+      type: str
+      returned: success
+      sample: --log-level on the command line
 unread:
   description: Paths that this user may not read. At most 20.
   returned: success

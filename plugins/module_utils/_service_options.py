@@ -16,6 +16,7 @@ _OPTIONS = {
     "config": ("-c", "--config"),
     "errorlog": ("--error-logfile", "--log-file"),
     "accesslog": ("--access-logfile",),
+    "control": ("--control-socket",),
     "loglevel": ("--log-level",),
     "logconfig": ("--log-config",),
     "logconfig_json": ("--log-config-json",),
@@ -60,6 +61,15 @@ def gunicorn_options(
     arguments = gunicorn_arguments(cmdline) or tuple(split_words(command))
     found.update(parse_options(arguments))
     return found
+
+
+def is_control(address: str, options: Dict[str, str]) -> bool:
+    """Is it gunicorn's control socket (25.1 and later)? Nobody is served there, and no other
+    release need have one."""
+    if not address.startswith("unix:"):
+        return False
+    named = options.get("control")
+    return address.endswith(".ctl") or bool(named and address.endswith(named.lstrip("./")))
 
 
 def option_name(name: str) -> str:

@@ -39,6 +39,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_deviati
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_options import (
     gunicorn_options,
+    is_control,
     log_paths,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_origin import (
@@ -46,6 +47,11 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_origin 
     Run,
     find_prefix,
     goes_through_venv,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_owners import (
+    Beside,
+    Owners,
+    find_beside,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_picture import (
     Arbiter,
@@ -56,6 +62,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_process
     Strays,
     find_masters,
     find_workers,
+    is_dirty,
     names_home,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_program import (
@@ -124,7 +131,8 @@ class Site:
             for each in processes
             if each["pid"] and namespec(each) != self.name
         }
-        self._strays = Strays(reader, self.homes, self.supervisor_pid, others)
+        self._owners = Owners(reader, self.supervisor_pid, others, run)
+        self._strays = Strays(reader, self.homes, self.supervisor_pid, self._owners)
         configs = supervisor.configs()
         self.config: Dict[str, Any] = {}
         for each in configs:
@@ -191,14 +199,25 @@ class Site:
             self._arbiter(top, venv, program, options, environ) if top else None,
             workers,
             tree,
-            [each for each in listening if each.inode in held],
+            [
+                each
+                for each in listening
+                if each.inode in held and not is_control(each.address, options)
+            ],
             listening,
             orphans,
             unmanaged,
             venv,
             options,
             environ,
+            tuple(each for each in tree if top and each.ppid == top.pid and each not in workers),
+            () if waiting else self._beside(table, tree),
         )
+
+    def _beside(self, table: Dict[int, Process], tree: List[Process]) -> Tuple[Beside, ...]:
+        """The other programs on this virtualenv that run, whoever looks after them."""
+        own = [each.pid for each in tree]
+        return tuple(find_beside(self._owners, table, own, self._strays.starts_here))
 
     def _arbiter(
         self,
@@ -246,6 +265,41 @@ class Site:
     def deviations(self, seen: Observation) -> List[Dict[str, str]]:
         wrapped = bool(seen.arbiter and seen.arbiter.pid != seen.program["pid"])
         return deviations(seen.program, seen.options, wrapped, self.sharing, self.section_unknown)
+
+    def sharers(self, seen: Observation) -> List[str]:
+        """Names of the other programs on this virtualenv, those that do not run now as well."""
+        managed = [each.program for each in seen.unmanaged if each.program]
+        return sorted({*self.sharing, *managed, *(each.program for each in seen.beside)})
+
+    def _helpers(self, seen: Observation) -> List[Dict[str, Any]]:
+        found = []
+        for each in seen.helpers:
+            held = read_inodes(self.reader, each.pid)
+            addresses = [one.address for one in seen.listening if one.inode in held]
+            what = "dirty arbiter" if is_dirty(each, addresses) else "helper"
+            found.append({"pid": each.pid, "started": self._started(each), "what": what})
+        return found
+
+    def _others(self, seen: Observation) -> List[Dict[str, Any]]:
+        """Each other program on this virtualenv, and what is known of it."""
+        running = {each.program: each for each in seen.beside}
+        served: Dict[str, List[str]] = {}
+        for stray in seen.unmanaged:
+            if stray.program:
+                served.setdefault(stray.program, []).extend(stray.addresses)
+        found = []
+        for name in self.sharers(seen):
+            each = running.get(name)
+            found.append(
+                {
+                    "program": name,
+                    "pid": each.pid if each else 0,
+                    "gunicorn": name in served or bool(each and each.gunicorn),
+                    "listeners": sorted(set(served.get(name, []))),
+                    "command": each.command if each else "",
+                }
+            )
+        return found
 
     def adopted_id(self, venv: Venv) -> str:
         return name_adopted(venv.gunicorn, venv.python, freeze(self.reader, venv.path))
@@ -310,8 +364,12 @@ class Site:
             "listeners": sorted({each.address for each in seen.listeners}),
             "orphans": [stray_report(each) for each in seen.orphans],
             "unmanaged": [
-                dict(stray_report(each), program=each.program) for each in seen.unmanaged
+                dict(stray_report(each), program=None)
+                for each in seen.unmanaged
+                if not each.program
             ],
+            "helpers": self._helpers(seen),
+            "beside": self._others(seen),
             "venv": venv,
             "deviations": self.deviations(seen),
             "logs": logs,

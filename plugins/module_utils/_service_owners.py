@@ -33,7 +33,7 @@ class Beside(NamedTuple):
     """Another program that runs from the same virtualenv."""
 
     program: str
-    pid: int
+    process: Process
     gunicorn: bool
     command: str
 
@@ -111,5 +111,5 @@ def find_beside(
             gunicorn_arguments(table[pid].cmdline) is not None
             for pid in descendants(table, process.pid)
         )
-        found[owner] = Beside(owner, process.pid, gunicorn, command)
+        found[owner] = Beside(owner, process, gunicorn, command)
     return [found[name] for name in sorted(found)][:MAX_BESIDE]

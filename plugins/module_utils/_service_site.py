@@ -9,6 +9,7 @@ Reads, never changes.
 
 import os
 import pwd
+import re
 import time
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
@@ -280,6 +281,11 @@ class Site:
             found.append({"pid": each.pid, "started": self._started(each), "what": what})
         return found
 
+    def _python(self, pid: int) -> Optional[str]:
+        executable = self.reader.link(f"/proc/{pid}/exe") or ""
+        match = re.search(r"/python(\d\.\d+)$", executable)
+        return self.pythons.version(executable) or (match.group(1) if match else None)
+
     def _others(self, seen: Observation) -> List[Dict[str, Any]]:
         """Each other program on this virtualenv, and what is known of it."""
         running = {each.program: each for each in seen.beside}
@@ -293,7 +299,9 @@ class Site:
             found.append(
                 {
                     "program": name,
-                    "pid": each.pid if each else 0,
+                    "pid": each.process.pid if each else 0,
+                    "started": self._started(each.process) if each else None,
+                    "python": self._python(each.process.pid) if each else None,
                     "gunicorn": name in served or bool(each and each.gunicorn),
                     "listeners": sorted(set(served.get(name, []))),
                     "command": each.command if each else "",

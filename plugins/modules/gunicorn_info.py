@@ -209,8 +209,40 @@ orphans:
     pid: {description: Process id., type: int, returned: success}
     ppid: {description: Its parent now., type: int, returned: success, sample: 1}
     listeners: {description: Addresses that it holds., type: list, elements: str, returned: success}
+helpers:
+  description: Children of the arbiter that serve no requests, such as a dirty arbiter (gunicorn 25)
+    or what the configuration has forked.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    pid: {description: Process id., type: int, returned: success}
+    started: {description: Start time in seconds since 1970., type: float, returned: success}
+    what: {description: V(dirty arbiter) or V(helper)., type: str, returned: success}
+beside:
+  description: Other programs that run from the same virtualenv, whoever looks after them. They are
+    not restarted when it is switched.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    program:
+      description: A program of this supervisord, of another manager, or a unit of systemd.
+      type: str
+      returned: success
+      sample: api:api
+    pid: {description: Its first process; V(0) if it does not run., type: int, returned: success}
+    started: {description: Start time of that., type: float, returned: success}
+    python: {description: Python that it runs on., type: str, returned: success, sample: 3.6.15}
+    gunicorn: {description: Whether it is a gunicorn., type: bool, returned: success}
+    listeners:
+      description: Addresses that its gunicorn holds.
+      type: list
+      elements: str
+      returned: success
+    command: {description: "Command line, bounded, without secrets.", type: str, returned: success}
 unmanaged:
-  description: Arbiters of this home that are not the program's, for example left by USR2.
+  description: Arbiters of this home that nobody looks after, for example left by USR2.
   returned: success
   type: list
   elements: dict
@@ -223,7 +255,7 @@ unmanaged:
       elements: str
       returned: success
     program:
-      description: Other program of this supervisord that it belongs to.
+      description: Always V(null); what another program owns is in RV(beside).
       type: str
       returned: success
 venv:

@@ -264,7 +264,10 @@ def test_another_program_of_the_same_home_is_not_a_left_over(fleet):
     fleet.up()
     wait_for((fleet.dir / "two.sock").exists)
     found = fleet.info()
-    assert [each["program"] for each in found["unmanaged"]] == ["two:two"]
+    assert found["unmanaged"] == []
+    (two,) = found["beside"]
+    assert (two["program"], two["gunicorn"]) == ("two:two", True)
+    assert two["listeners"] == [f"unix:{fleet.dir}/two.sock"]
     assert "two:two" in [each["value"] for each in found["deviations"]]
 
 

@@ -77,6 +77,8 @@ def test_another_programs_gunicorn_is_named_as_such(machine):
         {
             "program": "two:two",
             "pid": 81,
+            "started": 10.0,
+            "python": "3.6",
             "gunicorn": True,
             "listeners": [],
             "command": GUNICORN,

@@ -278,3 +278,18 @@ def test_who_follows_has_no_ramp():
     passed = {"phase": "passed", "plan": "48d5daade134", "stage": 9}
     found = document(host("web2"), ramp=RAMP, record={"hosts": {"web1": passed}})
     assert found["ramp"]["stages"] == [] and found["ramp"]["seconds"] == 0
+
+
+def test_what_else_runs_from_the_virtualenv_is_told_for_hosts_that_are_switched():
+    celery = {"program": "celery:celery", "pid": 5, "python": "3.6.15", "gunicorn": False}
+    info = {"beside": [{**celery, "listeners": [], "started": 1.0}]}
+    hosts = [
+        host("web1", _service_info=info),
+        host("web2", _service_info=info),
+        host("web3", DONE, _service_info=info),
+    ]
+    told = document(*hosts)["beside"]
+    assert list(told) == ["web1", "web2"]
+    (line,) = [line for line in text(*hosts).splitlines() if line.startswith("Beside it on")]
+    assert line.startswith("Beside it on web1, web2: Program celery:celery runs from the same")
+    assert "since Python 3.6 gives way to 3.11" in line

@@ -40,9 +40,12 @@ venv-dev: $(VENV)/.dev
 -include tests/bench/bench.mk
 -include tests/integration/report.mk
 
+ONLY ?=
+
 # --- the tests ---------------------------------------------------------------------------------
 
-.PHONY: test lint unit unit-pythons integration sanity installed
+.PHONY: test lint unit unit-pythons unit-pythons-every integration integration-nightly real-apps costs nightly
+.PHONY: sanity installed
 test: ## Everything: lint, unit, integration on real parts, the installed collection, molecule
 	@tests/run.sh
 
@@ -57,11 +60,30 @@ lint: venv-dev ## ruff, mypy, yamllint, ansible-lint, changelog
 unit: venv-dev ## Decisions, without a network or a process
 	python -m pytest tests/unit
 
-unit-pythons: venv-dev ## What runs on managed hosts, on every Python found from 3.6 on
+unit-pythons: venv-dev ## What runs on managed hosts, on the oldest and the newest Python found from 3.6 on
 	tests/unit_on_each_python.sh
 
+unit-pythons-every: venv-dev ## The same on every Python found
+	tests/unit_on_each_python.sh every
+
+# A failure is printed when it happens, not at the end.
+INTEGRATION := python -m pytest --instafail -n 2 --dist loadfile
 integration: venv-dev ## Real HAProxy, supervisord, gunicorn and Pythons on loopback
-	python -m pytest tests/integration -n 2 --dist loadfile
+	$(INTEGRATION) -m 'not nightly' tests/integration
+
+integration-nightly: venv-dev ## What of it is too long for CI (tests/integration/nightly.txt)
+	$(INTEGRATION) -m nightly tests/integration --ignore tests/integration/real_apps
+
+real-apps: venv-dev ## Applications from the index, upgraded under load and taken back
+	python -m pytest --instafail tests/integration/real_apps
+
+costs: venv-dev ## Weigh the files of the integration tests: tests/integration/cost.txt
+	rm -f .cache/cost && WEIGH=$(CURDIR)/.cache/cost $(INTEGRATION) -m 'not nightly' tests/integration
+	awk '{split($$2, name, "::"); spent[name[1]] += $$1} END {for (file in spent) printf "%.0f %s\n", spent[file], file}' \
+		.cache/cost | sort -rn > tests/integration/cost.txt
+
+nightly: venv-dev ## All that is too long for CI, for hours (ONLY=regex runs some of it)
+	ONLY='$(ONLY)' tests/nightly.sh
 
 sanity: venv-dev ## ansible-test sanity, on a copy
 	tests/sanity.sh
@@ -71,7 +93,6 @@ installed: venv-dev ## Build the collection, install the tarball, and run its pl
 
 .PHONY: chaos stop-rules variables build clean
 POINTS ?= 50
-ONLY ?=
 chaos: venv-dev ## Break a fleet in every way we know, under traffic (ONLY=regex; POINTS=50 kills)
 	python -m tests.chaos --points $(POINTS) --only '$(ONLY)'
 

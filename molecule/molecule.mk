@@ -1,5 +1,7 @@
 # The fleet in containers; part of ../Makefile. FLEET_ENGINE=docker uses docker instead of podman.
 MOLECULE_SCENARIOS := default canary bake rollback failing_gate deploy_user legacy_python
+# What CI has time for: the whole way, the way back, the oldest core with its Pythons, and the newest core.
+MOLECULE_IN_CI := default failing_gate legacy_python newest
 # The oldest supported ansible-core and the newest, each with what runs its scenarios.
 CORE_OLD := .venv-core2.16
 CORE_NEW := .venv-core-newest
@@ -8,8 +10,13 @@ CORE_NEW := .venv-core-newest
 # ANSIBLE_HOME keeps its state in the checkout; state in $$HOME would be shared by checkouts of the same name.
 molecule = PATH="$(CURDIR)/$(1)/bin:$$PATH" ANSIBLE_HOME="$(CURDIR)/.cache/ansible" molecule -c molecule/config.yml $(2)
 
-.PHONY: molecule molecule-cores $(MOLECULE_SCENARIOS:%=molecule-%)
-molecule: $(MOLECULE_SCENARIOS:%=molecule-%) ## A fleet in containers: every scenario
+.PHONY: molecule molecule-every molecule-newest molecule-cores $(MOLECULE_SCENARIOS:%=molecule-%)
+molecule: $(MOLECULE_IN_CI:%=molecule-%) ## A fleet in containers: the scenarios that CI runs
+
+molecule-every: $(MOLECULE_SCENARIOS:%=molecule-%) ## A fleet in containers: every scenario
+
+molecule-newest: $(CORE_NEW)/.ready
+	@$(call molecule,$(CORE_NEW),test -s canary)
 
 molecule-default molecule-canary molecule-bake molecule-rollback molecule-failing_gate molecule-deploy_user: molecule-%: venv-dev
 	@$(call molecule,$(VENV),test -s $*)
@@ -28,10 +35,10 @@ molecule-cores: $(CORE_OLD)/.ready $(CORE_NEW)/.ready ## The canary on the oldes
 		echo "--- $$($$venv/bin/ansible --version | head -1)"; \
 		$(call molecule,$$venv,test -s canary); done
 
-$(CORE_OLD)/.ready: requirements-core-2.16.txt
+$(CORE_OLD)/.ready: requirements-core-2.16.txt | venv
 	@tests/core_venv.sh $(CORE_OLD) $< 3.11 3.12
 	@touch $@
 
-$(CORE_NEW)/.ready: requirements-core-newest.txt
+$(CORE_NEW)/.ready: requirements-core-newest.txt | venv
 	@tests/core_venv.sh $(CORE_NEW) $< 3.13 3.12 3.14
 	@touch $@

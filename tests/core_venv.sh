@@ -9,8 +9,8 @@ for version in "$@"; do
     if python=$("$(dirname "$0")/find_python.sh" "$version"); then
         echo "Installing $(grep -o '^ansible-core.*' "$requirements") into $directory ($python) ..."
         rm -rf "$directory"
-        "$python" -m venv "$directory"
-        exec "$directory/bin/python" -m pip install --quiet --disable-pip-version-check -r "$requirements"
+        "$python" -m venv --without-pip "$directory"
+        exec .venv/bin/uv pip install --quiet --no-config --python "$directory/bin/python" -r "$requirements"
     fi
 done
 echo "core_venv: $requirements wants one of Python $*, and none was found in PATH, pyenv, uv or /opt." >&2

@@ -23,9 +23,8 @@ done
 
 if tests/can_run_containers.sh; then
     step molecule
-    step molecule-cores
 else
-    left_out+=("molecule, molecule-cores: this machine cannot run containers; as root on Debian, tests/setup_containers.sh makes it so")
+    left_out+=("molecule: this machine cannot run containers; as root on Debian, tests/setup_containers.sh makes it so")
 fi
 
 printf '\n=== make test ===\n'

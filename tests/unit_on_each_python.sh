@@ -1,23 +1,26 @@
 #!/usr/bin/env bash
-# Run the unit tests of what runs on managed hosts on each Python that is found, 3.6 to the newest.
+# Run the unit tests of what runs on managed hosts on the oldest and the newest Python that is found, from 3.6 on;
+# with the argument "every" on each.
 # In CI both ends must be there: Python 3.6, and one newer than 3.11.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 export PYTHONPATH=.collections:. PYTHONDONTWRITEBYTECODE=1
 
-seen=
+found=()
 for version in 3.6 3.7 3.8 3.9 3.10 3.11 3.12 3.13 3.14; do
-    python=$(tests/find_python.sh "$version") || continue
+    if tests/find_python.sh "$version" >/dev/null; then found+=("$version"); fi
+done
+if [ "${1:-}" != every ] && [ ${#found[@]} -gt 2 ]; then found=("${found[0]}" "${found[-1]}"); fi
+
+seen=
+for version in ${found[@]+"${found[@]}"}; do
+    python=$(tests/find_python.sh "$version")
     venv=.cache/unit-$version
     if ! [ -e "$venv/.ready" ]; then
         rm -rf "$venv"
-        "$python" -m venv "$venv"
-        # pip 18, which Python 3.6 carries, takes wheels that do not fit.
-        if [ "$version" = 3.6 ]; then
-            "$venv/bin/python" -m pip install --quiet --disable-pip-version-check 'pip==21.3.1'
-        fi
-        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check pytest hypothesis
+        "$python" -m venv --without-pip "$venv"
+        .venv/bin/uv pip install --quiet --no-config --python "$venv/bin/python" pytest hypothesis
         touch "$venv/.ready"
     fi
     echo "--- Python $version"

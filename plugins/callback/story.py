@@ -71,6 +71,8 @@ from typing import Any
 from ansible import constants as C
 from ansible import context
 from ansible.plugins.callback.default import CallbackModule as Default
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import redact
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._visible import visible
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._controller import myself, user
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._report import Run, report
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._report_files import write
@@ -81,8 +83,11 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._story import (
     Task,
 )
 
+_COLOUR = re.compile(r"(\x1b\[(?:0|[01];3[0-7]|38;5;\d{1,3})m)")
 # Of this collection, installed or in a checkout.
 _ROOT = Path(__file__).resolve().parents[2]
+# Characters of what a module said that broke down.
+_SAID = 1500
 # Ansible makes these attributes from its configuration.
 _COLOURS = {
     "plain": None,
@@ -102,6 +107,7 @@ class CallbackModule(Default):
 
     def __init__(self) -> None:
         super().__init__()
+        _lock(self._display)
         self.story = Story(docs=_near(_ROOT / "docs"))
         self._began = time.time()
         self._playbook = ""
@@ -139,6 +145,7 @@ class CallbackModule(Default):
         return float(self.get_option("heartbeat") or 10)
 
     def _show_line(self, line: Line) -> None:
+        line = _fit(line)
         now = time.strftime("%H:%M:%S")
         head = f"{now}  {line.host}".rstrip() if line.host else now
         first, *rest = line.text.rstrip().splitlines() or [""]
@@ -164,7 +171,7 @@ class CallbackModule(Default):
     def _show_title(self) -> None:
         if self._title:
             self._end_live(keep=True)
-            self._display.display(f"\n== {self._title}", color=_COLOURS["title"])
+            self._display.display(f"\n== {visible(self._title)}", color=_COLOURS["title"])
             self._title = ""
 
     def _beat(self) -> None:
@@ -244,8 +251,8 @@ class CallbackModule(Default):
     def _module_said(self, host: str, result: dict[str, Any]) -> list[Line]:
         """A module that broke down says why where nobody looks."""
         said = [str(result.get(name) or "") for name in ("module_stderr", "module_stdout")]
-        tail = "\n".join(text.strip() for text in said if text.strip())[-1500:]
-        return [Line(host, tail, "bad")] if tail else []
+        tail = "\n".join(text.strip() for text in said if text.strip())[-4 * _SAID :]
+        return [Line(host, redact(tail)[-_SAID:], "bad")] if tail else []
 
     def v2_runner_on_skipped(self, result: Any) -> None:
         self._running.pop(_host(result), None)
@@ -289,7 +296,7 @@ class CallbackModule(Default):
         lines[last:last] = self._report(failed, lost)
         if lines:
             self._display.display("")
-        for line in lines:
+        for line in map(_fit, lines):
             head = f"{line.host}  " if line.host else ""
             self._display.display(head + line.text, color=_COLOURS[line.tone])
 
@@ -338,6 +345,29 @@ def _version() -> str:
         if found:
             return found.group(1)
     return ""
+
+
+def _lock(display: Any) -> None:
+    """From here on nothing but text, and Ansible's own colours, gets to the terminal.
+
+    Warnings and tracebacks of modules that are not ours do not come through this callback.
+    """
+    show = display.display
+    if getattr(show, "_fleetops", False):
+        return
+
+    def locked(msg: Any, *args: Any, **kwargs: Any) -> Any:
+        pieces = _COLOUR.split(str(msg))
+        pieces[::2] = map(visible, pieces[::2])
+        return show("".join(pieces), *args, **kwargs)
+
+    locked._fleetops = True  # type: ignore[attr-defined]
+    display.display = locked
+
+
+def _fit(line: Line) -> Line:
+    """The line as a terminal may get it, whoever wrote it."""
+    return line._replace(host=visible(line.host), text=visible(line.text))
 
 
 def _host(result: Any) -> str:

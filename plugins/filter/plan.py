@@ -15,7 +15,7 @@ author:
 description:
   - Compares the stages that the operator wants with what a host runs.
   - Mistakes are returned as texts, all of them at once, rather than raised.
-positional: to, allow_downgrade, arbiter, never_proved
+positional: to, allow_downgrade, arbiter, never_proved, settings
 options:
   _input:
     description: The stages, as in the variable C(rollout_stages).
@@ -37,6 +37,11 @@ options:
     description: Whether a run was stopped between the switch of the host and the end of its gates.
     type: bool
     default: false
+  settings:
+    description:
+      - RV(fleetops.gunicorn.gunicorn_info#module:settings) of the host; a hazard that does not
+        concern an application with these settings is left out.
+    type: dict
 """
 
 EXAMPLES = r"""
@@ -66,6 +71,7 @@ _value:
 
 from typing import Any
 
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._application import application_of
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan import (
     Running,
     plan_host,
@@ -79,13 +85,14 @@ def plan(
     allow_downgrade: bool = False,
     arbiter: dict[str, Any] | None = None,
     never_proved: bool = False,
+    settings: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Plan one host; see RETURN."""
     running = None
     if arbiter and arbiter.get("gunicorn") and arbiter.get("python"):
         release = arbiter.get("release") or ""
         running = Running(arbiter["gunicorn"], arbiter["python"], release, never_proved)
-    return plan_host(stages, to, allow_downgrade, running)
+    return plan_host(stages, to, allow_downgrade, running, application_of(settings))
 
 
 class FilterModule:

@@ -11,6 +11,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import F
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import redact
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_picture import Observation
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_site import Site
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._visible import visible
 
 LOG_BYTES = 1 << 16
 LOG_LINES = 30
@@ -41,7 +42,7 @@ def gather_evidence(site: Site, exc: Exception, plan: Plan, channel: str, offset
         f" {plan.before or 'another release'}."
     )
     if lines:
-        text += " Last lines of its log:\n" + "\n".join(lines)
+        text += " Last lines of its log:\n" + "\n".join("| " + line for line in lines)
     evidence = {
         "state": program.get("state"),
         "pid": program.get("pid"),
@@ -57,7 +58,8 @@ def digest(log: str) -> List[str]:
     """The end of a log, redacted; of a traceback only its end, so that the reasons are in it."""
     kept: List[str] = []
     frames: List[str] = []
-    for line in log.splitlines():
+    # Not splitlines: what else it takes for an end of a line is none in a log.
+    for line in log.replace("\r\n", "\n").split("\n"):
         if not line.startswith("  "):
             kept += frames[-2:]
             frames = []
@@ -65,4 +67,6 @@ def digest(log: str) -> List[str]:
                 kept.append(line)
         elif line.strip(" ^~"):
             frames.append(line)
-    return [redact(line)[:300] for line in kept + frames[-2:]][-LOG_LINES:]
+    shown = [visible(line)[:2000] for line in (kept + frames[-2:])[-LOG_LINES:]]
+    # As a whole: a secret may have several lines.
+    return [line[:300] for line in redact("\n".join(shown)).split("\n") if line]

@@ -21,6 +21,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._requirements im
     redact,
     version_tuple,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._visible import visible
 
 _SHELLS = ("sh", "bash", "dash", "ash", "zsh", "ksh")
 _SHELL_WORDS = re.compile(r"[;&|<>$`(){}*?~\n]")
@@ -53,6 +54,7 @@ _OWN = (
 _SECRET_NAME = re.compile(
     r"pass|secret|token|key|credential|dsn|auth|private|_url$|_uri$|^database", re.IGNORECASE
 )
+TAIL_CHARACTERS = 1 << 16
 
 
 class Launch(NamedTuple):
@@ -278,5 +280,7 @@ def log_tail(text: str, environment: Mapping[str, str], lines: int = 15) -> str:
     )
     for secret in secrets:
         text = text.replace(secret, "***")
-    kept = [line[:400] for line in redact_names(redact(text)).splitlines() if line.strip()]
+    # What is far from the end is not shown.
+    text = visible(text[-TAIL_CHARACTERS:])
+    kept = [line[:400] for line in redact_names(redact(text)).split("\n") if line.strip()]
     return "\n".join(kept[-lines:])

@@ -12,6 +12,7 @@ from typing import Any, List, NamedTuple, Optional, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_lines import Line
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_records import printable
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import redact
 
 REMEMBERED = 1024
 EXCERPT_LINES = 6
@@ -58,7 +59,8 @@ class Incident:
             self.snippets.append(line.snippet())
 
     def excerpt(self) -> str:
-        return "\n".join(printable(snippet) for snippet in self.snippets)
+        # Once more as a whole: a secret may have several lines.
+        return redact("\n".join(printable(snippet) for snippet in self.snippets))
 
 
 class Block:

@@ -14,6 +14,7 @@ import time
 from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import redact
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._visible import visible
 
 GUNICORN = re.compile(
     rb"\[(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?:[.,]\d+)? ?([+-]\d{4}|)\] \[(\d+)\] \[([A-Z]+)\] ?"
@@ -190,6 +191,5 @@ def first(record: Dict[str, Any], names: Tuple[str, ...]) -> Any:
 def printable(line: bytes, limit: int = 300) -> str:
     """A line fit for a report: bounded, without control characters and obvious secrets."""
     text = line.decode("utf-8", "replace").rstrip("\r\n")
-    text = "".join(char if char.isprintable() or char == "\t" else "\ufffd" for char in text[:2000])
-    text = redact(text)
+    text = redact(visible(text[:2000]))
     return text if len(text) <= limit else text[: limit - 3] + "..."

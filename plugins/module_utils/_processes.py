@@ -31,7 +31,7 @@ SHOWN_CHARACTERS = 300
 _PYTHON_VALUE_OPTIONS = ("-X", "-W", "-Q", "--check-hash-based-pycs")
 _PYTHON = re.compile(r"^(python|pypy)[0-9.]*[a-z]*$")
 _GUNICORN_SCRIPT = re.compile(r"^gunicorn[0-9.-]*(_paster)?(\.py)?$")
-_SECRET_OPTION = re.compile(rf"(?i)^--?[\w.-]{{0,64}}{SECRET_NAME}$")
+_SECRET_OPTION = re.compile(rf"(?i)^--?(?:[\w.-]{{0,64}}{SECRET_NAME}|pass)$")
 _TCP_LISTEN = "0A"
 # SO_ACCEPTCON in the flags of /proc/net/unix: the socket listens.
 _UNIX_LISTEN = 0x10000

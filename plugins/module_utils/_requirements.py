@@ -38,9 +38,11 @@ _EDITABLES = ("-e", "--editable")
 _MAX_INCLUDES = 50
 
 # A password may hold an @ itself.
-_URL_USER = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/\s'\"]*@")
+# Bounded: a long word must not take for ever.
+_URL_USER = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,31}://)[^/\s'\"]*@")
 _URL_QUERY = re.compile(
-    r"([?&;](?:[\w-]*(?:token|key|secret|password|passwd|signature|sig|credential)[\w-]*)=)[^&\s'\"]+",
+    r"([?&;][\w-]{0,64}(?:token|key|secret|password|passwd|signature|sig|credential)[\w-]{0,64}=)"
+    r"[^&\s'\"]+",
     re.IGNORECASE,
 )
 

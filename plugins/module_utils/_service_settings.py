@@ -12,7 +12,7 @@ import json
 import os
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional
 
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn_config import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn_values import (
     UNKNOWN,
     read_values,
 )

@@ -224,12 +224,12 @@ import time
 from datetime import datetime, timezone
 from typing import List, Optional, Tuple
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation import Activation
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation_evidence import Evidence
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation_files import Files
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation_plan import Wanted
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_site import (
     SITE_OPTIONS,
     open_site,

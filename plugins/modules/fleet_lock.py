@@ -218,7 +218,6 @@ history_file:
 import time
 from typing import Any, Dict, Optional
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._fleet_lock import (
     Controller,
@@ -234,6 +233,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._machine import 
     boot_id,
     boottime,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_directory import (
     StateDirectory,
 )

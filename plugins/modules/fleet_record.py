@@ -182,7 +182,6 @@ halted:
 import time
 from typing import Any, Dict
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._fleet_record import (
     EVENT_NAMES,
@@ -191,6 +190,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._fleet_record im
     Halted,
     Record,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_directory import (
     StateDirectory,
 )

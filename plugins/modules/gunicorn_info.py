@@ -325,6 +325,42 @@ log_level:
       type: str
       returned: success
       sample: --log-level on the command line
+settings:
+  description: With which settings gunicorn runs, as far as they can be seen.
+  returned: success
+  type: dict
+  contains:
+    arguments:
+      description: Its arguments, bounded, without what looks like a secret.
+      type: list
+      elements: str
+      returned: always
+    environment_arguments:
+      description: Those of E(GUNICORN_CMD_ARGS), likewise.
+      type: list
+      elements: str
+      returned: always
+    environment:
+      description: Which other variables it is that gunicorn takes defaults from.
+      type: list
+      elements: str
+      returned: always
+    file:
+      description: Its configuration file; empty if there is none.
+      type: str
+      returned: always
+    names:
+      description: As in RV(fleetops.gunicorn.plan_info#module:settings).
+      type: dict
+      returned: always
+    whole:
+      description: As in RV(fleetops.gunicorn.plan_info#module:settings).
+      type: bool
+      returned: always
+    error:
+      description: Why nothing is known.
+      type: str
+      returned: always
 unread:
   description: Paths that this user may not read. At most 20.
   returned: success
@@ -333,14 +369,38 @@ unread:
   sample: []
 """
 
-from typing import List, Optional
+from typing import Any, Dict, List, Optional
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn_config import (
+    settings_seen,
+    unseen,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import arguments_at
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import (
+    gunicorn_arguments,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_options import split_words
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_picture import Observation
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_site import (
     SITE_OPTIONS,
     open_site,
 )
+
+
+def settings_of(seen: Observation) -> Dict[str, Any]:
+    """How gunicorn is used, as far as that can be seen; a rewritten title shows nothing of it."""
+    if not seen.arbiter:
+        return unseen("gunicorn does not run")
+    arguments = gunicorn_arguments(seen.arbiter.cmdline)
+    if not arguments:
+        words = split_words(seen.program["command"])
+        at = arguments_at(words)
+        if at is None:
+            return unseen("how gunicorn is started cannot be seen")
+        arguments = tuple(words[at:])
+    return settings_seen(arguments, seen.environ, seen.arbiter.cwd)
 
 
 def main() -> None:
@@ -352,7 +412,8 @@ def main() -> None:
 
     try:
         site = open_site(module.params, run)
-        module.exit_json(changed=False, **site.report(site.observe()))
+        seen = site.observe()
+        module.exit_json(changed=False, settings=settings_of(seen), **site.report(seen))
     except FleetError as exc:
         module.fail_json(msg=str(exc))
 

@@ -344,7 +344,6 @@ import os
 import time
 from typing import Any, Dict, Optional
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy import (
     describe,
@@ -364,6 +363,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_watch i
     Leases,
     carry_out,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
 
 ARGUMENTS = {
     "socket": {"type": "str", "required": True},

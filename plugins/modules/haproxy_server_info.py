@@ -284,7 +284,6 @@ backends:
 
 from typing import List
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy import (
     as_data,
@@ -297,6 +296,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_socket 
     parse_address,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_watch import Leases
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
 
 ARGUMENTS = {
     "socket": {"type": "str", "required": True},

@@ -87,13 +87,13 @@ seconds:
 
 import time
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._health import (
     check_expectation,
     watch,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._http import ask, parse_url
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
 
 
 def main() -> None:

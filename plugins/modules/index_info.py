@@ -84,7 +84,6 @@ error:
 
 import os
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._index import (
     ask_within,
     fetcher,
@@ -97,6 +96,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._installer impor
     Source,
     install_environment,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._requirements import canonical
 
 

@@ -248,7 +248,6 @@ import signal
 import time
 from typing import Any, Callable, List, Optional
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_catalogue import (
     custom_patterns,
@@ -261,6 +260,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_look import
     parse_moment,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_told import Who, told
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
 
 
 class Budget:

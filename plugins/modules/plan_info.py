@@ -192,38 +192,27 @@ settings:
 import os
 from typing import Any, Dict, Optional, Tuple
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._build import launch_of
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import User
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._expected import expected
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn_config import (
-    Settings,
-    read_settings,
+    settings_seen,
+    unseen,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._installer import Source
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import (
     Launch,
     arguments_at,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._order import Order, plan
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._place import (
     read_record,
     why_not_believed,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import shown
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._pythons import user_named
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_options import (
-    parse_options,
-    split_words,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._trust import read_file
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._venv import read_dists
-
-CONFIG = "gunicorn.conf.py"
-CONFIG_LIMIT = 1 << 18
-# gunicorn takes defaults from these.
-VARIABLES = ("FORWARDED_ALLOW_IPS", "SENDFILE", "WEB_CONCURRENCY")
 
 STAGE = {
     "stage": {"type": "int", "required": True},
@@ -248,49 +237,12 @@ ARGUMENTS = {
 }
 
 
-def read_config(path: str) -> Settings:
-    try:
-        content = read_file(path, CONFIG_LIMIT)
-    except OSError:
-        content = None
-    return read_settings(content.decode("utf-8", "replace")) if content else Settings({}, False)
-
-
 def settings_of(launch: Optional[Launch]) -> Dict[str, Any]:
     """What can be seen of gunicorn's settings without running anything."""
-    told: Dict[str, Any] = {
-        "arguments": [],
-        "environment_arguments": [],
-        "environment": [],
-        "file": "",
-        "names": {},
-        "whole": False,
-        "error": "",
-    }
     at = arguments_at(launch.argv) if launch else None
     if launch is None or at is None:
-        return dict(told, error="how gunicorn is started cannot be seen")
-    arguments = launch.argv[at:]
-    more = split_words(launch.environment.get("GUNICORN_CMD_ARGS"))
-    named = dict(parse_options(more), **parse_options(arguments)).get("config", "")
-    path = named[len("file:") :] if named.startswith("file:") else named or CONFIG
-    path = os.path.join(launch.directory, path)
-    found = Settings({}, True)
-    if named.startswith("python:"):
-        path, found = named, Settings({}, False)
-    elif named or os.path.lexists(path):
-        found = read_config(path)
-    else:
-        path = ""
-    return dict(
-        told,
-        arguments=shown(arguments),
-        environment_arguments=shown(more),
-        environment=[name for name in VARIABLES if name in launch.environment],
-        file=path,
-        names=found.names,
-        whole=found.whole,
-    )
+        return unseen("how gunicorn is started cannot be seen")
+    return settings_seen(launch.argv[at:], launch.environment, launch.directory)
 
 
 def stage_of(p: Dict[str, Any], stage: Dict[str, Any], user: Optional[User]) -> Dict[str, Any]:

@@ -268,7 +268,6 @@ import os
 import time
 from typing import Dict
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._build import (
     build,
     build_wheelhouse,
@@ -280,6 +279,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._build import (
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import User
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._installer import Source
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._order import Order, plan
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._place import (
     read_record,

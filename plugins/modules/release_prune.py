@@ -112,9 +112,9 @@ import os
 from contextlib import ExitStack
 from typing import Any, Dict, List
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._build import os_errors
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._place import (
     clear_stale,
     discard,

@@ -21,6 +21,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._canary_balancer
     windows_from_looks,
 )
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._canary_types import Settings
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._few import few
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._ramp import passed_with
 
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
@@ -231,7 +232,7 @@ def _against(host: Mapping[str, Any], needs: str) -> list[str]:
 
 
 def _names(hosts: Sequence[Mapping[str, Any]]) -> str:
-    return ", ".join(str(host["host"]) for host in hosts)
+    return few(host["host"] for host in hosts)
 
 
 def elsewhere(record: Any, plan: str, fleet: Sequence[str], run: Sequence[str]) -> list[str]:

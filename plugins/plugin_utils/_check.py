@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._application import application_of
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._diagnosis import diagnose
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._findings import findings
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate import judge
@@ -75,6 +76,7 @@ def check(look: Mapping[str, Any]) -> dict[str, Any]:
             earlier,
             look.get("stages") or [],
             looked="program" in process and not log_error,
+            application=application_of(process.get("settings")),
         ),
     }
 

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_catalogue import EVENTS
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._application import Application
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gunicorn_versions import VERDICTS
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._hazards import (
     END,
     HAZARDS,
@@ -17,6 +19,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._hazards import 
     ORPHANS,
     SIGNS,
     Hazard,
+    best_cure,
     hazards_of,
 )
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._versions import (
@@ -53,22 +56,30 @@ def diagnose(
     earlier: Counts,
     stages: Iterable[Mapping[str, Any]] = (),
     looked: bool = True,
+    application: Application | None = None,
 ) -> dict[str, list[dict[str, Any]]]:
     """Return ``{"known", "unexplained"}`` for a host.
 
     ``runs`` has ``gunicorn`` and ``python``, either may be None; ``seen`` are the incidents and
     signs by name of what runs now, ``earlier`` those from before; ``stages`` is rollout_stages;
-    ``looked`` says whether logs and processes could be looked at.
+    ``looked`` says whether logs and processes could be looked at; ``application`` is what is known
+    of how gunicorn is used: what does not concern it is left out.
 
     ``known`` are the known problems of these versions with their ``state`` (STATES) and the
     ``evidence``, ``unexplained`` what was seen and no known problem of these versions explains.
     """
     gunicorn, python = runs.get("gunicorn"), runs.get("python")
     seen, earlier = _counted(seen), _counted(earlier)
-    hazards = hazards_of(gunicorn, python) if gunicorn and python else []
+    hazards = hazards_of(gunicorn, python, application) if gunicorn and python else []
     steps = list(stages)
     known = [
-        _known(hazard, seen, earlier, _cured_by(hazard, gunicorn or "", python or "", steps))
+        _known(
+            hazard,
+            seen,
+            earlier,
+            _cured_by(hazard, gunicorn or "", python or "", steps),
+            best_cure(hazard, gunicorn or "", python or "", application, list(VERDICTS)),
+        )
         for hazard in hazards
     ]
     for problem in known:
@@ -99,7 +110,9 @@ def _counted(counts: Counts) -> dict[str, int]:
     }
 
 
-def _known(hazard: Hazard, seen: Counts, earlier: Counts, cured_by: str) -> dict[str, Any]:
+def _known(
+    hazard: Hazard, seen: Counts, earlier: Counts, cured_by: str, cured_in: str
+) -> dict[str, Any]:
     state, counts = _state(hazard, seen, earlier)
     told = {event for group in hazard.evidence for event in group} if counts else set()
     return {
@@ -110,8 +123,8 @@ def _known(hazard: Hazard, seen: Counts, earlier: Counts, cured_by: str) -> dict
         "versions": versions(hazard),
         "today": hazard.today,
         "cure": hazard.cure,
-        "cured_in": hazard.cured_in,
-        "cured_in_python": python_floor(hazard.cured_in) if hazard.cured_in else "",
+        "cured_in": cured_in,
+        "cured_in_python": python_floor(cured_in) if cured_in else "",
         "cured_by": cured_by,
         "source": hazard.source,
     }
@@ -181,8 +194,11 @@ def _cured_by(
 
 def versions(hazard: Hazard) -> str:
     """Return ``"20.1 up to before 24.0, on Python 3.9 or newer"``."""
-    text = hazard.since if hazard.before == END else f"{hazard.since} up to before {hazard.before}"
-    text += " and newer" if hazard.before == END else ""
+    since, before = hazard.since, hazard.before
+    text = f"{since} and newer" if before == END else f"{since} up to before {before}"
+    text = text.removeprefix("0 up to ")
     if version_key(hazard.python_since) > version_key("3.0"):
         text += f", on Python {hazard.python_since} or newer"
+    if hazard.when:
+        text += f", {hazard.when.words}"
     return text

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._visible import visible
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._ramp import lowest_share
 
 MESSAGE_LIMIT = 2000
@@ -47,7 +48,9 @@ def why(task: str, result: Mapping[str, Any]) -> str:
 
 def _message(result: Mapping[str, Any]) -> str:
     where = f"{result['item']}: " if isinstance(result.get("item"), str) else ""
-    told = str(result.get("msg") or "failed without a message").strip()
+    told = visible(str(result.get("msg") or "failed without a message")).strip()
+    # It may hold lines of an application: at the beginning of a line stand only ours.
+    told = told.replace("\n", "\n  ")
     return where + _OPTION.sub(lambda option: _VARIABLE_OF[option[0]], told)
 
 
@@ -91,10 +94,9 @@ def failure_text(story: Mapping[str, Any], balancers: Iterable[Mapping[str, Any]
                 )
         lines.append("The run stops; no further server was touched.")
     for incident in list(story.get("incidents") or [])[:EVIDENCE]:
-        lines.append(
-            f"Evidence: {incident['event']} in {incident['path']} at byte {incident['offset']}"
-        )
+        path = str(incident["path"]).replace("\n", "\\n")
+        lines.append(f"Evidence: {incident['event']} in {path} at byte {incident['offset']}")
         excerpt = incident.get("excerpt") or []
         text = excerpt if isinstance(excerpt, str) else "\n".join(excerpt)
-        lines += ["  | " + line for line in text.splitlines()[:EXCERPT_LINES]]
+        lines += ["  | " + line for line in visible(text).split("\n")[:EXCERPT_LINES] if text]
     return "\n".join(lines)

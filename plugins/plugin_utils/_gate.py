@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._budget import error_budget
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._few import few
 
 ORDER = ("fail", "error", "inconclusive", "pass")
 CONNECTION_ERRORS = ("econ", "eresp")
@@ -97,7 +98,7 @@ def _process(look: dict[str, Any]) -> Iterator[Finding]:
         yield Finding("fail", "no worker is alive")
     for kind in ("orphans", "unmanaged"):
         if process[kind]:
-            pids = ", ".join(str(item["pid"]) for item in process[kind])
+            pids = few(item["pid"] for item in process[kind])
             yield Finding("fail", f"{kind} gunicorn processes: pid {pids}")
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import redact
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._visible import visible
 
 # Whatever goes wrong there, the host goes back.
 NEVER_STOP = ("before_rollback", "after_rollback")
@@ -40,5 +41,6 @@ def hook_outcome(result: Mapping[str, Any]) -> str:
     if result.get("timedout"):
         return f"it took longer than {result['timedout'].get('period', 'its timeout')} s"
     said = str(result.get("stderr") or result.get("stdout") or result.get("msg") or "")
-    tail = redact(" / ".join(said.strip().splitlines()[-_LINES:]))[-_LIMIT:]
+    lines = visible(said[-16 * _LIMIT :]).strip().split("\n")
+    tail = redact(" / ".join(line.strip() for line in lines[-_LINES:]))[-_LIMIT:]
     return f"it ended with {result.get('rc', 'no code')}" + (f": {tail}" if tail else "")

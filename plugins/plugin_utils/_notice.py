@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import redact
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._visible import visible
 
 _LIMIT = 1500
 _SUBJECT = 120
@@ -51,7 +52,8 @@ def notice(
 
     ``text`` ends where the evidence begins: what an application logs does not leave the house.
     """
-    said = redact(text.partition("\nEvidence:")[0].strip())[:_LIMIT]
+    ours = [line for line in visible(text).split("\n") if not line.lstrip().startswith("| ")]
+    said = redact("\n".join(ours).partition("\nEvidence:")[0].strip()[: 4 * _LIMIT])[:_LIMIT]
     run = record.get("run") or {}
     return {
         "event": event,
@@ -66,7 +68,9 @@ def notice(
 def notice_body(told: Mapping[str, Any], kind: str) -> dict[str, Any]:
     """What is posted: the notice itself, or what Slack and its likes understand."""
     if kind == "slack":
-        return {"text": f"[{told['fleet']}] {told['event']}: {told['text']}"}
+        text = f"[{told['fleet']}] {told['event']}: {told['text']}"
+        # There <...> is a link or calls everybody.
+        return {"text": text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")}
     return dict(told)
 
 

@@ -14,6 +14,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._application import Application
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._hazards import Hazard, new_hazards
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._versions import (
     is_exact,
@@ -161,7 +162,10 @@ def order_problems(stages: list[Stage], allow_downgrade: bool) -> list[str]:
 
 
 def host_steps(
-    stages: list[Stage], running: Running, allow_downgrade: bool
+    stages: list[Stage],
+    running: Running,
+    allow_downgrade: bool,
+    application: Application | None = None,
 ) -> tuple[list[Step], list[str]]:
     """Return what each stage means for a host, and what makes a stage impossible there."""
     steps: list[Step] = []
@@ -181,6 +185,7 @@ def host_steps(
                 f" {python_floor(stage.gunicorn)} or newer, and the stage would run it on {wanted}:"
                 f" set rollout_stages[{stage.number - 1}].python."
             )
+        before, after = (gunicorn, python), (stage.gunicorn, wanted)
         steps.append(
             Step(
                 stage=stage.number,
@@ -191,7 +196,7 @@ def host_steps(
                 requirements=stage.requirements,
                 from_gunicorn=gunicorn,
                 from_python=python,
-                hazards=[] if skip else new_hazards((gunicorn, python), (stage.gunicorn, wanted)),
+                hazards=[] if skip else new_hazards(before, after, application),
             )
         )
         if not skip:
@@ -231,7 +236,11 @@ def unfinished(record: Any, host: str, release: str) -> bool:
 
 
 def plan_host(
-    raw_stages: Any, to: str, allow_downgrade: bool, running: Running | None
+    raw_stages: Any,
+    to: str,
+    allow_downgrade: bool,
+    running: Running | None,
+    application: Application | None = None,
 ) -> dict[str, Any]:
     """Return the plan of one host.
 
@@ -244,11 +253,11 @@ def plan_host(
         problems += more + order_problems(stages, allow_downgrade)
     steps: list[Step] = []
     if running is not None and not problems:
-        steps, problems = host_steps(stages, running, allow_downgrade)
+        steps, problems = host_steps(stages, running, allow_downgrade, application)
     return {
         "stages": [stage._asdict() for stage in stages],
         "steps": [
-            {**step._asdict(), "hazards": [hazard._asdict() for hazard in step.hazards]}
+            {**step._asdict(), "hazards": [hazard.told() for hazard in step.hazards]}
             for step in steps
         ],
         "problems": problems,

@@ -12,8 +12,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._application import application_of
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._beside import planned
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._hazards import hazards_of
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._hazards import (
+    HAZARDS,
+    Hazard,
+    concerns,
+    hazards_of,
+)
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan import (
     python_minor_of,
     read_stages,
@@ -62,7 +68,11 @@ def plan_document(hosts: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) ->
         "plan": run["hash"],
         "fleet": run["fleet"],
         "stages": [
-            {**stage._asdict(), "in_run": stage in chosen, **_ends(stage.number, turns, versions)}
+            {
+                **stage._asdict(),
+                "in_run": stage in chosen,
+                **_ends(stage.number, turns, versions, told),
+            }
             for stage in wanted
         ],
         "turns": turns,
@@ -180,6 +190,8 @@ class _Host:
         self.packages: dict[str, str] = dict(found.get("packages") or {})
         self.releases = {each["stage"]: each for each in found.get("stages") or []}
         self.settings = _mapping(found.get("settings")) or {"error": "not seen"}
+        seen = _mapping(_mapping(told.get("_service_info")).get("settings"))
+        self.application = application_of(self.settings) or application_of(seen)
         self.prune = {"releases": [], "error": ""} if self.problems else self._prune(told)
         actions = {step["action"] for step in self.steps}
         self.skipped = self.steps[-1]["reason"] if actions == {"skip"} else ""
@@ -222,8 +234,12 @@ def _turn(turn: dict[str, Any], host: _Host, step: Mapping[str, Any]) -> dict[st
     release = host.releases.get(turn["stage"])
     python = python_minor_of(step["python"])
     upgrade = step["action"] == "upgrade"
-    has = [hazard.name for hazard in hazards_of(step["gunicorn"], python)]
-    brings = [hazard["name"] for hazard in step["hazards"]]
+    application = host.application
+    has = [hazard.name for hazard in hazards_of(step["gunicorn"], python, application)]
+    had = hazards_of(step["from_gunicorn"], step["from_python"], application)
+    told = [each for each in map(_row, step["hazards"]) if concerns(each, application)]
+    brings = [hazard.name for hazard in told]
+    goes = [hazard.name for hazard in had if hazard.name not in has]
     return {
         **turn,
         "action": step["action"],
@@ -239,24 +255,43 @@ def _turn(turn: dict[str, Any], host: _Host, step: Mapping[str, Any]) -> dict[st
             if upgrade
             else None
         ),
-        "hazards": {"brings": brings, "keeps": [name for name in has if name not in brings]},
+        "hazards": {
+            "brings": brings,
+            "keeps": [name for name in has if name not in brings],
+            "cures": goes if upgrade else [],
+        },
         "settings": (
             changes_for(host.settings, step["from_gunicorn"], step["gunicorn"]) if upgrade else []
         ),
         "told": [
-            {name: hazard[name] for name in ("name", "effect", "cure", "source")}
-            for hazard in step["hazards"]
+            {
+                "name": hazard.name,
+                "effect": hazard.effect,
+                "cure": hazard.cure,
+                "source": hazard.source,
+                "concerns": hazard.when.words if hazard.when else "",
+            }
+            for hazard in told
         ],
     }
 
 
+def _row(hazard: Mapping[str, Any]) -> Hazard:
+    """The row that a step has as a dictionary."""
+    return next(each for each in HAZARDS if each.name == hazard["name"])
+
+
 def _ends(
-    number: int, turns: Sequence[Mapping[str, Any]], versions: Sequence[Mapping[str, str]]
+    number: int,
+    turns: Sequence[Mapping[str, Any]],
+    versions: Sequence[Mapping[str, str]],
+    told: Mapping[str, _Host],
 ) -> dict[str, Any]:
     """What a host that goes through the stage is on, for the first such host."""
     for turn in turns:
         if turn["stage"] == number and turn["action"] != "skip":
-            return {"newer": newer(turn["after"]["gunicorn"], turn["after"]["python"], versions)}
+            after, application = turn["after"], told[turn["host"]].application
+            return {"newer": newer(after["gunicorn"], after["python"], versions, application)}
     return {"newer": []}
 
 

@@ -10,8 +10,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._application import Application
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._hazards import (
-    END,
+    faults,
     hazards_of,
     new_hazards,
 )
@@ -24,20 +25,24 @@ _FLOOR = re.compile(r">=\s*(\d+\.\d+)")
 
 
 def newer(
-    gunicorn: str, python: str, versions: Sequence[Mapping[str, str]]
+    gunicorn: str,
+    python: str,
+    versions: Sequence[Mapping[str, str]],
+    application: Application | None = None,
 ) -> list[dict[str, Any]]:
     """Return for each hazard of a stage that some version cures which one that is.
 
     Of several it is the one that brings the fewest faults of its own (hazards that a later version
     cures), runs on the stage's Python, brings the fewest other hazards, and of those the last patch
-    of the oldest: the shortest step. Those that cure the same are told once.
+    of the oldest: the shortest step. Those that cure the same are told once. What does not concern
+    the application counts nowhere.
     """
-    mine = [hazard.name for hazard in hazards_of(gunicorn, python)]
+    mine = [hazard.name for hazard in hazards_of(gunicorn, python, application)]
     later = [each for each in versions if version_key(each["version"]) > version_key(gunicorn)]
     best: dict[str, dict[str, Any]] = {}
     for name in mine:
         ranked = sorted(
-            (_rank(gunicorn, python, each), each)
+            (_rank(gunicorn, python, each, application), each)
             for each in map(_Candidate, later)
             if name not in {hazard.name for hazard in hazards_of(each.version, python)}
         )
@@ -46,9 +51,8 @@ def newer(
             told = best.setdefault(choice.version, {"version": choice.version, "cures": []})
             told["cures"].append(name)
             told["python"] = choice.floor if version_key(choice.floor) > version_key(python) else ""
-            told["brings"] = [
-                h.name for h in new_hazards((gunicorn, python), (choice.version, python))
-            ]
+            step = (gunicorn, python), (choice.version, python)
+            told["brings"] = [hazard.name for hazard in new_hazards(*step, application)]
     return list(best.values())
 
 
@@ -62,9 +66,17 @@ class _Candidate:
         return version_key(self.version) < version_key(other.version)
 
 
-def _rank(gunicorn: str, python: str, each: _Candidate) -> tuple[Any, ...]:
-    brings = new_hazards((gunicorn, python), (each.version, python))
+def _rank(
+    gunicorn: str, python: str, each: _Candidate, application: Application | None
+) -> tuple[Any, ...]:
+    brings = new_hazards((gunicorn, python), (each.version, python), application)
     needs = version_key(each.floor) > version_key(python)
     major, minor, *patch = (*version_key(each.version), 0, 0)
-    faults = sum(hazard.before != END for hazard in brings)
-    return faults, needs, len(brings), major, minor, [-part for part in patch]
+    return (
+        len(faults(brings, application)),
+        needs,
+        len(brings),
+        major,
+        minor,
+        [-part for part in patch],
+    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._few import few
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan import python_minor_of
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan_packages import built
 
@@ -151,11 +152,17 @@ def _hazard_lines(
             explained.add(name)
             hazard = hazards[name]
             lines.append(f"  hazard {name}: {hazard['effect']}")
+            if hazard.get("concerns"):
+                lines.append(f"    concerns: {hazard['concerns']}")
             lines.append(f"    cure: {hazard['cure']}")
             lines.append(f"    source: {hazard['source']}")
     kept = dict.fromkeys(name for turn in taken for name in turn["hazards"]["keeps"])
     kept_only = [name for name in kept if name not in brings]
-    return lines + ([f"  hazards that stay: {', '.join(kept_only)}"] if kept_only else [])
+    cured = dict.fromkeys(name for turn in taken for name in turn["hazards"].get("cures", []))
+    for words, names in (("stay", kept_only), ("go", list(cured))):
+        if names:
+            lines.append(f"  hazards that {words}: {', '.join(names)}")
+    return lines
 
 
 def _setting_lines(turns: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -266,8 +273,7 @@ def _names(hosts: Sequence[str]) -> str:
 
 
 def _some(names: Sequence[str]) -> str:
-    more = len(names) - MAX_NAMES
-    return ", ".join(names[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
+    return few(names, MAX_NAMES)
 
 
 def _count(number: int, what: str) -> str:

@@ -18,6 +18,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import NAME, redact
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._visible import visible
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._report_series import curves
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._stops import stop_of
 
@@ -57,11 +58,6 @@ _WORTH = (
     "said",
     "looked",
     "counters",
-)
-# Control characters, halves of surrogate pairs, what turns the direction of writing (and so what
-# is read), and what XML forbids. Tab and newline stay.
-_UNFIT = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
 )
 _CUT_URL = re.compile(r"(//)[^/\s'\"@]*:[^/\s'\"@]*\Z")
 _SECRET_NAME = re.compile(NAME, re.IGNORECASE)
@@ -120,13 +116,8 @@ def clean(text: str, limit: int = TEXT) -> str:
     if len(text) > limit // 2:
         # It may have been cut before, within a URL's credentials.
         shown = _CUT_URL.sub(r"\1***", shown)
-    shown = _UNFIT.sub(_as_code, shown.replace("\r\n", "\n"))
+    shown = visible(shown)
     return shown if len(shown) <= limit else shown[: limit - 2] + " …"
-
-
-def _as_code(match: re.Match[str]) -> str:
-    code = ord(match.group())
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def _clean(value: Any, depth: int = 0) -> Any:

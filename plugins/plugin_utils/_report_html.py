@@ -347,6 +347,7 @@ def _plan(data: Data) -> Markup:
             "li",
             element("strong", str(hazard["name"])),
             f": {hazard['effect']}",
+            element("div", f"Concerns: {hazard['when']}") if hazard.get("when") else None,
             element("div", f"Cure: {hazard['cure']}"),
             element("div", f"Source: {hazard['source']}", cls="muted small"),
         )

@@ -20,6 +20,7 @@ HOSTS = 30
 INCIDENTS = 5
 EXCERPT_LINES = 8
 _SPECIAL = re.compile(r"([\\`*_\[\]<>#|~&@])")
+_ADDRESS = re.compile(r"(?i):(?=//)|(?<=mailto):|(?<=xmpp):|(?<=www)\.")
 
 Data = Mapping[str, Any]
 
@@ -83,8 +84,9 @@ def _incidents(data: Data) -> list[str]:
 def _plain(text: str) -> str:
     """A text on one line in which nothing has a meaning; no @ calls anybody."""
     line = _SPECIAL.sub(r"\\\1", " ".join(text.split()))
-    # Escaped, an @ would still be read as a mention by some.
-    return line.replace("\\@", "&#64;").replace("\\<", "&lt;").replace("\\&", "&amp;")
+    # Escaped, an @ would still be read as a mention by some, and an address as a link.
+    line = line.replace("\\@", "&#64;").replace("\\<", "&lt;").replace("\\&", "&amp;")
+    return _ADDRESS.sub(lambda found: f"&#{ord(found[0])};", line)
 
 
 def _fence(text: str) -> list[str]:

@@ -47,7 +47,7 @@ STOPS = (
         "F-OUT",
         r"\A\S+ IS OUT OF SERVICE:"
         r"|\A(?!.*^Now: ).*(?:MAY STILL BE OUT OF ROTATION on|may still be out of rotation on"
-        r"|^Left out of rotation )",
+        r"|^(?:  )?Left out of rotation )",
         "a server is out of rotation, and could not be put back",
         "Repair what the message names, then run the same command again.",
     ),

@@ -17,6 +17,12 @@ from demo import fleet as fleets
 from demo import processes, pythons
 from demo.errors import DemoError
 from demo.fleet import Fleet
+from tests.integration.selection import (  # noqa: F401 (hooks of pytest)
+    pytest_collection_modifyitems,
+    pytest_runtest_makereport,
+    pytest_runtest_protocol,
+    pytest_sessionfinish,
+)
 
 # uv brings authorities of its own; a machine may trust others, such as a mirror's.
 os.environ.setdefault("UV_SYSTEM_CERTS", "1")

@@ -1,7 +1,6 @@
 """The table of changed settings against the published packages.
 
-Installs some twenty versions, so it is run only where it is asked for:
-``FLEETOPS_GUNICORN_SETTINGS=1 python -m pytest tests/integration/test_gunicorn_settings.py``, with
+It installs twenty versions of gunicorn, so it runs nightly, with
 ``FLEETOPS_GUNICORN_SETTINGS_IN=directory`` to keep what it installs.
 """
 
@@ -17,11 +16,6 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan_settings i
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._versions import version_key
 
 from tests.gunicorn_settings import derive, install
-
-pytestmark = pytest.mark.skipif(
-    not os.environ.get("FLEETOPS_GUNICORN_SETTINGS"),
-    reason="installs twenty versions of gunicorn: set FLEETOPS_GUNICORN_SETTINGS=1",
-)
 
 # What is found and is no row of the table, and why not.
 NOT_TOLD = {

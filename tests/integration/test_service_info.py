@@ -162,6 +162,7 @@ def test_tells_several_addresses_and_options_of_a_config_file(fleet):
     fleet.link(fleet.release(OLD, old_python()))
     (fleet.home / "gunicorn.conf.py").write_text(
         f"bind = ['127.0.0.1:{fleet.port}', 'unix:{fleet.dir}/app.sock']\nworkers = 3\n"
+        "threads = 2\nraw_env = ['API_TOKEN=hunter2']\n"
     )
     fleet.start(
         "{venv}/bin/gunicorn -c gunicorn.conf.py --error-logfile own.log wsgi:app",
@@ -175,6 +176,9 @@ def test_tells_several_addresses_and_options_of_a_config_file(fleet):
     assert str(fleet.home / "own.log") in found["logs"]
     advice = {each["setting"]: each for each in found["deviations"]}
     assert (advice["stopwaitsecs"]["value"], advice["stopwaitsecs"]["wanted"]) == ("35", "55")
+    assert found["settings"]["names"]["threads"] == 2
+    assert (found["settings"]["whole"], found["settings"]["error"]) == (True, "")
+    assert "hunter2" not in str(found)
 
 
 def test_reports_each_setting_that_makes_a_stop_unsafe(fleet):

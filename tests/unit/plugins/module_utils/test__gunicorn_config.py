@@ -2,6 +2,7 @@ import pytest
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn_config import (
     Settings,
     read_settings,
+    settings_seen,
 )
 
 
@@ -53,3 +54,21 @@ def test_a_file_that_may_do_more_is_not_the_whole(text):
 
 def test_an_empty_file_sets_nothing():
     assert read_settings("") == Settings({}, True)
+
+
+def test_what_runs_is_seen_with_its_file_and_without_secrets(tmp_path):
+    (tmp_path / "gunicorn.conf.py").write_text("threads = 4\nraw_env = ['TOKEN=hunter2']\n")
+    environment = {"GUNICORN_CMD_ARGS": "--reuse-port", "WEB_CONCURRENCY": "3"}
+    told = settings_seen(["-e", "PASSWORD=hunter2", "app:app"], environment, str(tmp_path))
+    assert told["names"] == {"threads": 4, "raw_env": None}
+    assert told["environment_arguments"] == ["--reuse-port"]
+    assert (told["whole"], told["error"]) == (True, "")
+    assert told["file"] == str(tmp_path / "gunicorn.conf.py")
+    assert "hunter2" not in repr(told)
+
+
+def test_a_file_that_cannot_be_read_leaves_it_open(tmp_path):
+    told = settings_seen(["-c", "away.py", "app:app"], {}, str(tmp_path))
+    assert (told["names"], told["whole"]) == ({}, False)
+    assert settings_seen(["-c", "python:my.conf"], {}, str(tmp_path))["whole"] is False
+    assert settings_seen(["app:app"], {}, str(tmp_path))["whole"] is True

@@ -156,6 +156,7 @@ def test_a_long_word_that_nearly_is_a_secret_takes_no_time():
 def test_a_shown_command_line_is_bounded_and_clean():
     words = shown(["g", "--secret-file", "/x", "-e", "TOKEN=abc", "y" * 999] + ["z"] * 99)
     assert words[:5] == ["g", "--secret-file", "***", "-e", "TOKEN=***"]
+    assert shown(["g", "--pass", "hunter2", "-k", "sync"]) == ["g", "--pass", "***", "-k", "sync"]
     assert len(words[5]) == 301
     assert (len(words), words[-1]) == (61, "…")
 

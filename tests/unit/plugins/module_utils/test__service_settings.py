@@ -5,7 +5,7 @@
 import json
 
 import pytest
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn_config import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn_values import (
     UNKNOWN,
     read_values,
 )

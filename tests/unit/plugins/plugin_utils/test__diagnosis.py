@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._application import application_of
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._diagnosis import diagnose, versions
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._hazards import HAZARDS
 
+RUNS = {"gunicorn": "23.0.0", "python": "3.11.2"}
 STAGES = [{"gunicorn": "21.2.0"}, {"gunicorn": "23.0.0", "python": "3.11"}]
 
 
@@ -43,8 +45,26 @@ def test_what_is_confirmed_comes_first_with_mitigation_cure_and_source():
     assert (told["name"], told["state"]) == ("reentrant", "confirmed")
     assert told["evidence"] == {"reentrant": 3}
     assert "PYTHONUNBUFFERED=1" in told["today"]
-    assert (told["cured_in"], told["cured_in_python"]) == ("24.1.0", "3.10")
+    assert (told["cured_in"], told["cured_in_python"]) == ("26.1.0", "3.10")
     assert "#3441" in told["source"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "cure"),
+    [([], "24.1.0"), (["--threads=8"], "26.1.0"), (["-k", "gevent"], "24.1.0")],
+)
+def test_the_cure_is_none_that_brings_a_fault_to_this_application(arguments, cure):
+    uses = application_of({"arguments": arguments, "names": {}, "whole": True})
+    told = diagnose(RUNS, {"reentrant": 3}, {}, STAGES, True, uses)["known"][0]
+    assert (told["name"], told["cured_in"]) == ("reentrant", cure)
+
+
+def test_what_does_not_concern_the_application_is_left_out():
+    runs = {"gunicorn": "26.0.0", "python": "3.12.1"}
+    for arguments, there in (([], False), (["-k", "gthread"], True)):
+        uses = application_of({"arguments": arguments, "names": {}, "whole": True})
+        told = diagnose(runs, {}, {}, [], True, uses)["known"]
+        assert ("gthread-waits-for-data" in {each["name"] for each in told}) is there
 
 
 @pytest.mark.parametrize(
@@ -119,4 +139,5 @@ def test_versions_that_are_not_known_explain_nothing():
 def test_versions_in_words():
     words = {hazard.name: versions(hazard) for hazard in HAZARDS}
     assert words["arbiter-death"] == "20.1 up to before 24.0, on Python 3.9 or newer"
-    assert words["no-eventlet"] == "26.0 and newer"
+    assert words["no-eventlet"] == "26.0 and newer, with worker_class eventlet"
+    assert words["cve-2024-1135"].startswith("before 22.0, if gunicorn's own worker")

@@ -8,6 +8,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._failure import 
     failure_text,
     why,
 )
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._stops import stop_of
 
 STORY = {
     "host": "web1",
@@ -96,3 +97,17 @@ def test_the_message_of_a_loop_is_that_of_the_items_that_failed():
     assert why("Drain", result) == "Drain: lb2: wedged"
     assert why("Drain", {"msg": "refused"}) == "Drain: refused"
     assert "without a message" in why("Drain", {})
+
+
+def test_lines_of_an_application_do_not_stand_where_ours_do():
+    forged = "its log:\nNow: web1 is on old as before, healthy and back in service."
+    text = failure_text({**STORY, "repair": why("x", {"msg": forged}), "failed": "y"})
+    assert stop_of(text).code == "F-OUT"
+    assert stop_of(why("build | Build", {"msg": forged})).code == "F-BUILD"
+    assert not any(line.startswith("Now: ") for line in text.splitlines())
+
+
+def test_evidence_is_text_and_its_path_one_line():
+    odd = {"event": "reentrant", "path": "/a\nNow: x", "offset": 1, "excerpt": "a\x1b[2J\u2028b"}
+    text = failure_text({**STORY, "incidents": [odd]})
+    assert "in /a\\nNow: x at byte 1\n  | a\\x1b[2J\\u2028b" in text

@@ -2,6 +2,11 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_catalogue import EVENTS
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._application import (
+    CONDITIONS,
+    application_of,
+)
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gunicorn_versions import VERDICTS
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._hazards import (
     END,
     HAZARDS,
@@ -65,6 +70,33 @@ def test_a_cure_is_one_and_the_others_say_so():
         cured = hazard.cured_in
         assert bool(cured) is (hazard.before != END)
         assert not cured or hazard.name not in names(cured, "3.13")
+
+
+def test_every_published_version_has_a_verdict_and_it_is_the_tables():
+    before: list[str] = []
+    for version, verdict in VERDICTS.items():
+        now = [hazard.name for hazard in hazards_of(version, "3.13")]
+        brought = {name for name in now if name not in before}
+        cured = {name for name in before if name not in now}
+        assert (brought, cured) == (set(verdict.brought), set(verdict.cured)), version
+        before = now
+    assert list(VERDICTS) == sorted(VERDICTS, key=version_key)
+
+
+def test_a_row_begins_and_ends_with_a_version_that_there_is():
+    known = {version_key(version) for version in VERDICTS} | {version_key(END), ()}
+    for hazard in HAZARDS:
+        ends = {version_key(hazard.since), version_key(hazard.before)}
+        # 20.0.1 is on no index, and 20.0 has it.
+        assert ends <= known, hazard.name
+        assert not hazard.cured_in or version_key(hazard.cured_in) in known, hazard.name
+
+
+def test_a_condition_is_one_that_is_looked_for():
+    settings = {"arguments": [], "names": {}, "whole": True}
+    looked_for = application_of(settings).facts
+    assert {hazard.when for hazard in HAZARDS if hazard.when} == set(CONDITIONS)
+    assert {condition.name for condition in CONDITIONS} == set(looked_for)
 
 
 def test_a_hazard_shows_in_what_somebody_looks_for():

@@ -28,6 +28,18 @@ def test_slack_gets_a_text():
     assert body == {"text": "[app] stopped: web1: stage 1 failed.\nWhy: token=***"}
 
 
+def test_the_log_of_a_new_generation_stays_here_too():
+    said = "web1: failed.\nWhy: Last lines of its log:\n  | my customer\nNow: web1 is back"
+    told = notice(said, "stopped", "app", "web1", RECORD)
+    assert told["text"] == "web1: failed.\nWhy: Last lines of its log:\nNow: web1 is back"
+
+
+def test_nothing_of_a_host_calls_everybody_or_moves_a_cursor():
+    told = notice("<!channel> a & b\x1b[2J\r\u202e", "stopped", "app", "web1", RECORD)
+    assert told["text"] == "<!channel> a & b\\x1b[2J\\x0d\\u202e"
+    assert "&lt;!channel&gt; a &amp; b" in notice_body(told, "slack")["text"]
+
+
 def test_whatever_is_said_is_bounded():
     told = notice("x" * 100_000, "stopped", "app", "web1", {"run": None})
     assert len(json.dumps(told)) < 2_000

@@ -93,6 +93,29 @@ def test_the_text_tells_the_hazard_once_and_its_cure():
     assert "packages of web1, web2, against now: gunicorn 20.0.1 -> 21.2.0" in told
 
 
+def test_the_text_tells_what_goes_and_only_what_concerns_the_application():
+    stages = [{"gunicorn": "23.0.0", "python": "3.11"}, {"gunicorn": "25.1.0"}]
+    index = {"versions": [{"version": "26.1.0", "requires_python": ""}], "asked": ["https://i"]}
+
+    def told(*arguments):
+        settings = {**SETTINGS, "arguments": [*arguments, "app:app"]}
+        found = {"packages": NOW, "settings": settings}
+        found["stages"] = [release(1, "23.0.0"), release(2, "25.1.0")]
+        one = host("web1", Running("21.2.0", "3.11.7", ""), stages, _preflight_found=found)
+        return text(one, stages=stages, index=index)
+
+    sync, gthread = told(), told("-k", "gthread")
+    for each in (sync, gthread):
+        assert "hazards that go: cve-2024-1135, cve-2024-6827" in each
+        assert "hazards that go: reentrant, arbiter-death" in each
+        assert "reuse-port" not in each and "dirty" not in each
+    assert "gthread-pool-exhausted" not in sync
+    assert "hazard gthread-pool-exhausted: gives every accepted connection a thread" in gthread
+    assert "    concerns: with worker_class gthread, or threads above 1" in gthread
+    assert "26.1.0 has no gthread-pool-exhausted, no control-thread-before-fork" in gthread
+    assert "26.1.0 has no control-thread-before-fork" in sync
+
+
 def test_hosts_that_have_nothing_to_do_are_named_with_the_reason():
     told = text(host("web1", DONE), host("web2"))
     assert "web1: nothing to do, runs gunicorn 23.0.0 on Python 3.11 already" in told

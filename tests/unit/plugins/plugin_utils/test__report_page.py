@@ -48,6 +48,7 @@ EVIL = (
     "]]><![CDATA[<!-- --> &lt;script&gt; &#0; &amp;",
     "```\n# not a heading\n<details>| @everyone [x](javascript:alert(1))",
     "\x00\x1b[31m\u202e\ud800\ufffe javascript:alert(1)",
+    "http://evil.example/x HTTPS://evil.example www.evil.example WWW.evil.example mailto:a",
 )
 # Fields in which a text of ours is a word that decides something.
 WORDS = ("kind", "at", "state", "verdict", "host", "action", "unreachable")
@@ -128,7 +129,9 @@ def check(data, text):
         "testsuites", "testsuite", "testcase", "failure", "skipped",
     }  # fmt: skip
     for line in outside_of_fences(markdown(data)):
-        assert not re.search(r"(?<!\\)[<\[]|^#(?!# (Stopped|Done))|@", line), line
+        assert not re.search(
+            r"(?<!\\)[<\[]|^#(?!# (Stopped|Done))|@|://|(?i:www\\?\.|mailto:)", line
+        ), line
     json.loads(json.dumps(data, allow_nan=False))
 
 

@@ -1,0 +1,33 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Ansible's module with one door: what a module says can be shown on any terminal.
+
+Whichever callback shows it, at whichever verbosity: results, errors and warnings pass here.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from ansible.module_utils import basic
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._visible import (
+    visible,
+    visible_all,
+)
+
+if TYPE_CHECKING:
+    # Python 3.6.0 and 3.6.1 do not have it.
+    from typing import NoReturn
+
+
+class AnsibleModule(basic.AnsibleModule):
+    """Every module of this collection is one of these."""
+
+    def exit_json(self, **kwargs: Any) -> "NoReturn":
+        super().exit_json(**visible_all(kwargs))
+
+    def fail_json(self, msg: str, **kwargs: Any) -> "NoReturn":
+        super().fail_json(visible(str(msg)), **visible_all(kwargs))
+
+    def warn(self, warning: str, **kwargs: Any) -> None:
+        super().warn(visible(str(warning)), **kwargs)

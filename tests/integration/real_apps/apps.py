@@ -1,0 +1,202 @@
+"""Applications from the package index, each in a shape in which people run it."""
+
+from __future__ import annotations
+
+from tests.integration.real_apps.bed import App
+
+COMMAND = "{venv}/bin/gunicorn -b {address}:{port} -w 2 "
+HTTPBIN = App(
+    # Workers that come and go, and one file for the access log and the error log.
+    "httpbin",
+    ["httpbin"],
+    COMMAND + "--max-requests 50 --max-requests-jitter 25"
+    " --access-logfile - --error-logfile - httpbin:app",
+    python="3.9",
+    ask="/get",
+    health="/status/200",
+)
+
+IHATEMONEY = App(
+    # A database that it migrates while it is imported.
+    "ihatemoney",
+    ["ihatemoney"],
+    COMMAND + "ihatemoney.wsgi:application",
+    health="/",
+    health_status=200,
+    files={
+        "ihatemoney.cfg": "DEBUG = False\nSECRET_KEY = 'x'\nADMIN_PASSWORD = ''\n"
+        "SQLALCHEMY_DATABASE_URI = 'sqlite:///{home}/ihatemoney.db'\n"
+        "MAIL_DEFAULT_SENDER = ('x', 'x@example.org')\nACTIVATE_DEMO_PROJECT = False\n"
+    },
+    prepare=['{venv}/bin/python -c "import ihatemoney.wsgi"'],
+    environment={"IHATEMONEY_SETTINGS_FILE_PATH": "{home}/ihatemoney.cfg"},
+)
+
+ISSO = App(
+    # preload_app, and hooks in the configuration file, which is named relative to the directory.
+    "isso",
+    ["isso"],
+    "{venv}/bin/gunicorn -c conf/gunicorn.conf.py isso.run",
+    python="3.9",
+    ask="/?uri=/x",
+    health="/info",
+    files={
+        "isso.cfg": "[general]\ndbpath = {home}/comments.db\nhost = http://localhost:8080/\n",
+        "conf/gunicorn.conf.py": "bind = '{address}:{port}'\nworkers = 2\npreload_app = True\n"
+        "errorlog = '{home}/error.log'\n"
+        "def on_starting(server):\n    server.log.info('on_starting of our own')\n"
+        "def post_fork(server, worker):\n    server.log.info('forked %s', worker.pid)\n"
+        "def worker_exit(server, worker):\n    server.log.info('exit %s', worker.pid)\n",
+    },
+    prepare=['{venv}/bin/python -c "import isso.run"'],
+    environment={"ISSO_SETTINGS": "{home}/isso.cfg"},
+)
+
+PYPISERVER = App(
+    # A short time-out, an application that is a call, and a home with a blank in its name.
+    "pypiserver",
+    ["pypiserver", "passlib"],
+    "'{venv}/bin/gunicorn' -b {address}:{port} -w 2 --timeout 5"
+    " \"pypiserver:app(root='{home}/packages')\"",
+    python="3.9",
+    ask="/simple/",
+    health="/health",
+    files={"packages/README": "no package\n"},
+    directory="the app",
+)
+
+KINTO = App(
+    # Started by the application's own ini file.
+    "kinto",
+    ["kinto"],
+    COMMAND + "--paste {home}/kinto.ini",
+    ask="/v1/",
+    health="/v1/__heartbeat__",
+    files={
+        "kinto.ini": "[server:main]\nuse = egg:gunicorn#main\n[app:main]\nuse = egg:kinto\n"
+        "kinto.storage_backend = kinto.core.storage.memory\n"
+        "kinto.cache_backend = kinto.core.cache.memory\n"
+        "kinto.permission_backend = kinto.core.permission.memory\n"
+        "kinto.userid_hmac_secret = x\nmultiauth.policies = basicauth\n"
+    },
+)
+
+WAGTAIL = App(
+    # Django that answers nobody but the names it knows, and a user of its own.
+    "wagtail",
+    ["wagtail<7"],
+    "{venv}/bin/gunicorn --chdir site -b {address}:{port} -w 2 mysite.wsgi:application",
+    # The distribution's: that user may not read everybody's.
+    python="/usr/bin/python3",
+    stages=({"gunicorn": "21.2.0"}, {"gunicorn": "23.0.0"}),
+    health="/",
+    health_host="www.example.org",
+    files={
+        "site/mysite_local.py": "from mysite.settings.dev import *\n"
+        "DEBUG = False\nALLOWED_HOSTS = ['www.example.org', '{front}']\n"
+    },
+    prepare=[
+        "{venv}/bin/wagtail start mysite site",
+        "{venv}/bin/python site/manage.py migrate --verbosity 0",
+    ],
+    environment={"DJANGO_SETTINGS_MODULE": "mysite_local"},
+    user="www-data",
+    inputs={"gate_health_headers": {"Host": "www.example.org"}},
+)
+
+DASH = App(
+    # Compiled packages, pandas and numpy, over a change of Python.
+    "dash",
+    ["dash", "pandas<2.3", "numpy<2.3"],
+    COMMAND + "--preload dashboard:server",
+    health="/_dash-layout",
+    files={
+        "dashboard.py": "import dash, pandas\nfrom dash import html\n"
+        "app = dash.Dash(__name__)\n"
+        "app.layout = html.Div(str(pandas.DataFrame({'a': [1, 2]}).sum()))\n"
+        "server = app.server\n"
+    },
+)
+
+MLFLOW = App(
+    # Caps gunicorn below 22: the second stage cannot be, and the plan must say so.
+    "mlflow",
+    ["mlflow==2.9.2"],
+    COMMAND + "mlflow.server:app",
+    python="3.9",
+    stages=({"gunicorn": "21.2.0"},),
+    health="/health",
+    environment={
+        "_MLFLOW_SERVER_FILE_STORE": "{home}/runs",
+        "_MLFLOW_SERVER_ARTIFACT_ROOT": "{home}/artifacts",
+    },
+)
+
+PGADMIN = App(
+    # Started as its documentation says: from a directory inside the virtualenv, with a file of the
+    # operator's own beside the package's.
+    "pgadmin4",
+    ["pgadmin4==8.14"],
+    "{venv}/bin/gunicorn --chdir {venv}/lib/python{python}/site-packages/pgadmin4"
+    " -b {address}:{port} -w 1 --threads 8 pgAdmin4:app",
+    stages=({"gunicorn": "21.2.0"},),
+    ask="/misc/ping",
+    health="/misc/ping",
+    files={
+        "venv/lib/python{python}/site-packages/pgadmin4/config_local.py": "SERVER_MODE = True\n"
+        "DATA_DIR = '{home}/data'\nLOG_FILE = '{home}/pgadmin.log'\n"
+        "SQLITE_PATH = '{home}/data/pgadmin4.db'\nSESSION_DB_PATH = '{home}/data/sessions'\n"
+        "STORAGE_DIR = '{home}/data/storage'\n",
+        "data/README": "what pgAdmin keeps\n",
+    },
+    prepare=[
+        "{venv}/bin/python {venv}/lib/python{python}/site-packages/pgadmin4/setup.py setup-db",
+    ],
+    environment={
+        "PGADMIN_SETUP_EMAIL": "a@example.org",
+        "PGADMIN_SETUP_PASSWORD": "planted-secret",
+    },
+    inputs={"release_carry_files": ["pgadmin4/config_local.py"]},
+)
+
+FASTAPI = App(
+    # An API under uvicorn's workers.
+    "fastapi",
+    ["fastapi", "uvicorn<0.30"],
+    COMMAND + "-k uvicorn.workers.UvicornWorker api:app",
+    files={
+        "api.py": "import asyncio\nfrom fastapi import FastAPI\napp = FastAPI()\n"
+        "@app.get('/')\nasync def root():\n    await asyncio.sleep(0.05)\n    return {'ok': True}\n"
+    },
+)
+
+GEVENT = App(
+    # gevent's workers, TLS to the server, and a second program of the same virtualenv.
+    "gevent",
+    ["flask", "gevent"],
+    COMMAND + "-k gevent --certfile {home}/c.pem --keyfile {home}/k.pem web:app",
+    tls=True,
+    files={
+        "web.py": "import time\nfrom flask import Flask\napp = Flask(__name__)\n"
+        "@app.get('/')\ndef root():\n    time.sleep(0.05)\n    return 'ok'\n",
+        "beside.py": "import time\nwhile True:\n    time.sleep(1)\n",
+    },
+    prepare=[
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=app -out c.pem -keyout k.pem",
+    ],
+    beside={"beside": "{venv}/bin/python {home}/beside.py"},
+)
+
+EVERY = (
+    HTTPBIN,
+    IHATEMONEY,
+    ISSO,
+    PYPISERVER,
+    KINTO,
+    WAGTAIL,
+    DASH,
+    MLFLOW,
+    PGADMIN,
+    FASTAPI,
+    GEVENT,
+)

@@ -1,0 +1,55 @@
+"""Applications that nobody here wrote: upgraded under load, and taken back; nothing is lost.
+
+Two of them in CI, all of them by ``make real-apps``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.real_apps.apps import DASH, EVERY, HTTPBIN
+from tests.integration.real_apps.bed import SERVERS, App, Bed
+
+IN_CI = (HTTPBIN, DASH)
+
+
+@pytest.fixture
+def bed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bed]:
+    made = Bed(tmp_path.resolve(), *request.param)
+    try:
+        made.up()
+        yield made
+    finally:
+        made.down()
+
+
+def _each(apps: tuple[App, ...]) -> pytest.MarkDecorator:
+    cases = [
+        pytest.param((app,), id=app.name, marks=() if app in IN_CI else (pytest.mark.nightly,))
+        for app in apps
+    ]
+    return pytest.mark.parametrize("bed", cases, indirect=True)
+
+
+@_each(EVERY)
+def test_it_is_upgraded_under_load_and_taken_back(bed: Bed) -> None:
+    (app,) = bed.apps
+    (start,) = {bed.versions(app, server) for server in SERVERS}
+    assert start[0] == app.gunicorn
+    ways = [start]
+    for stage in app.stages:
+        ways.append((stage["gunicorn"], stage.get("python", ways[-1][1])))
+    with bed.traffic(app) as upgraded:
+        run = bed.playbook(app, "upgrade.yml")
+    assert run.code == 0, run.text[-6000:]
+    assert {bed.versions(app, server) for server in SERVERS} == {ways[-1]}
+    assert upgraded["sent"] > 100
+    assert upgraded["failed"] == 0, upgraded
+    with bed.traffic(app) as back:
+        run = bed.playbook(app, "rollback.yml")
+    assert run.code == 0, run.text[-6000:]
+    assert {bed.versions(app, server) for server in SERVERS} == {ways[-2]}
+    assert back["failed"] == 0, back

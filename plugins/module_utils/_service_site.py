@@ -89,6 +89,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_venv im
     gunicorn_version,
     name_adopted,
     python_version,
+    read_earlier,
     read_venv,
     release_id,
 )
@@ -362,6 +363,7 @@ class Site:
         program["command"] = redact(program["command"]) if program["command"] else None
         venv = dict(seen.venv._asdict())
         del venv["changed"]
+        venv["earlier"] = read_earlier(self.reader, self.home, seen.venv.release)
         venv["adopt_as"] = self.adopted_id(seen.venv) if seen.venv.kind == "directory" else None
         sinks, logs, hides = self._logging(seen)
         return {

@@ -11,6 +11,7 @@ import grp
 import os
 import pwd
 import stat
+from shlex import quote
 from typing import FrozenSet, List, NamedTuple, Optional
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import User
@@ -137,7 +138,7 @@ def _is_file(here: str, todo: List[str]) -> bool:
 
 def cure(found: Doubt) -> str:
     """What to type so that the doubt is gone; on the way its owner may still make files there."""
-    path = found.path
+    path = quote(found.path)
     if not found.on_the_way:
         return f"chown -R root: {path} && chmod -R go-w {path}"
     if not found.owned:
@@ -146,7 +147,7 @@ def cure(found: Doubt) -> str:
         group = pwd.getpwuid(found.uid).pw_gid
     except KeyError:
         group = found.gid
-    return f"chown root:{group_name(group)} {path} && chmod 1775 {path}"
+    return f"chown {quote('root:' + group_name(group))} {path} && chmod 1775 {path}"
 
 
 def as_whom(*paths: str, user: Optional[User] = None) -> Optional[User]:

@@ -275,6 +275,16 @@ venv:
         or it is gone.
       type: str
       returned: success
+    earlier:
+      description: What ran before it, and before that, the newest first, as far as it is still
+        there; at most 20.
+      type: list
+      elements: dict
+      returned: success
+      contains:
+        release: {description: Id of the release., type: str, returned: success}
+        gunicorn: {description: Version of gunicorn., type: str, returned: success}
+        python: {description: Version of Python., type: str, returned: success}
     adopt_as:
       description: Id that a real directory gets when it is adopted as a release.
       type: str

@@ -154,6 +154,8 @@ class Reader:
     def why_no_log(self, path: str, opened: str, uids: FrozenSet[int], most: int) -> str:
         """Why the file at ``path``, which a process has open as ``opened``, is not read as a log.
 
+        ``opened`` is empty for one that nobody need have open.
+
         Who may become us, or is in ``uids``, may write it; whoever else could, is not believed.
         """
         real = self._at(path)
@@ -167,7 +169,7 @@ class Reader:
             return "it is no regular file"
         with contextlib.suppress(OSError):
             # Through the descriptor, whatever its name says by now.
-            same = os.stat(self._at(opened))
+            same = os.stat(self._at(opened)) if opened else info
             if (same.st_dev, same.st_ino) != (info.st_dev, info.st_ino):
                 return "another file has its name by now"
         found = writer_in_doubt(real, info, uids)

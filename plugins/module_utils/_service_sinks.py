@@ -12,6 +12,10 @@ import os
 import re
 from typing import Callable, Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Set
 
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_reader import (
+    DATED,
+    NUMBERED,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import (
     Process,
     Reader,
@@ -99,13 +103,12 @@ def find_sinks(
     for worker in workers[:MAX_WORKERS]:
         for each in read_open(reader, worker.pid):
             # A file that a request writes, an upload or a report, is no log.
-            if each.append and each.target not in found:
-                _add_file(found, reader, each, "worker", worker.pid, uids, access)
-                sink = found.get(each.target)
+            if each.append:
+                path = _add_file(found, reader, each, "worker", worker.pid, uids, access)
                 # What the application keeps may hold what clients say: it is no log of gunicorn's.
-                if sink and not sink.why and not tells(sink.path, worker):
+                if path and not found[path].why and not tells(path, worker):
                     why = "only workers have it open, and nothing in it is gunicorn's"
-                    found[each.target] = sink._replace(why=why)
+                    found[path] = found[path]._replace(why=why)
     others = [
         _output(reader, target, numbers, arbiter, tree, supervisor_pid)
         for target, numbers in outputs.items()
@@ -133,17 +136,18 @@ def _add_file(
     pid: int,
     uids: FrozenSet[int],
     access: str,
-) -> None:
+) -> str:
+    """Note a file under its name, which is returned; empty if it is none, or noted already."""
     target = each.target
     deleted = target.endswith(_DELETED)
     path = target[: -len(_DELETED)] if deleted else target
     # What is open for reading as well, and not appended to, is a database rather than a log.
     writes = each.append or each.write_only or each.number in OUTPUTS
     if not _is_file(target) or not writes or WORKER_TMP.search(path) or path in found:
-        return
+        return ""
     if deleted and of == "worker":
         # An anonymous file of the application.
-        return
+        return ""
     if deleted:
         why = "it was deleted, and goes on growing where nobody can read it"
     elif any(ord(char) < 32 for char in path):
@@ -152,8 +156,24 @@ def _add_file(
         why = "it is the access log"
     else:
         why = reader.why_no_log(path, f"/proc/{pid}/fd/{each.number}", uids, MAX_SIZE)
+    base = _before_rotation(path)
+    if not why and base and not reader.why_no_log(base, "", uids, MAX_SIZE):
+        # A log is read with what was rotated, and this name will still be there tomorrow.
+        path = base
+    if path in found:
+        return ""
     shown_path = "".join(char if char.isprintable() else "?" for char in path)[:300]
     found[path] = Sink("file", path if not why else shown_path, "", of, why)
+    return path
+
+
+def _before_rotation(path: str) -> str:
+    """What a rotated file was called; empty if it is none."""
+    for pattern in (NUMBERED, DATED):
+        match = pattern.search(path)
+        if match:
+            return path[: match.start()]
+    return ""
 
 
 def _bounded(sinks: Iterable[Sink]) -> List[Sink]:

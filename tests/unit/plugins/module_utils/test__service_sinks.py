@@ -75,8 +75,10 @@ def test_a_deleted_file_is_named_and_not_read(tmp_path, opened):
 def test_a_file_that_was_renamed_is_read_where_it_is_now(tmp_path, opened):
     opened(tmp_path / "error.log")
     (tmp_path / "error.log").rename(tmp_path / "error.log.1")
-    (tmp_path / "error.log").write_text("another")
     assert logs(sinks(tmp_path)) == ["error.log.1"]
+    # Read with its log: the name of a rotated file is another one's tomorrow.
+    (tmp_path / "error.log").write_text("another")
+    assert logs(sinks(tmp_path)) == ["error.log"]
 
 
 def test_the_access_log_is_none(tmp_path, opened):
@@ -145,6 +147,9 @@ def test_what_only_workers_have_open_must_hold_gunicorns_lines(tmp_path, child):
     found = sinks(tmp_path, [worker], tells=lambda path, who: path.endswith("gunicorn.log"))
     assert logs(found) == ["gunicorn.log"]
     assert "only workers" in found["events.jsonl"].why
+    (tmp_path / "events.jsonl").rename(tmp_path / "events.jsonl.1")
+    (tmp_path / "events.jsonl").write_text("")
+    assert "only workers" in sinks(tmp_path, [worker])["events.jsonl"].why
 
 
 def test_a_pipe_is_told_with_who_reads_it(tmp_path, monkeypatch):

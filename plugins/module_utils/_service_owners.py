@@ -60,7 +60,9 @@ class Owners:
             above.append(pid)
             parent = table.get(table[pid].ppid)
             if parent and parent.pid != self.supervisor_pid and _manages(parent):
-                return f"a program of {os.path.basename(_name(parent))} (pid {parent.pid})"
+                # No pids: on a thousand hosts it is the same program.
+                what = os.path.basename(_name(table[pid])) or "a program"
+                return f"{what} of another {os.path.basename(_name(parent))}"
             pid = table[pid].ppid
         return self._unit(process.pid, above)
 

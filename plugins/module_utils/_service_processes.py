@@ -169,7 +169,11 @@ class Strays:
         Where a title was written over it, what is mapped tells; to ask that of all takes long.
         """
         words = process.cmdline[:3]
-        named = any(names_home(self.homes, word) for word in words)
+        here = ""
+        if any("venv/" in word or "releases/" in word for word in words if word[:1] != "/"):
+            here = self.reader.link(f"/proc/{process.pid}/cwd") or "/"
+        paths = [os.path.normpath(os.path.join(here, word)) if here else word for word in words]
+        named = any(names_home(self.homes, path) for path in paths)
         if not named and words and "/" not in words[0].split(" ")[0]:
             exe = os.path.basename(self.reader.link(f"/proc/{process.pid}/exe") or "")
             mapped = read_mapped(self.reader, process.pid) if "python" in exe else set()

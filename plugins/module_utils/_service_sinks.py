@@ -208,10 +208,12 @@ def _output(
                 and _reads(reader, each, target)
             ):
                 words = " ".join(shown(each.cmdline))[:200]
+                files = [one.target for one in read_open(reader, each.pid) if _is_file(one.target)]
+                writes = f", which writes {', '.join(files[:3])}" if files else ""
                 return Sink(
                     "pipe",
                     "",
-                    f"{names}: process {each.pid} ({words})",
+                    f"{names}: process {each.pid} ({words}){writes}",
                     "arbiter",
                     "what that does with it is not known",
                 )
@@ -256,8 +258,9 @@ def _datagrams(reader: Reader, pid: int) -> List[Sink]:
             fields = line.split()
             if len(fields) >= 10 and _inode(fields[9]) in inodes:
                 port = _hex(fields[2].rpartition(":")[2])
-                what = {514: "syslog", 8125: "statsd"}.get(port or 0, "what it is is not known")
-                found.append(Sink("socket", "", f"UDP port {port} ({what})", "arbiter", why))
+                what = {514: "syslog", 8125: "statsd"}.get(port or 0, "unknown")
+                to = f"UDP port {port} ({what})" if port else "a UDP socket, perhaps syslog"
+                found.append(Sink("socket", "", to, "arbiter", why))
     return list(dict.fromkeys(found))[:8]
 
 

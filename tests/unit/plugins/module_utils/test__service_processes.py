@@ -103,8 +103,7 @@ def test_who_has_another_manager_is_not_unmanaged(machine, manager):
     told = report(machine)
     assert told["unmanaged"] == told["orphans"] == []
     (other,) = told["beside"]
-    assert other["program"].startswith("a program of ")
-    assert other["program"].endswith("(pid 70)")
+    assert other["program"].startswith("gunicorn of another ")
     assert (other["gunicorn"], other["listeners"]) == (True, ["127.0.0.1:8000"])
 
 
@@ -144,9 +143,12 @@ def test_a_worker_of_another_kind_on_the_virtualenv_is_told(machine):
     os.unlink(str(machine.root / "proc/80/exe"))
     os.symlink("/usr/bin/python3.6", str(machine.root / "proc/80/exe"))
     machine.process(90, 1, "/home/venv/bin/python manage.py job")
+    machine.others.append({"group": "rq", "name": "rq", "pid": 91})
+    machine.process(91, 10, "/usr/bin/python3.6 venv/bin/rq")
     told = report(machine)
     assert [(each["program"], each["gunicorn"]) for each in told["beside"]] == [
-        ("celery:celery", False)
+        ("celery:celery", False),
+        ("rq:rq", False),
     ]
 
 

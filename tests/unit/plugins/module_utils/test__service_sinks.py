@@ -185,10 +185,9 @@ def test_a_pipe_is_told_with_who_reads_it(tmp_path, monkeypatch):
 
 
 def test_datagrams_that_leave_are_told(tmp_path):
-    with (
-        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM),
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
-    ):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+        udp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
         udp.connect(("127.0.0.1", 514))
         me = Process(ME, 1, "S", 1, ("gunicorn",))
         found = _service_sinks.find_sinks(Reader(), me, [], [], 1, frozenset())

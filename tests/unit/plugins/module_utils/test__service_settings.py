@@ -100,6 +100,10 @@ def test_what_hides_the_start_is_found_with_its_place(tmp_path, given, where):
         {"arguments": "--log-level debug x"},
         {"arguments": "--log-level info x", "gunicorn.conf_py": "loglevel = 'error'"},
         {
+            "arguments": "--log-level info x",
+            "environ": {"GUNICORN_CMD_ARGS": "--log-level error"},
+        },
+        {
             "environ": {"GUNICORN_CMD_ARGS": "--log-level info"},
             "gunicorn.conf_py": "loglevel = 'error'",
         },

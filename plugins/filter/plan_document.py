@@ -26,8 +26,8 @@ options:
     description:
       - What is the same for all, C(hash), C(fleet), C(stages), C(to), C(waves), C(group) and
         C(present) (names of hosts), C(limits) (seconds that bound a turn), C(record) of the fleet,
-        C(index) (a result of M(fleetops.gunicorn.index_info)), C(asked_by) and C(keep) (how many
-        releases).
+        C(index) (a result of M(fleetops.gunicorn.index_info)), C(asked_by), C(keep) (how many
+        releases) and C(hooks) (as C(rollout_hooks)).
     type: dict
     required: true
 """
@@ -53,6 +53,9 @@ _value:
     seconds: {description: How long the turns take., type: dict}
     prune: {description: "Which releases are removed at the end, by host.", type: dict}
     not: {description: What will not be done., type: dict}
+    beside:
+      description: What becomes of other programs on the same virtualenv, texts by host.
+      type: dict
     problems: {description: "What makes the plan impossible, by host.", type: dict}
 """
 

@@ -22,6 +22,7 @@ live in files of their own, and may be lost (see `_fleet_history`).
 """
 
 import json
+from shlex import quote
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
@@ -381,7 +382,7 @@ class FleetRecord:
             raise Unbelievable(
                 f"The record of fleet {self._fleet} cannot be believed ({self.path}): {exc}. Which"
                 " releases are bad cannot be told. Look at it, then move it away on that host:"
-                f" mv {self.path} {self.path}.bad"
+                f" mv {quote(self.path)} {quote(self.path + '.bad')}"
             ) from None
 
 

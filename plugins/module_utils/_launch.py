@@ -68,6 +68,8 @@ class Launch(NamedTuple):
     groups: Tuple[int, ...]
     # For messages: "the live arbiter (pid 12)", "the program's command".
     origin: str
+    # With which headers a trial asks it.
+    headers: Tuple[Tuple[str, str], ...] = ()
 
 
 class Prefix(NamedTuple):

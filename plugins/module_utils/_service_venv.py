@@ -17,6 +17,8 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._pep440 import s
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import Reader
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import redact
 
+MAX_EARLIER = 20
+
 
 class Venv(NamedTuple):
     """What stands at ``<home>/venv``."""
@@ -152,6 +154,27 @@ def read_venv(reader: Reader, home: str) -> Venv:
         reader.changed(path),
         before if present else None,
     )
+
+
+def read_earlier(reader: Reader, home: str, release: Optional[str]) -> List[Dict[str, Any]]:
+    """What ran before a release, and before that, the newest first, as far as it is still there."""
+    history = read_history(reader, home)
+    found: List[Dict[str, Any]] = []
+    passed = {release}
+    before = history.get(release or "")
+    while before and before not in passed and len(found) < MAX_EARLIER:
+        passed.add(before)
+        path = release_path(home, before)
+        if reader.kind(path) == "directory":
+            found.append(
+                {
+                    "release": before,
+                    "gunicorn": gunicorn_version(reader, path),
+                    "python": python_version(reader, path),
+                }
+            )
+        before = history.get(before)
+    return found
 
 
 def history_path(home: str) -> str:

@@ -10,6 +10,7 @@ import os
 import stat
 import time
 from contextlib import contextmanager
+from shlex import quote
 from typing import Callable, Iterator, Optional
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
@@ -218,7 +219,8 @@ class StateDirectory:
                 if self._now() >= deadline:
                     raise FleetError(
                         f"Another process has been at work in {self.path} for {timeout:g} s:"
-                        f" `fuser -v {self.path}` shows which. Is it stopped? End it, or try again."
+                        f" `fuser -v {quote(self.path)}` shows which. Is it stopped? End it, or"
+                        " try again."
                     ) from None
             self._sleep(0.05)
 

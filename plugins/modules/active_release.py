@@ -68,6 +68,11 @@ options:
       - Without it the new generation is watched for at least 2 seconds, since only time shows that
         its workers could import the application.
     type: str
+  headers:
+    description:
+      - Headers for O(url), by name, such as C(Host).
+    type: dict
+    default: {}
   adopt_as:
     description:
       - Id under which a real directory at C(<home>/venv) becomes a release. Made from its content
@@ -263,11 +268,15 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation_file
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation_plan import Wanted
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation_restart import AFTERMATH
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._health import check_headers
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._host_turn import (
     TURN_OPTIONS,
     HostTurn,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import (
+    AnsibleModule,
+    show_headers,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_site import (
     SITE_OPTIONS,
     open_site,
@@ -283,6 +292,7 @@ OPTIONS = {
     "gunicorn": {"type": "str"},
     "python": {"type": "str"},
     "url": {"type": "str"},
+    "headers": {"type": "dict", "default": {}, "no_log": True},
     "adopt_as": {"type": "str"},
     "restart": {"type": "bool", "default": False},
     "reason": {"type": "str", "choices": ["upgrade", "rollback"], "default": "upgrade"},
@@ -298,15 +308,17 @@ def main() -> None:
         argument_spec=dict(SITE_OPTIONS, **dict(OPTIONS, **TURN_OPTIONS)), supports_check_mode=True
     )
     params = module.params
+    show_headers(module, params["headers"])
 
     def run(command: List[str]) -> Optional[str]:
         code, output, _error = module.run_command(command, handle_exceptions=False)
         return output if code == 0 else None
 
     def probe(where: Endpoint, timeout: float) -> Tuple[int, str]:
-        return get_status(where, timeout, time.monotonic)
+        return get_status(where, timeout, time.monotonic, headers)
 
     try:
+        headers = check_headers(params["headers"])
         wanted = Wanted(
             release=params["release"] or None,
             gunicorn=params["gunicorn"] or None,

@@ -278,6 +278,14 @@ progress:
       the next look reads all.
   returned: if O(keep_progress)
   type: dict
+tells:
+  description:
+    - Whether a log tells of the arbiter O(arbiter_pid) itself, V(start) (that it started), V(line)
+      (a line by its pid) or V(lost) (the begin was rotated away, so nobody knows). Empty if none
+      does, however much of requests and of the application is in it.
+  returned: with O(arbiter_pid)
+  type: str
+  sample: start
 scanned:
   description: What was read by this look.
   returned: always
@@ -311,6 +319,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_look import
     look,
     parse_moment,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_told import Who, told
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
 
 
@@ -414,6 +423,9 @@ def main() -> None:
         result = look(request, now, Budget(params["pattern_timeout"]))
     except FleetError as exc:
         module.fail_json(msg=str(exc))
+    if request.window.arbiter_pid is not None:
+        who = Who(request.window.arbiter_pid, request.window.since)
+        result["tells"] = told(request.paths, who, now)
     module.exit_json(changed=False, **result)
 
 

@@ -195,6 +195,10 @@ options:
     description: Path of the request. Any status below 500 is an answer.
     type: str
     default: /healthz
+  boot_headers:
+    description: Headers of the request, by name, such as C(Host).
+    type: dict
+    default: {}
   min_free_mb:
     description: MiB that must be free where releases are built.
     type: int
@@ -304,8 +308,12 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._build import (
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import User
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._health import check_headers
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._installer import Source
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import (
+    AnsibleModule,
+    show_headers,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._order import Order, plan
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._place import (
     read_record,
@@ -341,6 +349,7 @@ ARGUMENTS = {
     "boot_test": {"type": "bool", "default": True},
     "boot_timeout": {"type": "float", "default": 60},
     "boot_path": {"type": "str", "default": "/healthz"},
+    "boot_headers": {"type": "dict", "default": {}, "no_log": True},
     "min_free_mb": {"type": "int", "default": 200},
     "built_by": {"type": "str", "default": ""},
 }
@@ -357,6 +366,9 @@ def run_module(module: AnsibleModule) -> None:
         p["user"],
         {str(k): str(v) for k, v in p["environment"].items()},
     )
+    headers = check_headers(p["boot_headers"], "boot_headers")
+    if launch is not None:
+        launch = launch._replace(headers=tuple(sorted(headers.items())))
     if p["state"] == "checked":
         proved = check(
             p["path"], p["home"], launch, p["boot_path"], p["boot_timeout"], p["boot_test"]
@@ -450,6 +462,7 @@ def main() -> None:
         ],
         supports_check_mode=True,
     )
+    show_headers(module, module.params["boot_headers"])
     try:
         run_module(module)
     except FleetError as exc:

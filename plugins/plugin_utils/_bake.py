@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from shlex import quote
 from typing import Any, NamedTuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
@@ -248,8 +249,8 @@ def _first(wish: Wish, todo: list[str]) -> Decision:
     return Decision(
         "refused",
         f"No host has run plan {wish.plan} yet, and rollout_bake is {duration_words(wish.bake)}:"
-        f" take a canary of at most {wish.wave} first, such as -l {todo[0]}. Run the same command"
-        f" without -l {duration_words(wish.bake)} later. Nothing was touched.",
+        f" take a canary of at most {wish.wave} first, such as -l {quote(todo[0])}. Run the same"
+        f" command without -l {duration_words(wish.bake)} later. Nothing was touched.",
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._fleet_record import is_first
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._application import application_of
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._beside import planned
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._hazards import (
     HAZARDS,
     Hazard,
@@ -93,6 +94,11 @@ def plan_document(hosts: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) ->
             "stages": [stage.gunicorn for stage in wanted if stage not in chosen],
             "hosts": {host: "not in this run" for host in run["group"] if host not in told},
             "unneeded": {host: each.skipped for host, each in told.items() if each.skipped},
+        },
+        "beside": {
+            host: texts
+            for host, each in told.items()
+            if (texts := each.beside(run.get("hooks") or []))
         },
         "problems": {host: each.problems for host, each in told.items() if each.problems},
     }
@@ -192,6 +198,7 @@ class _Host:
             said = _mapping(told.get("_service_info"))
             lost = f"cannot be reached: {said.get('msg') or 'it failed earlier'}"
             self.problems = [_bounded(lost)]
+        self.info = _mapping(told.get("_service_info"))
         found = _mapping(told.get("_preflight_found"))
         self.problems += stage_problems(found.get("stages") or [])
         self.unseen = str(found.get("msg") or "the host was not asked")
@@ -204,6 +211,13 @@ class _Host:
         self.prune = {"releases": [], "error": ""} if self.problems else self._prune(told)
         actions = {step["action"] for step in self.steps}
         self.skipped = self.steps[-1]["reason"] if actions == {"skip"} else ""
+
+    def beside(self, hooks: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Return what becomes of the other programs on a virtualenv that is switched."""
+        taken = [step for step in self.steps if step["action"] == "upgrade"]
+        if self.problems or not taken:
+            return []
+        return planned(self.info, python_minor_of(taken[-1]["python"]), hooks)
 
     def _prune(self, told: Mapping[str, Any]) -> dict[str, Any]:
         """Return what module ``release_prune`` would remove; it is not asked to keep all."""

@@ -37,6 +37,7 @@ def plan_lines(plan: Mapping[str, Any]) -> list[str]:
         lines += _setting_lines(turns)
     lines += _newer_lines(plan, stages)
     lines += _prune_lines(plan["prune"])
+    lines += _beside_lines(plan["beside"])
     lines += _not_lines(plan)
     lines += _time_lines(plan["seconds"], plan["ramp"])
     for host, problems in plan["problems"].items():
@@ -212,6 +213,11 @@ def _prune_lines(told: Mapping[str, Any]) -> list[str]:
 
 
 # --- what will not be, and how long it takes ----------------------------------------------------
+
+
+def _beside_lines(told: Mapping[str, Any]) -> list[str]:
+    pairs = [(host, text) for host, texts in told.items() for text in texts]
+    return [f"Beside it on {_names(hosts)}: {text}" for text, hosts in _grouped(pairs)]
 
 
 def _not_lines(plan: Mapping[str, Any]) -> list[str]:

@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._health import header_problems
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._bake import seconds_of
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._hook import hook_problems
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._notice import notify_problems
@@ -26,6 +27,7 @@ def settings_problems(given: Mapping[str, Any], groups: Groups) -> list[str]:
     """What is wrong with the inputs by these names; each text names its variable."""
     return [
         *_tolerance(given["gate_balancer_tolerance"]),
+        *header_problems(given["gate_health_headers"], "gate_health_headers"),
         *wave_problems(given["rollout_waves"], groups),
         *ramp_problems(given["rollout_ramp"]),
         *_keep(int(given["rollout_keep_releases"])),

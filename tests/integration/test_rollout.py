@@ -138,9 +138,10 @@ def test_the_way_back_needs_no_network_and_goes_further_each_time(bed, seen, tmp
     run = bed.playbook("rollback.yml", "-l", "web1", through=alone, **why, **nowhere)
     assert run.code == 0, run.text[-4000:]
     assert running(bed, "web1")[0] == "21.2.0"
-    # Whoever took a server out that misbehaves wants it back on the old release, and still out.
+    # From wherever among the stages, to what ran before them. Whoever took a server out that
+    # misbehaves wants it back on the old release, and still out.
     bed.fleet.admin.ask("set server app/web1 state maint")
-    run = bed.playbook("rollback.yml", "-l", "web1", **nowhere)
+    run = bed.playbook("rollback.yml", "-l", "web1", rollout_release="first", **nowhere)
     assert run.code == 0, run.text[-4000:]
     assert running(bed, "web1")[0] == "20.0.1"
     assert not bed.fleet.admin.look()["web1"].in_rotation

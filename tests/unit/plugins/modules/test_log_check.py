@@ -41,6 +41,13 @@ def test_a_look(capsys, log):
     assert result["scanned"] == {"bytes": size, "lines": lines, "files": [str(log)]}
 
 
+def test_whether_a_log_tells_of_the_arbiter(capsys, log):
+    assert "tells" not in run(capsys, paths=[str(log)])
+    assert run(capsys, paths=[str(log)], arbiter_pid=99)["tells"] == ""
+    pid = int(start().split("[")[2].split("]")[0])
+    assert run(capsys, paths=[str(log)], arbiter_pid=pid)["tells"] == "start"
+
+
 def test_options_reach_the_look(capsys, log):
     options = {
         "paths": [str(log)],

@@ -37,6 +37,22 @@ def change(path, value):
     return judge(look)
 
 
+@pytest.mark.parametrize(
+    ("log", "quiet", "verdict"),
+    [
+        ({"verdict": "clean", "tells": ""}, "fail", "inconclusive"),
+        ({"verdict": "clean", "tells": ""}, "pass", "pass"),
+        ({"verdict": "clean", "tells": "start"}, "fail", "pass"),
+        ({"verdict": "clean", "tells": "line"}, "fail", "pass"),
+        ({"verdict": "clean", "tells": "lost"}, "fail", "pass"),
+        ({"verdict": "dirty", "tells": ""}, "fail", "fail"),
+    ],
+)
+def test_requests_alone_make_no_log_heard(log, quiet, verdict):
+    look = {**copy.deepcopy(LOOK), "log": {"reasons": [], **log}, "log_quiet": quiet}
+    assert judge(look)["verdict"] == verdict
+
+
 def test_all_well_is_a_pass_that_says_what_was_seen():
     result = judge(LOOK)
     assert (result["verdict"], result["reasons"]) == ("pass", [])

@@ -327,3 +327,18 @@ def test_who_may_have_to_move_is_told_with_the_stage():
         "not allowed by what web1 runs: pkg 1.0 wants Python<3.11; another version of these must"
         in told
     )
+
+
+def test_what_else_runs_from_the_virtualenv_is_told_for_hosts_that_are_switched():
+    celery = {"program": "celery:celery", "pid": 5, "python": "3.6.15", "gunicorn": False}
+    info = {"beside": [{**celery, "listeners": [], "started": 1.0}]}
+    hosts = [
+        host("web1", _service_info=info),
+        host("web2", _service_info=info),
+        host("web3", DONE, _service_info=info),
+    ]
+    told = document(*hosts)["beside"]
+    assert list(told) == ["web1", "web2"]
+    (line,) = [line for line in text(*hosts).splitlines() if line.startswith("Beside it on")]
+    assert line.startswith("Beside it on web1, web2: Program celery:celery runs from the same")
+    assert "since Python 3.6 gives way to 3.11" in line

@@ -17,7 +17,6 @@ steps=(
     molecule-reentrant    # a memory limit kills workers for real
     log-matrix            # real gunicorns, killed in four ways
     log-schedules         # 1000 schedules of each kind of rotation
-    gunicorn-versions     # a verdict on every gunicorn that the index has today
     bench-canary          # how often the canary's judge errs
     bench-log             # the log gate beside grep
 )

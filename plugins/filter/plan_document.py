@@ -27,7 +27,8 @@ options:
       - What is the same for all, C(hash), C(fleet), C(stages), C(to), C(waves), C(group) and
         C(present) (names of hosts), C(limits) (seconds that bound a turn), C(record) of the fleet,
         C(index) (a result of M(fleetops.gunicorn.index_info)), C(asked_by), C(keep) (how many
-        releases) and C(trial) (C(test) and the names in C(environment)).
+        releases), C(hooks) (as C(rollout_hooks)) and C(trial) (C(test) and the names in
+        C(environment)).
     type: dict
     required: true
 """
@@ -54,6 +55,9 @@ _value:
     trials: {description: "What is tried beside the live application, by host.", type: dict}
     prune: {description: "Which releases are removed at the end, by host.", type: dict}
     not: {description: What will not be done., type: dict}
+    beside:
+      description: What becomes of other programs on the same virtualenv, texts by host.
+      type: dict
     problems: {description: "What makes the plan impossible, by host.", type: dict}
 """
 
@@ -63,6 +67,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._release import 
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan_document import (
     plan_document,
     problems_of,
+    stage_problems,
     stages_to_look_at,
     stale_of,
     who_asks,
@@ -81,4 +86,5 @@ class FilterModule:
             "_plan_stale": stale_of,
             "_plan_stages": stages_to_look_at,
             "_trial": trial_of,
+            "_stage_problems": stage_problems,
         }

@@ -400,6 +400,7 @@ def _once(
     port = _free_port()
     user = user_of(launch)
     this = boot_launch(launch, f"127.0.0.1:{port}", scratch, wanted.gunicorn, token)
+    headers = dict(launch.headers)
     targets = [parse_url(f"{s}://127.0.0.1:{port}{path}") for s in ("http", "https")]
     # Not in the scratch directory: it belongs to the application's user by now.
     with tempfile.TemporaryFile() as output:
@@ -423,9 +424,9 @@ def _once(
                 if status is not None:
                     why = f"ended at once with status {status}"
                     break
-                answer = ask(targets[0], min(timeout, 10.0), time.monotonic)
+                answer = ask(targets[0], min(timeout, 10.0), time.monotonic, headers)
                 if answer.status is None and "refused" not in answer.error:
-                    answer = ask(targets[1], min(timeout, 10.0), time.monotonic)
+                    answer = ask(targets[1], min(timeout, 10.0), time.monotonic, headers)
                 if answer.status is not None and answer.status < 500:
                     good = True
                     seconds = time.monotonic() - began

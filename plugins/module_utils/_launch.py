@@ -85,6 +85,8 @@ class Launch(NamedTuple):
     literal: bool = False
     # The umask and the limits that it has from the service manager.
     habits: Habits = Habits()
+    # With which headers a trial asks it.
+    headers: Tuple[Tuple[str, str], ...] = ()
 
 
 class Prefix(NamedTuple):

@@ -7,9 +7,13 @@
 Whichever callback shows it, at whichever verbosity: results, errors and warnings pass here.
 """
 
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, Mapping
 
 from ansible.module_utils import basic
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import (
+    NAME as SECRET_NAME,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._visible import (
     visible,
     visible_all,
@@ -31,3 +35,10 @@ class AnsibleModule(basic.AnsibleModule):
 
     def warn(self, warning: str, **kwargs: Any) -> None:
         super().warn(visible(str(warning)), **kwargs)
+
+
+def show_headers(module: basic.AnsibleModule, headers: Mapping[Any, Any]) -> None:
+    """Of headers that are never logged (no_log), let what is no secret be shown in messages."""
+    for name, value in headers.items():
+        if not re.search(SECRET_NAME, str(name), re.IGNORECASE):
+            module.no_log_values.discard(str(value))

@@ -4,13 +4,14 @@
 
 """What the kernel says about processes and sockets. Only `Reader` touches the system."""
 
+import contextlib
 import glob
 import os
 import re
 import stat
 import struct
 import sys
-from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
+from typing import Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import (
     NAME as SECRET_NAME,
@@ -20,6 +21,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._trust import (
     doubt,
     read_file,
     trusted_uids,
+    writer_in_doubt,
 )
 
 SHOWN_ARGUMENTS = 60
@@ -130,6 +132,13 @@ class Reader:
         except OSError:
             return None
 
+    def owner(self, path: str) -> Optional[int]:
+        """Whose it is; None if it is not there."""
+        try:
+            return os.stat(self._at(path)).st_uid
+        except OSError:
+            return None
+
     def trusted(self, path: str) -> bool:
         """May this user execute it without running what another user could have put there?"""
         real = self._at(path)
@@ -141,6 +150,36 @@ class Reader:
         if info.st_gid:
             mine = mine and not info.st_mode & 0o020
         return mine and doubt(real) is None
+
+    def why_no_log(self, path: str, opened: str, uids: FrozenSet[int], most: int) -> str:
+        """Why the file at ``path``, which a process has open as ``opened``, is not read as a log.
+
+        ``opened`` is empty for one that nobody need have open.
+
+        Who may become us, or is in ``uids``, may write it; whoever else could, is not believed.
+        """
+        real = self._at(path)
+        try:
+            info = os.lstat(real)
+        except PermissionError:
+            return "this user may not read it"
+        except OSError:
+            return "it is not there under that name"
+        if not stat.S_ISREG(info.st_mode):
+            return "it is no regular file"
+        with contextlib.suppress(OSError):
+            # Through the descriptor, whatever its name says by now.
+            same = os.stat(self._at(opened)) if opened else info
+            if (same.st_dev, same.st_ino) != (info.st_dev, info.st_ino):
+                return "another file has its name by now"
+        found = writer_in_doubt(real, info, uids)
+        if found:
+            return f"others may write it: {found}"
+        if info.st_size > most:
+            return f"it has more than {most >> 30} GiB"
+        if not os.access(real, os.R_OK):
+            return "this user may not read it"
+        return ""
 
     def real(self, path: str) -> str:
         found = os.path.realpath(self._at(path))

@@ -7,7 +7,10 @@
 from typing import Any, Dict, Iterable, List
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import redact
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_program import whole_number
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_program import (
+    SETTINGS,
+    whole_number,
+)
 
 GRACEFUL_TIMEOUT = 30
 # A gunicorn whose port is taken needs 5.1 to 5.2 s to give up.
@@ -19,8 +22,12 @@ def deviations(
     options: Dict[str, str],
     wrapped: bool = False,
     sharing: Iterable[str] = (),
+    why_unknown: str = "",
 ) -> List[Dict[str, str]]:
-    """Settings that make a switch slower or less safe, each with its reason."""
+    """Settings that make a switch slower or less safe, or may, each with its reason.
+
+    ``why_unknown`` says why some of them are None.
+    """
     told = whole_number(options.get("graceful_timeout"))
     graceful = GRACEFUL_TIMEOUT if told is None else told
     found: List[Dict[str, str]] = []
@@ -67,6 +74,14 @@ def deviations(
             program["startsecs"],
             str(STARTSECS),
             "a gunicorn whose port is taken lives for 5.2 s, and supervisord calls that RUNNING",
+        )
+    unknown = [name for name in SETTINGS if program[name] is None]
+    if unknown:
+        add(
+            ", ".join(unknown),
+            "unknown",
+            "to be read",
+            f"{why_unknown or 'nobody tells'}; it is not taken for the default, so look yourself",
         )
     if wrapped:
         add(

@@ -15,6 +15,11 @@ _OPTIONS = {
     "graceful_timeout": ("--graceful-timeout",),
     "config": ("-c", "--config"),
     "errorlog": ("--error-logfile", "--log-file"),
+    "accesslog": ("--access-logfile",),
+    "control": ("--control-socket",),
+    "loglevel": ("--log-level",),
+    "logconfig": ("--log-config",),
+    "logconfig_json": ("--log-config-json",),
 }
 
 
@@ -58,14 +63,34 @@ def gunicorn_options(
     return found
 
 
-def log_paths(program: Dict[str, Any], options: Dict[str, str], cwd: Optional[str]) -> List[str]:
-    """Where the program's lines go: supervisord's files, and gunicorn's own error log."""
+def is_control(address: str, options: Dict[str, str]) -> bool:
+    """Is it gunicorn's control socket (25.1 and later)? Nobody is served there, and no other
+    release need have one."""
+    if not address.startswith("unix:"):
+        return False
+    named = options.get("control")
+    return address.endswith(".ctl") or bool(named and address.endswith(named.lstrip("./")))
+
+
+def option_name(name: str) -> str:
+    """How it is spelled on the command line."""
+    return _OPTIONS[name][-1] if name == "config" else _OPTIONS[name][0]
+
+
+def log_paths(
+    program: Dict[str, Any],
+    options: Dict[str, str],
+    cwd: Optional[str],
+    opened: Iterable[str] = (),
+) -> List[str]:
+    """Where the program's lines go: supervisord's files, gunicorn's own, and those it has open."""
     paths = [program["stdout_logfile"]]
     if not program["redirect_stderr"]:
         paths.append(program["stderr_logfile"])
     own = options.get("errorlog")
     if own and own != "-":
         paths.append(os.path.join(cwd or "/", own) if cwd or own.startswith("/") else None)
+    paths += opened
     found: List[str] = []
     for path in paths:
         if path and path.startswith("/") and not path.startswith("/dev/") and path not in found:

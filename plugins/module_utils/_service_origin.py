@@ -128,7 +128,7 @@ def goes_through_venv(
     reader: Reader,
     homes: List[str],
     seen: Observation,
-    section: Dict[str, str],
+    section: Dict[str, Optional[str]],
     supervisor_pid: int,
 ) -> bool:
     """Will a flip of ``<home>/venv`` change what the program's command runs?
@@ -137,7 +137,7 @@ def goes_through_venv(
     proved, a wrong no would refuse a switch that works.
     """
     command = str(seen.program["command"] or "")
-    texts = [command, section.get("environment", "")]
+    texts = [command, section.get("environment") or ""]
     texts += [word for process in seen.tree for word in process.cmdline]
     environs = [seen.environ, read_environ(reader, supervisor_pid)]
     texts += [environ.get("PATH", "") for environ in environs]

@@ -4,9 +4,10 @@
 
 """The picture that one look gives: the program, and everything that runs from its home. No I/O."""
 
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import Listener, Process
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_owners import Beside
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_venv import Venv
 
 
@@ -34,6 +35,7 @@ class Stray(NamedTuple):
 
     process: Process
     addresses: List[str]
+    # Who else looks after it: another program of this supervisord, another one, systemd.
     program: Optional[str]
 
 
@@ -53,6 +55,9 @@ class Observation(NamedTuple):
     venv: Venv
     options: Dict[str, Any]
     environ: Dict[str, str]
+    # Children of the arbiter that serve no requests.
+    helpers: Tuple[Process, ...] = ()
+    beside: Tuple[Beside, ...] = ()
 
 
 def clashes(listener: str, wanted: Iterable[str]) -> bool:

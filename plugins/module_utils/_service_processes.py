@@ -4,8 +4,9 @@
 
 """Who is who among the gunicorn processes: arbiter, workers, and those that nobody looks after."""
 
+import os
 import re
-from typing import Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import MARK, TRIAL
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import (
@@ -21,10 +22,12 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes impor
     read_mapped,
     same_place,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_owners import Owners
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_picture import (
     Stray,
     clashes,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_sinks import WORKER_TMP
 
 # With these it says something and ends.
 _ASKED = frozenset(
@@ -32,6 +35,9 @@ _ASKED = frozenset(
 )
 # Where the kernel says nothing of the ports that it gives to those who name none.
 _SPARE_PORTS = (32768, 60999)
+# Of gunicorn 25 and later: it looks after workers of its own, which serve no requests.
+_DIRTY = "gunicorn: dirty"
+_DIRTY_SOCKET = "/gunicorn-dirty-"
 
 
 def _is_gunicorn(process: Optional[Process]) -> bool:
@@ -68,8 +74,8 @@ def find_masters(reader: Reader, tree: List[Process], table: Dict[int, Process])
     return []
 
 
-def find_workers(reader: Reader, top: Process, table: Dict[int, Process]) -> List[Process]:
-    """The forks of an arbiter; not one that it executed anew."""
+def find_forks(reader: Reader, top: Process, table: Dict[int, Process]) -> List[Process]:
+    """The forks of an arbiter, whatever they do; not one that it executed anew."""
     return [
         each
         for each in sorted(table.values())
@@ -77,6 +83,44 @@ def find_workers(reader: Reader, top: Process, table: Dict[int, Process]) -> Lis
         and (each.cmdline == top.cmdline or _is_gunicorn(each))
         and not _reexecuted(reader, each)
     ]
+
+
+def find_workers(reader: Reader, top: Process, table: Dict[int, Process]) -> List[Process]:
+    """The forks of an arbiter that serve requests.
+
+    A worker and its arbiter have a file in common, by which the one tells that it lives. What else
+    an arbiter has forked, a dirty arbiter or a helper of the configuration, has none of its own,
+    though it may have inherited those of workers that were there before it.
+    """
+    forks = [each for each in find_forks(reader, top, table) if not is_dirty_title(each.cmdline)]
+    shared = _signs_of_life(reader, top.pid)
+    if not shared:
+        return forks
+    found = []
+    for each in sorted(forks, key=lambda fork: (fork.start_ticks, fork.pid)):
+        own = _signs_of_life(reader, each.pid) & shared
+        if own or f"/proc/{each.pid}/fd" in reader.denied:
+            shared -= own
+            found.append(each)
+    return sorted(found)
+
+
+def _signs_of_life(reader: Reader, pid: int) -> Set[str]:
+    links = (reader.link(f"/proc/{pid}/fd/{name}") for name in reader.names(f"/proc/{pid}/fd"))
+    return {
+        link
+        for link in links
+        if link and WORKER_TMP.search(link[: -len(" (deleted)")] if ")" in link else link)
+    }
+
+
+def is_dirty_title(cmdline: Iterable[str]) -> bool:
+    """Did setproctitle name this a dirty arbiter, or a worker of one?"""
+    return next(iter(cmdline), "").startswith(_DIRTY)
+
+
+def is_dirty(process: Process, addresses: Iterable[str]) -> bool:
+    return is_dirty_title(process.cmdline) or any(_DIRTY_SOCKET in each for each in addresses)
 
 
 def names_home(homes: Iterable[str], text: str) -> bool:
@@ -122,13 +166,12 @@ class Strays:
         reader: Reader,
         homes: List[str],
         supervisor_pid: int,
-        programs: Dict[int, str],
+        owners: Owners,
     ) -> None:
-        """``programs``: the other programs of this supervisord, by pid."""
         self.reader = reader
         self.homes = homes
         self.supervisor_pid = supervisor_pid
-        self._programs = programs
+        self._owners = owners
 
     def find(
         self,
@@ -147,14 +190,15 @@ class Strays:
             forced = each in others
             if not forced and (each.pid in own or _is_gunicorn(table.get(each.ppid))):
                 continue
-            if not self._lives_here(each):
+            if not self.lives_here(each):
                 continue
             workers = find_workers(self.reader, each, table)
             addresses = self._addresses([each.pid] + [w.pid for w in workers], listening)
             if not forced and self._is_passing(each, addresses, serving):
                 continue
-            owner = self._owner(table, each)
-            if workers or forced or owner or is_master_title(each.cmdline):
+            owner = self._owners.owner(table, each)
+            dirty = is_dirty(each, addresses) and not forced
+            if owner or (not dirty and (workers or forced or is_master_title(each.cmdline))):
                 unmanaged.append(Stray(each, addresses, owner))
             else:
                 orphans.append(Stray(each, addresses, None))
@@ -162,7 +206,7 @@ class Strays:
 
     def _addresses(self, pids: Iterable[int], listening: List[Listener]) -> List[str]:
         """Where these processes listen."""
-        inodes = set()
+        inodes: Set[int] = set()
         if listening:
             for pid in pids:
                 inodes |= read_inodes(self.reader, pid)
@@ -177,16 +221,24 @@ class Strays:
             spare_ports(self.reader),
         )
 
-    def _owner(self, table: Dict[int, Process], process: Process) -> Optional[str]:
-        """The other program of this supervisord that ``process`` belongs to."""
-        pid = process.pid
-        while pid in table:
-            if pid in self._programs:
-                return self._programs[pid]
-            pid = table[pid].ppid
-        return None
+    def starts_here(self, process: Process) -> bool:
+        """Does its command line name this home's venv or releases, in this container?
 
-    def _lives_here(self, process: Process) -> bool:
+        Where a title was written over it, what is mapped tells; to ask that of all takes long.
+        """
+        words = process.cmdline[:3]
+        here = ""
+        if any("venv/" in word or "releases/" in word for word in words if word[:1] != "/"):
+            here = self.reader.link(f"/proc/{process.pid}/cwd") or "/"
+        paths = [os.path.normpath(os.path.join(here, word)) if here else word for word in words]
+        named = any(names_home(self.homes, path) for path in paths)
+        if not named and words and "/" not in words[0].split(" ")[0]:
+            exe = os.path.basename(self.reader.link(f"/proc/{process.pid}/exe") or "")
+            mapped = read_mapped(self.reader, process.pid) if "python" in exe else set()
+            named = any(names_home(self.homes, path) for path in mapped)
+        return named and same_place(self.reader, process.pid, self.supervisor_pid)
+
+    def lives_here(self, process: Process) -> bool:
         """Does it run from this home's venv or releases, and in this container?"""
         if not same_place(self.reader, process.pid, self.supervisor_pid):
             return False

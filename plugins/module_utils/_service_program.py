@@ -13,6 +13,8 @@ from typing import Any, Dict, List, Optional
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 
 RUNNING_STATES = ("STARTING", "RUNNING", "BACKOFF")
+# What a switch depends on, and may be unknown.
+SETTINGS = ("stopsignal", "stopwaitsecs", "stopasgroup", "killasgroup", "startsecs")
 STOPPED_STATES = ("STOPPED", "EXITED", "FATAL")
 
 
@@ -65,7 +67,10 @@ def _signal_name(value: Any) -> Optional[str]:
 
 
 def describe_program(
-    info: Dict[str, Any], config: Dict[str, Any], section: Dict[str, str], user: Optional[str]
+    info: Dict[str, Any],
+    config: Dict[str, Any],
+    section: Dict[str, Optional[str]],
+    user: Optional[str],
 ) -> Dict[str, Any]:
     """Merge what supervisord tells (state, most settings) with its file (the rest).
 

@@ -9,10 +9,17 @@ Reads, never changes.
 
 import os
 import pwd
+import re
 import time
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_told import (
+    LINE,
+    START,
+    Who,
+    told,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._machine import boottime
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import (
     Listener,
@@ -33,6 +40,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_deviati
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_options import (
     gunicorn_options,
+    is_control,
     log_paths,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_origin import (
@@ -40,6 +48,11 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_origin 
     Run,
     find_prefix,
     goes_through_venv,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_owners import (
+    Beside,
+    Owners,
+    find_beside,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_picture import (
     Arbiter,
@@ -50,6 +63,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_process
     Strays,
     find_masters,
     find_workers,
+    is_dirty,
     names_home,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_program import (
@@ -58,12 +72,24 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_program
     namespec,
     whole_number,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_settings import (
+    Setting,
+    configured,
+    hiding,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_sinks import (
+    Sink,
+    find_sinks,
+    log_files,
+    reports,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_venv import (
     Venv,
     freeze,
     gunicorn_version,
     name_adopted,
     python_version,
+    read_earlier,
     read_venv,
     release_id,
 )
@@ -107,7 +133,8 @@ class Site:
             for each in processes
             if each["pid"] and namespec(each) != self.name
         }
-        self._strays = Strays(reader, self.homes, self.supervisor_pid, others)
+        self._owners = Owners(reader, self.supervisor_pid, others, run)
+        self._strays = Strays(reader, self.homes, self.supervisor_pid, self._owners)
         configs = supervisor.configs()
         self.config: Dict[str, Any] = {}
         for each in configs:
@@ -120,9 +147,8 @@ class Site:
             and each.get("inuse")
             and names_home(self.homes, each["command"])
         )
-        self.section = read_section(
-            reader, self.supervisor_pid, str(chosen["group"]), str(chosen["name"])
-        )
+        found = read_section(reader, self.supervisor_pid, str(chosen["group"]), str(chosen["name"]))
+        self.section, self.section_unknown = found
         self._user = self._program_user()
 
     def _program_user(self) -> Optional[str]:
@@ -175,14 +201,25 @@ class Site:
             self._arbiter(top, venv, program, options, environ) if top else None,
             workers,
             tree,
-            [each for each in listening if each.inode in held],
+            [
+                each
+                for each in listening
+                if each.inode in held and not is_control(each.address, options)
+            ],
             listening,
             orphans,
             unmanaged,
             venv,
             options,
             environ,
+            tuple(each for each in tree if top and each.ppid == top.pid and each not in workers),
+            () if waiting else self._beside(table, tree),
         )
+
+    def _beside(self, table: Dict[int, Process], tree: List[Process]) -> Tuple[Beside, ...]:
+        """The other programs on this virtualenv that run, whoever looks after them."""
+        own = [each.pid for each in tree]
+        return tuple(find_beside(self._owners, table, own, self._strays.starts_here))
 
     def _arbiter(
         self,
@@ -230,10 +267,86 @@ class Site:
 
     def deviations(self, seen: Observation) -> List[Dict[str, str]]:
         wrapped = bool(seen.arbiter and seen.arbiter.pid != seen.program["pid"])
-        return deviations(seen.program, seen.options, wrapped, self.sharing)
+        return deviations(seen.program, seen.options, wrapped, self.sharing, self.section_unknown)
+
+    def sharers(self, seen: Observation) -> List[str]:
+        """Names of the other programs on this virtualenv, those that do not run now as well."""
+        managed = [each.program for each in seen.unmanaged if each.program]
+        return sorted({*self.sharing, *managed, *(each.program for each in seen.beside)})
+
+    def _helpers(self, seen: Observation) -> List[Dict[str, Any]]:
+        found = []
+        for each in seen.helpers:
+            held = read_inodes(self.reader, each.pid)
+            addresses = [one.address for one in seen.listening if one.inode in held]
+            what = "dirty arbiter" if is_dirty(each, addresses) else "helper"
+            found.append({"pid": each.pid, "started": self._started(each), "what": what})
+        return found
+
+    def _python(self, pid: int) -> Optional[str]:
+        executable = self.reader.link(f"/proc/{pid}/exe") or ""
+        match = re.search(r"/python(\d\.\d+)$", executable)
+        return self.pythons.version(executable) or (match.group(1) if match else None)
+
+    def _others(self, seen: Observation) -> List[Dict[str, Any]]:
+        """Each other program on this virtualenv, and what is known of it."""
+        running = {each.program: each for each in seen.beside}
+        served: Dict[str, List[str]] = {}
+        for stray in seen.unmanaged:
+            if stray.program:
+                served.setdefault(stray.program, []).extend(stray.addresses)
+        found = []
+        for name in self.sharers(seen):
+            each = running.get(name)
+            found.append(
+                {
+                    "program": name,
+                    "pid": each.process.pid if each else 0,
+                    "started": self._started(each.process) if each else None,
+                    "python": self._python(each.process.pid) if each else None,
+                    "gunicorn": name in served or bool(each and each.gunicorn),
+                    "listeners": sorted(set(served.get(name, []))),
+                    "command": each.command if each else "",
+                }
+            )
+        return found
 
     def adopted_id(self, venv: Venv) -> str:
         return name_adopted(venv.gunicorn, venv.python, freeze(self.reader, venv.path))
+
+    def _logging(self, seen: Observation) -> Tuple[List[Sink], List[str], Optional[Setting]]:
+        """Where the running gunicorn's words go, the logs among that, and what hides its start."""
+        program, arbiter = seen.program, seen.arbiter
+        if arbiter is None:
+            return [], log_paths(program, seen.options, program["directory"]), None
+        reader = self.reader
+        # Where it was started, where it has gone since, and what the shell before it knew.
+        here = [str(program["directory"] or ""), arbiter.cwd or "", seen.environ.get("PWD", "")]
+        top = next(each for each in seen.tree if each.pid == arbiter.pid)
+        settings = configured(reader, top.cmdline, seen.environ, program["command"], here)
+        known = {
+            name: os.path.normpath(os.path.join(arbiter.cwd or "/", setting.value))
+            for name, setting in settings.items()
+            if isinstance(setting.value, str) and setting.value not in ("", "-")
+        }
+        access = known.get("accesslog", "")
+        uids = {arbiter.uid, read_uid(reader, self.supervisor_pid), reader.owner(self.home)}
+        sinks = find_sinks(
+            reader,
+            top,
+            seen.workers,
+            seen.tree,
+            self.supervisor_pid,
+            frozenset(uid for uid in uids if uid is not None),
+            access if access != known.get("errorlog") else "",
+            self._told,
+        )
+        paths = log_paths(program, seen.options, arbiter.cwd, log_files(sinks))
+        return sinks, paths, hiding(reader, settings, [*reversed(here[:2]), here[2]])
+
+    def _told(self, path: str, process: Process) -> bool:
+        who = Who(process.pid, self._started(process))
+        return told([path], who, self._now()) in (START, LINE)
 
     def unread(self, seen: Observation) -> List[str]:
         """What could not be looked at because it belongs to another user."""
@@ -251,8 +364,9 @@ class Site:
         program["command"] = redact(program["command"]) if program["command"] else None
         venv = dict(seen.venv._asdict())
         del venv["changed"]
+        venv["earlier"] = read_earlier(self.reader, self.home, seen.venv.release)
         venv["adopt_as"] = self.adopted_id(seen.venv) if seen.venv.kind == "directory" else None
-        cwd = seen.arbiter.cwd if seen.arbiter else program["directory"]
+        sinks, logs, hides = self._logging(seen)
         return {
             "program": program,
             "arbiter": dict(seen.arbiter._asdict()) if seen.arbiter else None,
@@ -261,11 +375,17 @@ class Site:
             "listeners": sorted({each.address for each in seen.listeners}),
             "orphans": [stray_report(each) for each in seen.orphans],
             "unmanaged": [
-                dict(stray_report(each), program=each.program) for each in seen.unmanaged
+                dict(stray_report(each), program=None)
+                for each in seen.unmanaged
+                if not each.program
             ],
+            "helpers": self._helpers(seen),
+            "beside": self._others(seen),
             "venv": venv,
             "deviations": self.deviations(seen),
-            "logs": log_paths(program, seen.options, cwd),
+            "logs": logs,
+            "sinks": reports(sinks),
+            "log_level": dict(hides._asdict()) if hides else None,
             "unread": self.unread(seen),
         }
 

@@ -13,8 +13,11 @@ import os
 import re
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional
 
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._pep440 import same
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import Reader
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import redact
+
+MAX_EARLIER = 20
 
 
 class Venv(NamedTuple):
@@ -69,10 +72,16 @@ def python_version(reader: Reader, prefix: str) -> Optional[str]:
 
 
 def version_matches(found: Optional[str], wanted: Optional[str]) -> bool:
-    """ "3.11" is any 3.11.x; a version that could not be read matches nothing but "any"."""
+    """ "3.11" is any 3.11.x; a version that could not be read matches nothing but "any".
+
+    23.0.0rc1 is no 23.0.0, however its code spells it: only numbers may follow.
+    """
     if not wanted:
         return True
-    return found is not None and (found == wanted or found.startswith(wanted + "."))
+    if found is None:
+        return False
+    rest = found[len(wanted) :] if found.startswith(wanted + ".") else None
+    return same(found, wanted) or bool(rest and re.match(r"^(\.[0-9]+)+$", rest))
 
 
 def freeze(reader: Reader, prefix: str) -> List[str]:
@@ -145,6 +154,27 @@ def read_venv(reader: Reader, home: str) -> Venv:
         reader.changed(path),
         before if present else None,
     )
+
+
+def read_earlier(reader: Reader, home: str, release: Optional[str]) -> List[Dict[str, Any]]:
+    """What ran before a release, and before that, the newest first, as far as it is still there."""
+    history = read_history(reader, home)
+    found: List[Dict[str, Any]] = []
+    passed = {release}
+    before = history.get(release or "")
+    while before and before not in passed and len(found) < MAX_EARLIER:
+        passed.add(before)
+        path = release_path(home, before)
+        if reader.kind(path) == "directory":
+            found.append(
+                {
+                    "release": before,
+                    "gunicorn": gunicorn_version(reader, path),
+                    "python": python_version(reader, path),
+                }
+            )
+        before = history.get(before)
+    return found
 
 
 def history_path(home: str) -> str:

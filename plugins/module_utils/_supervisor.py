@@ -149,18 +149,29 @@ def request_bytes(
     method: str, where: Endpoint, body: bytes = b"", headers: Optional[Dict[str, str]] = None
 ) -> bytes:
     host = where.host if not where.port else f"{where.host}:{where.port}"
-    lines = [f"{method} {where.path} HTTP/1.1", f"Host: {host}", "Connection: close"]
-    lines += ["User-Agent: fleetops.gunicorn", "Accept: */*"]
-    lines += ["{}: {}".format(*item) for item in sorted((headers or {}).items())]
+    ours = {
+        "Host": host,
+        "Connection": "close",
+        "User-Agent": "fleetops.gunicorn",
+        "Accept": "*/*",
+    }
+    given = headers or {}
+    known = {name.lower() for name in given}
+    lines = [f"{method} {where.path} HTTP/1.1"]
+    lines += ["{}: {}".format(*item) for item in ours.items() if item[0].lower() not in known]
+    lines += ["{}: {}".format(*item) for item in sorted(given.items())]
     if body:
         lines += ["Content-Type: text/xml", f"Content-Length: {len(body)}"]
     return "\r\n".join(lines + ["", ""]).encode() + body
 
 
-def get_status(where: Endpoint, timeout: float, clock: Clock) -> Tuple[int, str]:
+def get_status(
+    where: Endpoint, timeout: float, clock: Clock, headers: Optional[Dict[str, str]] = None
+) -> Tuple[int, str]:
     """GET a page: (status, "") or (0, why there is none)."""
+    request = request_bytes("GET", where, headers=headers)
     try:
-        status, _body = parse_answer(exchange(where, request_bytes("GET", where), timeout, clock))
+        status, _body = parse_answer(exchange(where, request, timeout, clock))
     except (OSError, ssl.SSLError) as exc:
         return 0, str(exc) or type(exc).__name__
     return status, "" if status else "the answer is not HTTP"

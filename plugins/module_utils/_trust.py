@@ -11,6 +11,7 @@ import grp
 import os
 import pwd
 import stat
+from shlex import quote
 from typing import FrozenSet, List, NamedTuple, Optional
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import User
@@ -107,6 +108,25 @@ def _walk(path: str, trusted: FrozenSet[int]) -> Optional[Doubt]:
         info = os.lstat(here)
 
 
+def writer_in_doubt(path: str, info: os.stat_result, uids: FrozenSet[int]) -> str:
+    """Who else could have written a log, or put another in its place; empty if nobody could.
+
+    Groups are believed, other than where root writes: on most systems one of them owns /var/log.
+    """
+    if info.st_mode & stat.S_IWOTH:
+        return f"{path} is writable for everybody"
+    if info.st_uid not in uids | trusted_uids():
+        return f"{path} belongs to {user_name(info.st_uid)}"
+    here = os.path.dirname(os.path.realpath(path))
+    while True:
+        mode = os.stat(here).st_mode
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            return f"{here} is writable for everybody"
+        if here == "/":
+            return ""
+        here = os.path.dirname(here)
+
+
 def _names(path: str) -> List[str]:
     return [name for name in path.split("/") if name not in ("", ".")]
 
@@ -118,7 +138,7 @@ def _is_file(here: str, todo: List[str]) -> bool:
 
 def cure(found: Doubt) -> str:
     """What to type so that the doubt is gone; on the way its owner may still make files there."""
-    path = found.path
+    path = quote(found.path)
     if not found.on_the_way:
         return f"chown -R root: {path} && chmod -R go-w {path}"
     if not found.owned:
@@ -127,7 +147,7 @@ def cure(found: Doubt) -> str:
         group = pwd.getpwuid(found.uid).pw_gid
     except KeyError:
         group = found.gid
-    return f"chown root:{group_name(group)} {path} && chmod 1775 {path}"
+    return f"chown {quote('root:' + group_name(group))} {path} && chmod 1775 {path}"
 
 
 def as_whom(*paths: str, user: Optional[User] = None) -> Optional[User]:

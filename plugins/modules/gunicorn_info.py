@@ -209,8 +209,40 @@ orphans:
     pid: {description: Process id., type: int, returned: success}
     ppid: {description: Its parent now., type: int, returned: success, sample: 1}
     listeners: {description: Addresses that it holds., type: list, elements: str, returned: success}
+helpers:
+  description: Children of the arbiter that serve no requests, such as a dirty arbiter (gunicorn 25)
+    or what the configuration has forked.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    pid: {description: Process id., type: int, returned: success}
+    started: {description: Start time in seconds since 1970., type: float, returned: success}
+    what: {description: V(dirty arbiter) or V(helper)., type: str, returned: success}
+beside:
+  description: Other programs that run from the same virtualenv, whoever looks after them. They are
+    not restarted when it is switched.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    program:
+      description: A program of this supervisord, of another manager, or a unit of systemd.
+      type: str
+      returned: success
+      sample: api:api
+    pid: {description: Its first process; V(0) if it does not run., type: int, returned: success}
+    started: {description: Start time of that., type: float, returned: success}
+    python: {description: Python that it runs on., type: str, returned: success, sample: 3.6.15}
+    gunicorn: {description: Whether it is a gunicorn., type: bool, returned: success}
+    listeners:
+      description: Addresses that its gunicorn holds.
+      type: list
+      elements: str
+      returned: success
+    command: {description: "Command line, bounded, without secrets.", type: str, returned: success}
 unmanaged:
-  description: Arbiters of this home that are not the program's, for example left by USR2.
+  description: Arbiters of this home that nobody looks after, for example left by USR2.
   returned: success
   type: list
   elements: dict
@@ -223,7 +255,7 @@ unmanaged:
       elements: str
       returned: success
     program:
-      description: Other program of this supervisord that it belongs to.
+      description: Always V(null); what another program owns is in RV(beside).
       type: str
       returned: success
 venv:
@@ -243,6 +275,16 @@ venv:
         or it is gone.
       type: str
       returned: success
+    earlier:
+      description: What ran before it, and before that, the newest first, as far as it is still
+        there; at most 20.
+      type: list
+      elements: dict
+      returned: success
+      contains:
+        release: {description: Id of the release., type: str, returned: success}
+        gunicorn: {description: Version of gunicorn., type: str, returned: success}
+        python: {description: Version of Python., type: str, returned: success}
     adopt_as:
       description: Id that a real directory gets when it is adopted as a release.
       type: str
@@ -260,11 +302,39 @@ deviations:
     wanted: {description: What it should be., type: str, returned: success, sample: "35"}
     why: {description: What happens otherwise., type: str, returned: success}
 logs:
-  description: Log files of the program, supervisord's and gunicorn's own error log.
+  description: Log files of the program, supervisord's, gunicorn's own error log, and what else the
+    running arbiter writes to, whoever configured it. At most 16 of the latter. Not the access log.
   returned: success
   type: list
   elements: str
   sample: [/var/log/app.err.log]
+sinks:
+  description: Where the words of the arbiter and its workers go, by what they have open to write;
+    empty if no gunicorn runs.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    kind: {description: "V(file), V(pipe), V(socket) or V(device).", type: str, returned: success}
+    path: {description: Path of a file., type: str, returned: success}
+    to: {description: What else it leads to., type: str, returned: success}
+    of: {description: V(arbiter) or V(worker)., type: str, returned: success, sample: arbiter}
+    why:
+      description: Why it is not read; empty if it is. A file that strangers could write, that was
+        deleted, or that has more than 4 GiB is not.
+      type: str
+      returned: success
+log_level:
+  description: The level that hides gunicorn's start from its log; V(null) if none is known to.
+  returned: success
+  type: dict
+  contains:
+    value: {description: The level., type: str, returned: success, sample: WARNING}
+    where:
+      description: Where it is set.
+      type: str
+      returned: success
+      sample: --log-level on the command line
 settings:
   description: With which settings gunicorn runs, as far as they can be seen.
   returned: success

@@ -58,6 +58,14 @@ options:
       - Seconds in which one answer must come.
     type: float
     default: 5
+  headers:
+    description:
+      - Headers to send, by name. With C(Host) the application sees this name instead of that of the
+        URL, and a server that speaks TLS is asked for it.
+      - A value whose name sounds like a secret (C(Authorization), C(Cookie), C(X-Api-Key)) is
+        not shown.
+    type: dict
+    default: {}
   interval:
     description:
       - Seconds to wait after a bad answer.
@@ -70,6 +78,9 @@ EXAMPLES = r"""
   fleetops.gunicorn.http_health:
     url: http://127.0.0.1:8000/healthz
     consecutive: 3
+    headers:
+      Host: www.example.org
+      X-Forwarded-Proto: https
 """
 
 RETURN = r"""
@@ -90,10 +101,19 @@ import time
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._health import (
     check_expectation,
+    check_headers,
+    sent_host,
     watch,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._http import ask, parse_url
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._http import (
+    ask,
+    default_host,
+    parse_url,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import (
+    AnsibleModule,
+    show_headers,
+)
 
 
 def main() -> None:
@@ -105,18 +125,21 @@ def main() -> None:
             "consecutive": {"type": "int", "default": 1},
             "timeout": {"type": "float", "default": 30},
             "answer_timeout": {"type": "float", "default": 5},
+            "headers": {"type": "dict", "default": {}, "no_log": True},
             "interval": {"type": "float", "default": 0.5},
         },
         supports_check_mode=True,
     )
     params = module.params
+    show_headers(module, params["headers"])
     try:
+        headers = check_headers(params["headers"])
         target = parse_url(params["url"])
         expected = check_expectation(params["status"], params["body"], params["consecutive"])
     except FleetError as exc:
         module.fail_json(msg=str(exc))
     health = watch(
-        lambda: ask(target, params["answer_timeout"], time.time),
+        lambda: ask(target, params["answer_timeout"], time.time, headers, True),
         expected,
         params["timeout"],
         params["interval"],
@@ -126,7 +149,8 @@ def main() -> None:
     if not health.healthy:
         module.fail_json(
             msg=(
-                f"Asked {params['url']} for {expected.consecutive} healthy answers in a row, and"
+                f"Asked {params['url']} (Host: {sent_host(headers, default_host(target))}) for"
+                f" {expected.consecutive} healthy answers in a row, and"
                 f" after {health.seconds:.1f} s and {health.answers} answers the last one was:"
                 f" {health.last}."
                 " Look at the application's log and at the URL (app_health_url)."

@@ -78,7 +78,7 @@ options:
     description:
       - Content of a requirements file; empty is the same as none.
       - It may not include other files, nor name relative paths
-        or editables.
+        or editables. What an absolute path in it holds is a part of the id.
       - Its URLs may hold credentials, so Ansible shows it nowhere, nor anything that is equal to
         it. A comment in a file of one line keeps that line, where it occurs elsewhere, from being
         hidden.
@@ -105,6 +105,31 @@ options:
       - A setuptools in it becomes C(setuptools<81), the last that has pkg_resources.
       - A release that was itself carried over hands on what it was carried over from.
     type: path
+  carry_files:
+    description:
+      - What no package of O(carry_from) owns, and is taken over as it is; paths in site-packages,
+        or patterns. Their content is a part of the id.
+      - What no package owns and neither this nor O(leave_files) names is refused. What venv, pip
+        and setuptools put there themselves, byte-code and caches are not meant.
+    type: list
+    elements: str
+    default: []
+  leave_files:
+    description: What no package of O(carry_from) owns, and is left behind; paths or patterns.
+    type: list
+    elements: str
+    default: []
+  trust:
+    description:
+      - Packages that are taken without proof.
+      - Of a package that is carried over it is proved that what the index gives under its name and
+        version is what runs, by the content of its files; one that differs is refused. For another
+        Python it may be installed a second time for the Python in place, to be compared.
+      - Of a package with compiled modules it is proved that it can be imported, if it can be in
+        O(carry_from).
+    type: list
+    elements: str
+    default: []
   wheelhouse:
     description: Directory of wheels on the host; no index is asked.
     type: path
@@ -188,6 +213,10 @@ options:
     description: Path of the request. Any status below 500 is an answer.
     type: str
     default: /healthz
+  boot_headers:
+    description: Headers of the request, by name, such as C(Host).
+    type: dict
+    default: {}
   min_free_mb:
     description: MiB that must be free where releases are built.
     type: int
@@ -273,7 +302,8 @@ checks:
   description:
     - What was proved. V(import) and V(check_config) are booleans, V(boot) has C(status),
       C(seconds), C(path), C(uid) and C(start) (a hash of how it was started); null for what was not
-      asked. What was booted is not asked for V(check_config).
+      asked. What was booted is not asked for V(check_config). V(compiled) is how many packages with
+      compiled modules could be imported.
   type: dict
   returned: when O(state) is not V(wheelhouse)
 timings:
@@ -297,9 +327,13 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._build import (
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import User
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._health import check_headers
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._installer import Source
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import secrets_of
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import (
+    AnsibleModule,
+    show_headers,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._order import Order, plan
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._place import (
     read_record,
@@ -319,6 +353,9 @@ ARGUMENTS = {
     "requirements_file": {"type": "path"},
     "requirements_source": {"type": "str", "default": ""},
     "carry_from": {"type": "path"},
+    "carry_files": {"type": "list", "elements": "str", "default": []},
+    "leave_files": {"type": "list", "elements": "str", "default": []},
+    "trust": {"type": "list", "elements": "str", "default": []},
     "wheelhouse": {"type": "path"},
     "require_hashes": {"type": "bool", "default": False},
     "index_url": {"type": "str", "no_log": True},
@@ -335,6 +372,7 @@ ARGUMENTS = {
     "boot_believe": {"type": "float", "default": 0},
     "boot_timeout": {"type": "float", "default": 60},
     "boot_path": {"type": "str", "default": "/healthz"},
+    "boot_headers": {"type": "dict", "default": {}, "no_log": True},
     "min_free_mb": {"type": "int", "default": 200},
     "built_by": {"type": "str", "default": ""},
 }
@@ -365,6 +403,9 @@ def run_module(module: AnsibleModule) -> None:
         {str(k): str(v) for k, v in p["boot_environment"].items()},
         p["boot_believe"],
     )
+    headers = check_headers(p["boot_headers"], "boot_headers")
+    if launch is not None:
+        launch = launch._replace(headers=tuple(sorted(headers.items())))
     if p["state"] == "checked":
         proved = check(p["path"], p["home"], launch, trial)
         module.exit_json(changed=False, **proved)
@@ -386,6 +427,9 @@ def run_module(module: AnsibleModule) -> None:
         min_free_mb=p["min_free_mb"],
         built_by=p["built_by"],
         user=user,
+        carry_files=tuple(p["carry_files"]),
+        leave_files=tuple(p["leave_files"]),
+        trust=tuple(p["trust"]),
     )
     wanted = plan(order)
     common = {"gunicorn": order.gunicorn, "python": wanted.interpreter.version}
@@ -449,6 +493,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     hide_secrets(module)
+    show_headers(module, module.params["boot_headers"])
     try:
         run_module(module)
     except FleetError as exc:

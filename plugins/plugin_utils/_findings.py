@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._blind import unread_sinks
+
 STRAY = {
     "orphans": "a worker that outlived its arbiter",
     "unmanaged": "a gunicorn that supervisord does not know, such as a left-over of USR2",
@@ -26,6 +28,7 @@ def findings(info: Mapping[str, Any]) -> list[str]:
             places = f", listening on {', '.join(stray['listeners'])}" if stray["listeners"] else ""
             pid = stray["pid"]
             lines.append(f"process {pid} is {what}{places}: end it with kill -TERM {pid}")
+    lines += unread_sinks(info)
     if info["unread"]:
         lines.append(
             f"may not be read: {', '.join(info['unread'])}: connect as one who may, or set become"

@@ -12,8 +12,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._fleet_record import is_first
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._release import trial_of
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._application import application_of
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._beside import planned
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._hazards import (
     HAZARDS,
     Hazard,
@@ -39,7 +41,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan_turns impo
     seconds,
     turns_of,
 )
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._ramp import is_first, ramp_steps
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._ramp import ramp_steps
 
 SCHEMA = 1
 MAX_TEXT = 500
@@ -99,6 +101,11 @@ def plan_document(hosts: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) ->
             "stages": [stage.gunicorn for stage in wanted if stage not in chosen],
             "hosts": {host: "not in this run" for host in run["group"] if host not in told},
             "unneeded": {host: each.skipped for host, each in told.items() if each.skipped},
+        },
+        "beside": {
+            host: texts
+            for host, each in told.items()
+            if (texts := each.beside(run.get("hooks") or []))
         },
         "problems": {host: each.problems for host, each in told.items() if each.problems},
     }
@@ -169,6 +176,19 @@ def problems_of(info: Any, plan: Mapping[str, Any], program: str) -> list[str]:
     return list(plan["problems"])
 
 
+def stage_problems(stages: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return why stages cannot be built, each reason once: ``stage 1, 2: ...``.
+
+    ``stages`` is what module ``plan_info`` returned.
+    """
+    numbers: dict[str, list[str]] = {}
+    for stage in stages:
+        for problem in stage.get("problems") or []:
+            number, _colon, why = str(problem).partition(": ")
+            numbers.setdefault(why, []).append(number.rpartition(" ")[2])
+    return [f"stage {', '.join(those)}: {why}" for why, those in numbers.items()]
+
+
 def stages_to_look_at(
     plan: Mapping[str, Any], app_requirements: str, contents: Mapping[str, str]
 ) -> list[dict[str, Any]]:
@@ -214,7 +234,9 @@ class _Host:
             said = _mapping(told.get("_service_info"))
             lost = f"cannot be reached: {said.get('msg') or 'it failed earlier'}"
             self.problems = [_bounded(lost)]
+        self.info = _mapping(told.get("_service_info"))
         found = _mapping(told.get("_preflight_found"))
+        self.problems += stage_problems(found.get("stages") or [])
         self.unseen = str(found.get("msg") or "the host was not asked")
         program = _mapping(_mapping(told.get("_service_info")).get("program"))
         self.user = str(program.get("user") or "")
@@ -223,9 +245,17 @@ class _Host:
         self.settings = _mapping(found.get("settings")) or {"error": "not seen"}
         seen = _mapping(_mapping(told.get("_service_info")).get("settings"))
         self.application = application_of(self.settings) or application_of(seen)
+        self.caps = {each["stage"]: list(each.get("caps") or []) for each in self.releases.values()}
         self.prune = {"releases": [], "error": ""} if self.problems else self._prune(told)
         actions = {step["action"] for step in self.steps}
         self.skipped = self.steps[-1]["reason"] if actions == {"skip"} else ""
+
+    def beside(self, hooks: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Return what becomes of the other programs on a virtualenv that is switched."""
+        taken = [step for step in self.steps if step["action"] == "upgrade"]
+        if self.problems or not taken:
+            return []
+        return planned(self.info, python_minor_of(taken[-1]["python"]), hooks)
 
     def _prune(self, told: Mapping[str, Any]) -> dict[str, Any]:
         """Return what module ``release_prune`` would remove; it is not asked to keep all."""
@@ -285,6 +315,7 @@ def _turn(turn: dict[str, Any], host: _Host, step: Mapping[str, Any]) -> dict[st
             "keeps": [name for name in has if name not in brings],
             "cures": goes if upgrade else [],
         },
+        "caps": host.caps.get(turn["stage"], []),
         "settings": (
             changes_for(host.settings, step["from_gunicorn"], step["gunicorn"]) if upgrade else []
         ),

@@ -17,8 +17,6 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan_trials imp
     trial_text,
 )
 
-# More of a kind than these are counted; the JSON has all.
-MAX_NAMES = 12
 _LIMITS = {
     "drain": "draining",
     "stop": "stopping",
@@ -38,12 +36,14 @@ def plan_lines(plan: Mapping[str, Any]) -> list[str]:
         lines.append(_stage_line(stage, len(stages)))
         lines += _turn_lines(turns)
         lines += _package_lines(turns)
+        lines += _cap_lines(turns)
         lines += _hazard_lines(turns, plan["hazards"], explained)
         lines += _setting_lines(turns)
         lines += _stale_lines(turns)
     lines += _newer_lines(plan, stages)
     lines += _trial_lines(plan["trials"])
     lines += _prune_lines(plan["prune"])
+    lines += _beside_lines(plan["beside"])
     lines += _not_lines(plan)
     lines += _time_lines(plan["seconds"], plan["ramp"])
     for host, problems in plan["problems"].items():
@@ -93,6 +93,15 @@ def _package_lines(turns: Iterable[Mapping[str, Any]]) -> list[str]:
         if turn["packages"] is not None
     ]
     return [f"  packages of {_names(hosts)}, against now: {text}" for text, hosts in _grouped(told)]
+
+
+def _cap_lines(turns: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Who does not allow the stage as it is, and may yet do so in another version."""
+    told = [(turn["host"], _some(turn["caps"])) for turn in turns if turn["caps"]]
+    return [
+        f"  not allowed by what {_names(hosts)} runs: {text}; another version of these must come"
+        for text, hosts in _grouped(told)
+    ]
 
 
 def packages_text(packages: Mapping[str, Any]) -> str:
@@ -225,6 +234,11 @@ def _prune_lines(told: Mapping[str, Any]) -> list[str]:
 # --- what will not be, and how long it takes ----------------------------------------------------
 
 
+def _beside_lines(told: Mapping[str, Any]) -> list[str]:
+    pairs = [(host, text) for host, texts in told.items() for text in texts]
+    return [f"Beside it on {_names(hosts)}: {text}" for text, hosts in _grouped(pairs)]
+
+
 def _not_lines(plan: Mapping[str, Any]) -> list[str]:
     left = plan["not"]
     lines = []
@@ -286,7 +300,7 @@ def _names(hosts: Sequence[str]) -> str:
 
 
 def _some(names: Sequence[str]) -> str:
-    return few(names, MAX_NAMES)
+    return few(names)
 
 
 def _count(number: int, what: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from shlex import quote
 from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._stops import (
@@ -142,7 +143,7 @@ def facts(data: Data) -> list[tuple[str, str]]:
     people, took = data["people"], data["ended"] - data["began"]
     by = f"{people['user'] or 'unknown'} on {people['controller'] or 'an unknown controller'}"
     check = " --check" if data["check_mode"] else ""
-    limit = f" -l {people['limit']}" if people["limit"] else ""
+    limit = f" -l {quote(str(people['limit']))}" if people["limit"] else ""
     told = [
         ("Stop", stop(data["outcome"]["code"])),
         ("Run", f"{data['playbook']}{check}{limit}"),

@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._health import header_problems
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._release import trial_of
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._bake import seconds_of
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._hook import hook_problems
@@ -30,6 +31,7 @@ def settings_problems(given: Mapping[str, Any], groups: Groups) -> list[str]:
     return [
         *_tolerance(given["gate_balancer_tolerance"]),
         *_trial(given["release_boot_test"], given["release_boot_environment"]),
+        *header_problems(given["gate_health_headers"], "gate_health_headers"),
         *wave_problems(given["rollout_waves"], groups),
         *ramp_problems(given["rollout_ramp"]),
         *_keep(int(given["rollout_keep_releases"])),

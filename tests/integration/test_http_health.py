@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+import contextlib
 import socketserver
+import ssl
+import subprocess
 import threading
+import time
 from http.server import BaseHTTPRequestHandler
 
 import pytest
-from ansible_collections.fleetops.gunicorn.plugins.module_utils import _http
+from ansible_collections.fleetops.gunicorn.plugins.module_utils import _http, _supervisor
+
+from tests.integration.service_support import run_module
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -13,6 +19,9 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/redirect":
             self.send_response(302)
             self.send_header("Location", "/healthz")
+        elif self.path == "/host":
+            known = self.headers["Host"] == "www.example.org" and self.headers["X-Proto"] == "https"
+            self.send_response(200 if known and len(self.headers.get_all("Host")) == 1 else 400)
         elif self.path == "/close":
             self.connection.close()
             return
@@ -55,6 +64,77 @@ def ask(url):
 def test_a_good_answer(target):
     answer = ask(target + "/healthz")
     assert (answer.status, answer.body) == (200, "ok")
+
+
+HOST = {"host": "www.example.org", "X-Proto": "https"}
+
+
+def test_a_host_of_ones_own_is_sent_once(target):
+    url = target + "/host"
+    assert ask(url).status == 400
+    assert _http.ask(_http.parse_url(url), 5, lambda: 0.0, HOST).status == 200
+    where = _supervisor.parse_url(url, "/")
+    assert _supervisor.get_status(where, 5, time.monotonic)[0] == 400
+    assert _supervisor.get_status(where, 5, time.monotonic, HOST)[0] == 200
+
+
+def test_the_module_says_which_host_was_sent_and_no_secret(target):
+    asked = {"url": target + "/host", "timeout": 0.1, "consecutive": 1}
+    plain = run_module("http_health", asked)
+    default = "localhost" if target.startswith("unix:") else target.rpartition("/")[2]
+    assert f"(Host: {default})" in plain["msg"]
+    assert "HTTP status 400" in plain["msg"]
+    wrong = {"Host": "other.example.org", "Authorization": "Bearer s3cr3t", "X-Proto": "https"}
+    said = run_module("http_health", {**asked, "headers": wrong})
+    assert "(Host: other.example.org)" in said["msg"]
+    assert "s3cr3t" not in str(said)
+    assert not run_module("http_health", {**asked, "headers": HOST}).get("failed")
+
+
+@pytest.fixture
+def tls(tmp_path):
+    """A server that speaks TLS, and names the one that it was asked for."""
+    key, cert = str(tmp_path / "key.pem"), str(tmp_path / "cert.pem")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=x", "-days", "1"]
+        + ["-keyout", key, "-out", cert],
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    asked = []
+    context.sni_callback = lambda _sock, name, _context: asked.append(name)
+
+    class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
+        daemon_threads = True
+
+        def finish_request(self, request, client_address):
+            with contextlib.suppress(OSError), context.wrap_socket(request, server_side=True) as s:
+                super().finish_request(s, client_address)
+
+    server = Server(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"127.0.0.1:{server.server_address[1]}", asked
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_server_that_speaks_tls(tls):
+    address, asked = tls
+    target = _http.parse_url(f"https://{address}/host")
+    assert _http.ask(target, 5, lambda: 0.0, HOST).status == 200
+    assert asked == ["www.example.org"]
+
+
+def test_the_wrong_scheme_is_told(tls, target):
+    def error(url):
+        return _http.ask(_http.parse_url(url), 5, lambda: 0.0, None, True).error
+
+    assert "TLS is spoken there, so write https://" in error(f"http://{tls[0]}/")
+    if target.startswith("http:"):
+        assert "plain HTTP is spoken there" in error(target.replace("http:", "https:") + "/")
+        assert "spoken there" not in error(target + "/close")
 
 
 def test_a_redirect_is_an_answer_of_its_own(target):

@@ -98,6 +98,40 @@ def test_finds_the_arbiter_however_it_was_started(fleet, way):
     assert (found["program"]["pid"] == answer["arbiter"]) == (way != "child")
 
 
+def test_its_own_logs_are_found_by_what_it_has_open_and_requests_make_none_heard(fleet):
+    """A relative -c, a chdir and a logging of its own: only the running arbiter knows its logs."""
+    fleet.link(fleet.release(NEW, new_python()))
+    (fleet.home / "conf").mkdir()
+    (fleet.home / "src").mkdir()
+    (fleet.home / "wsgi.py").rename(fleet.home / "src/wsgi.py")
+    (fleet.home / "conf/g.py").write_text("""
+chdir = "src"
+accesslog = "-"
+logconfig_dict = {
+    "version": 1, "disable_existing_loggers": False,
+    "root": {"level": "INFO", "handlers": ["file"]},
+    "formatters": {"own": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {
+        "file": {
+            "class": "logging.handlers.RotatingFileHandler", "filename": "../own-error.log",
+            "formatter": "own", "maxBytes": 1000000, "backupCount": 2,
+        },
+    },
+    "loggers": {"gunicorn.error": {"level": "INFO", "handlers": ["file"], "propagate": False}},
+}
+""")
+    fleet.start("{venv}/bin/gunicorn -c conf/g.py {args}")
+    fleet.up()
+    found = fleet.info()
+    own = str(fleet.home / "own-error.log")
+    program = [f"{fleet.dir}/app.out.log", f"{fleet.dir}/app.err.log"]
+    assert found["logs"] == [*program, own]
+    assert {each["kind"] for each in found["sinks"] if not each["why"]} == {"file", "pipe"}
+    who = {"arbiter_pid": found["arbiter"]["pid"], "since": str(found["arbiter"]["started"])}
+    assert run_module("log_check", {"paths": found["logs"], **who})["tells"] == "start"
+    assert run_module("log_check", {"paths": program, **who})["tells"] == ""
+
+
 def test_finds_the_arbiter_under_newrelic_admin(fleet):
     name = fleet.release(NEW, new_python(), "newrelic")
     fleet.link(name)
@@ -234,7 +268,10 @@ def test_another_program_of_the_same_home_is_not_a_left_over(fleet):
     fleet.up()
     wait_for((fleet.dir / "two.sock").exists)
     found = fleet.info()
-    assert [each["program"] for each in found["unmanaged"]] == ["two:two"]
+    assert found["unmanaged"] == []
+    (two,) = found["beside"]
+    assert (two["program"], two["gunicorn"]) == ("two:two", True)
+    assert two["listeners"] == [f"unix:{fleet.dir}/two.sock"]
     assert "two:two" in [each["value"] for each in found["deviations"]]
 
 

@@ -47,6 +47,8 @@ class Machine:
         (self.home / "releases").mkdir(parents=True)
         self.listening = []
         self.program_pid = 20
+        # What commands say, by their first words; of a Python it is its version.
+        self.said = {}
         self.others = []
         self.process(10, 1, "python /usr/bin/supervisord -c /etc/s.conf")
 
@@ -64,6 +66,9 @@ class Machine:
         os.symlink("/usr/bin/python3.6", str(base / "exe"))
         for number, inode in enumerate(sockets):
             os.symlink(f"socket:[{inode}]", str(base / "fd" / str(number)))
+
+    def opens(self, pid, number, target):
+        os.symlink(target, str(self.root / f"proc/{pid}/fd/{number}"))
 
     def listen(self, port, inode, host="0100007F"):
         self.listening.append(
@@ -99,7 +104,8 @@ class Machine:
             "configs": lambda _: self.configs(), "pid": lambda _: 10})()  # fmt: skip
         self.site = _service_site.Site(
             "/home", "app", Reader(str(self.root)), supervisor,
-            lambda command: "3.6.15\n", lambda: 100.0, boot_epoch, 100)  # fmt: skip
+            lambda command: self.said.get(" ".join(command), "3.6.15\n"),
+            lambda: 100.0, boot_epoch, 100)  # fmt: skip
         return self.site.observe()
 
 

@@ -2,120 +2,71 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How often a trial imports and boots an application: no more often than it proves something."""
+"""What helps where something is missing in a new release, and what must not change meanwhile."""
+
+from collections import namedtuple
 
 import pytest
-from ansible_collections.fleetops.gunicorn.plugins.module_utils import _boot, _build
+from ansible_collections.fleetops.gunicorn.plugins.module_utils import _build
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import Launch, Prefix
-
-OLD = Prefix(("/srv/app/venv",), "3.6")
-NEW = Prefix(("/srv/app/releases/23",), "3.11")
-WANTED = _boot.Wanted("/srv/app/releases/23", "23.0.0", "3.11.7")
-LAUNCH = Launch(
-    ("/srv/app/venv/bin/gunicorn", "app"), {"DB": "live"}, "/srv/app", 1, 1, (), "x", True
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._order import local_sha256
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._site_files import (
+    Entry,
+    content_sha256,
 )
-# 2026-01-01T00:00:00Z.
-BUILT = 1767225600
+
+from tests.unit.plugins.module_utils.paper_site import make_site, write
+
+Plan = namedtuple("Plan", "order prepared left local inputs files")
+Order = namedtuple("Order", "requirements_source requirements_file")
+Prepared = namedtuple("Prepared", "text")
+BOOT = (
+    "boot test: gunicorn 23.0.0 ended at once. Its log ends:\nModuleNotFoundError: No module named"
+)
 
 
-@pytest.fixture
-def done(monkeypatch):
-    """What was run, and with which database."""
-    ran = []
-
-    def note(what, answer):
-        def run(launch, *_rest):
-            ran.append((what, launch.environment["DB"] if launch else None))
-            return answer
-
-        monkeypatch.setattr(_boot, what, run)
-
-    note("check_import", {})
-    note("check_config", "")
-    note("boot", {"status": 200})
-    return ran
-
-
-def trial(test="boot", **more):
-    return _build.Trial(test, "/healthz", 60, **more)
-
-
-def checks(test="boot", launch=LAUNCH, booted=None, **more):
-    return _build.checks_of(launch, OLD, NEW, WANTED, trial(test, **more), booted)
-
-
-def test_a_boot_imports_the_application_and_nothing_else_does_beside_it(done):
-    told = checks("boot")
-    assert done == [("check_import", "live"), ("boot", "live")]
-    assert (told["import"], told["check_config"], told["boot"]["status"]) == (True, None, 200)
-
-
-def test_an_import_boots_nothing(done):
-    told = checks("import")
-    assert done == [("check_import", "live"), ("check_config", "live")]
-    assert told == {"import": True, "check_config": True, "boot": None}
-
-
-def test_none_runs_nothing_of_the_application(done):
-    assert checks("none") == {"import": True, "check_config": None, "boot": None}
-    assert done == [("check_import", None)]
-
-
-def test_every_trial_is_pointed_where_the_operator_says(done):
-    checks("boot", environment={"DB": "copy"})
-    checks("import", environment={"DB": "copy"})
-    assert {database for _what, database in done} == {"copy"}
-
-
-def test_what_an_import_refuses_is_refused(done, monkeypatch):
-    monkeypatch.setattr(_boot, "check_config", lambda _launch: "No module named x")
-    with pytest.raises(FleetError, match="refuses in the new release:\nNo module named x"):
-        checks("import")
-
-
-def test_what_was_booted_in_the_same_way_is_not_booted_again(done):
-    booted = checks("boot")["boot"]
-    done.clear()
-    assert checks("boot", booted=booted)["boot"] == booted
-    assert done == [("check_import", "live")]
+def plan(text="flask==2\n", left=(), local=(), inputs=None, files=()):
+    return Plan(Order("r.txt", ""), Prepared(text), left, local, inputs or {}, files)
 
 
 @pytest.mark.parametrize(
-    "other",
-    [
-        {"argv": ("/srv/app/venv/bin/gunicorn", "-k", "gthread", "app")},
-        {"directory": "/srv"},
-        {"uid": 2},
-        {"environment": {"DB": "live", "MORE": "x"}},
-    ],
-    ids=str,
+    "missing", ["'pkg_resources'", "'pkg_resources.extern'", "pkg_resources", "'distutils'"]
 )
-def test_what_is_started_in_another_way_is_booted(done, other):
-    booted = checks("boot")["boot"]
-    done.clear()
-    checks("boot", LAUNCH._replace(**other), booted)
-    assert done[-1] == ("boot", "live")
+def test_pkg_resources_has_its_hint_with_a_requirements_file_too(missing):
+    told = _build.hint_of(f"{BOOT} {missing}", plan())
+    assert "add a line `setuptools<81` to the requirements (r.txt)" in told
+    assert _build.hint_of(f"{BOOT} {missing}", plan("flask==2\nsetuptools<81\n")) == ""
 
 
-def test_a_boot_on_another_database_proves_nothing_of_this_one(done):
-    booted = checks("boot", environment={"DB": "copy"})["boot"]
-    done.clear()
-    checks("boot", booted=booted)
-    assert done[-1] == ("boot", "live")
+def test_what_was_left_behind_is_named_when_a_module_is_missing():
+    left = (Entry("mine.pth", ("/srv/code",)), Entry("config_local.py"))
+    told = _build.hint_of(f"{BOOT} 'mine.deep'", plan(left=left))
+    assert "mine.pth (leads to /srv/code), config_local.py" in told
+    assert "If mine.deep came from there, name it in release_carry_files" in told
+    assert _build.hint_of(f"{BOOT} 'mine'", plan()) == ""
+    assert _build.hint_of("boot test: answers 500", plan(left=left)) == ""
 
 
-@pytest.mark.parametrize(
-    ("age", "believe", "good"),
-    [(60, 86400, True), (90000, 86400, False), (60, 0, False), (-60, 86400, False)],
-)
-def test_a_boot_is_believed_for_a_while(age, believe, good):
-    record = {"built_at": "2026-01-01T00:00:00Z", "checks": {"boot": {"start": "x"}}}
-    assert (_build.still_booted(record, believe, BUILT + age) is not None) is good
+def test_a_source_that_changes_while_it_is_built_from_is_refused(tmp_path):
+    write(tmp_path, "src/a.py", "1\n")
+    places = [str(tmp_path / "src")]
+    made = plan(local=tuple(places), inputs={"local": local_sha256(places)})
+    _build.refuse_changed_sources(made)
+    write(tmp_path, "src/a.py", "2\n")
+    with pytest.raises(FleetError, match="changed while the release was being built"):
+        _build.refuse_changed_sources(made)
 
 
-@pytest.mark.parametrize(
-    "record", [None, {}, {"built_at": "soon"}, {"built_at": "2026-01-01T00:00:00Z", "checks": {}}]
-)
-def test_without_a_record_nothing_is_believed(record):
-    assert _build.still_booted(record, 86400, BUILT) is None
+def test_what_is_carried_over_must_be_what_the_name_says_and_replace_nothing(tmp_path):
+    site, new = make_site(tmp_path / "venv"), make_site(tmp_path / "new")
+    write(site, "config_local.py", "1\n")
+    inputs = {"files": {"config_local.py": content_sha256(str(site / "config_local.py"))}}
+    made = plan(inputs=inputs, files=((str(site), Entry("config_local.py")),))
+    _build.carry_files(made, str(tmp_path / "new"))
+    assert (new / "config_local.py").read_text() == "1\n"
+    with pytest.raises(FleetError, match="is in the new release already"):
+        _build.carry_files(made, str(tmp_path / "new"))
+    (new / "config_local.py").unlink()
+    write(site, "config_local.py", "2\n")
+    with pytest.raises(FleetError, match="changed while it was carried over"):
+        _build.carry_files(made, str(tmp_path / "new"))

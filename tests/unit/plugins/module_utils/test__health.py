@@ -92,3 +92,82 @@ def test_urls():
 def test_a_bad_url_is_refused_by_name(url):
     with pytest.raises(FleetError, match="URL"):
         _http.parse_url(url)
+
+
+def bad(status, location=""):
+    expected = _health.check_expectation([200], "", 1)
+    return _health.why_bad(_health.Answer(status, "", "", 0.1, location), expected)
+
+
+def test_a_redirect_is_told_as_what_it_is():
+    assert "a redirect to /login (it is not followed" in bad(302, "/login")
+    said = bad(301, "https://www.example.org/healthz")
+    assert "a redirect to https://www.example.org/healthz (it wants https" in said
+    assert "X-Forwarded-Proto: https" in said
+    assert "redirect" not in bad(404, "/x")
+
+
+@pytest.mark.parametrize("status", [400, 421])
+def test_a_host_that_is_not_known_is_a_guess_that_is_told(status):
+    assert "gate_health_headers" in bad(status)
+
+
+def test_headers_as_text():
+    given = {"Host": "www.example.org:8443", "X-Number": 5, "X-Word": "a b\tc", "X-Empty": ""}
+    assert _health.check_headers(given) == {
+        "Host": "www.example.org:8443",
+        "X-Number": "5",
+        "X-Word": "a b\tc",
+        "X-Empty": "",
+    }
+    assert _health.check_headers({"host": "[::1]:80"}) == {"host": "[::1]:80"}
+
+
+@pytest.mark.parametrize(
+    "given, words",
+    [
+        ("Host: x", "give headers by name"),
+        ({"X": "a\r\nY: b"}, "headers.X cannot be sent"),
+        ({"X": "a\nb"}, "cannot be sent"),
+        ({"X": "a\0b"}, "cannot be sent"),
+        ({"X": "\u20ac"}, "cannot be sent"),
+        ({"X": " a"}, "cannot be sent"),
+        ({"X": "a" * 5000}, "cannot be sent"),
+        ({"X\r\nY": "a"}, "no name of a header"),
+        ({"": "a"}, "no name of a header"),
+        ({"X:": "a"}, "no name of a header"),
+        ({5: "a"}, "no name of a header"),
+        ({"X": None}, "headers.X is a NoneType"),
+        ({"X": True}, "headers.X is a bool"),
+        ({"X": ["a"]}, "headers.X is a list"),
+        ({"Host": "a/b"}, "no host"),
+        ({"Host": "a b"}, "no host"),
+        ({"Host": "a@b"}, "no host"),
+        ({"Connection": "keep-alive"}, "of the connection itself"),
+        ({"Transfer-Encoding": "chunked"}, "of the connection itself"),
+        ({"Host": "a", "host": "b"}, "twice"),
+        ({f"X-{number}": "a" for number in range(40)}, "at most 32"),
+    ],
+)
+def test_headers_that_are_none(given, words):
+    with pytest.raises(FleetError, match=words):
+        _health.check_headers(given)
+
+
+def test_no_value_of_a_wrong_header_is_quoted():
+    assert "hunter2" not in " ".join(_health.header_problems({"X": "hunter2\n"}, "headers"))
+
+
+@pytest.mark.parametrize(
+    "url, host",
+    [
+        ("http://127.0.0.1:8000/x", "127.0.0.1:8000"),
+        ("http://a/", "a"),
+        ("https://a/", "a"),
+        ("https://a:80/", "a:80"),
+        ("http://[::1]:8000/", "[::1]:8000"),
+        ("unix:/run/a.sock:/x", "localhost"),
+    ],
+)
+def test_which_host_is_sent(url, host):
+    assert _http.default_host(_http.parse_url(url)) == host

@@ -4,6 +4,7 @@
 
 import pytest
 from ansible_collections.fleetops.gunicorn.plugins.module_utils import _service_deviations
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_program import SETTINGS
 
 GOOD = {"command": "c", "stopsignal": "TERM", "stopasgroup": False, "killasgroup": True,
         "stopwaitsecs": 35, "startsecs": 7}  # fmt: skip
@@ -42,3 +43,17 @@ def test_wrappers_and_shared_virtualenvs_are_deviations():
     found = _service_deviations.deviations(dict(GOOD, command="x TOKEN=abc"), {}, True, ["b:b"])
     assert [each["setting"] for each in found] == ["command", "virtualenv"]
     assert "abc" not in str(found)
+
+
+def test_what_is_unknown_is_said_to_be_unknown():
+    program = dict.fromkeys(SETTINGS)
+    known = {**program, "command": "c"}
+    told = _service_deviations.deviations(known, {}, why_unknown="/etc/s.conf may not be read")
+    assert told == [
+        {
+            "setting": "stopsignal, stopwaitsecs, stopasgroup, killasgroup, startsecs",
+            "value": "unknown",
+            "wanted": "to be read",
+            "why": "/etc/s.conf may not be read; it is not taken for the default, so look yourself",
+        }
+    ]

@@ -64,4 +64,5 @@ def test_what_nobody_tells_is_unknown_and_not_the_default():
     found = describe({}, {})
     unknown = ("command", "stopsignal", "stopwaitsecs", "stopasgroup", "killasgroup", "startsecs")
     assert [found[name] for name in unknown] == [None] * len(unknown)
-    assert _service_deviations.deviations(found, {}) == []
+    told = _service_deviations.deviations(found, {})
+    assert [each["value"] for each in told] == ["unknown"]

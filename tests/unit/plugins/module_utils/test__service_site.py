@@ -5,7 +5,7 @@
 import pytest
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 
-from tests.unit.plugins.module_utils.paper_machine import Machine, make_venv, serve
+from tests.unit.plugins.module_utils.paper_machine import GUNICORN, Machine, make_venv, serve
 
 
 @pytest.fixture
@@ -31,6 +31,19 @@ def test_a_listener_of_someone_else_is_not_ours(machine):
     machine.listen(9000, 78)
     machine.process(30, 1, "nginx", sockets=[78])
     assert [each.address for each in machine.observe().listeners] == ["127.0.0.1:8000"]
+
+
+@pytest.mark.parametrize("named", ["/root/.gunicorn/gunicorn.ctl", "gunicorn.ctl", "/run/c.sock"])
+def test_the_control_socket_serves_nobody(machine, named):
+    """The way back to a gunicorn without one would miss an address."""
+    make_venv(machine.home / "venv")
+    serve(machine, command=GUNICORN.replace("-w 2", f"-w 2 --control-socket {named}"))
+    machine.opens(20, 9, "socket:[99]")
+    (machine.root / "proc/20/net/unix").write_text(
+        f"Num\n0: 00000002 00000000 00010000 0001 01 99 {named}\n"
+    )
+    seen = machine.observe()
+    assert [each.address for each in seen.listeners] == ["127.0.0.1:8000"]
 
 
 def test_a_supervisord_of_another_host_is_noticed(machine):

@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+import json
 import os
 
 import pytest
@@ -29,6 +30,10 @@ def test_versions_of_a_virtualenv(tmp_path):
     "found, wanted, matches",
     [
         ("3.11.7", "3.11", True),
+        ("23.0.0.rc1", "23.0.0", False),
+        ("23.0.0rc1", "23.0.0", False),
+        ("23.0", "23.0.0", True),
+        ("20.0.4+local.7", "20.0.4", False),
         ("3.11.7", "3.1", False),
         ("3.1.7", "3.11", False),
         ("23.0.0", "23.0.0", True),
@@ -107,3 +112,16 @@ def test_the_name_of_an_adopted_one_depends_on_its_content():
     assert name == _service_venv.name_adopted("20.0.1", "3.6.15", ["a==1"])
     assert name != _service_venv.name_adopted("20.0.1", "3.6.15", ["a==2"])
     assert _service_venv.name_adopted(None, None, []).startswith("adopted-unknown-pyunknown-")
+
+
+def test_what_ran_earlier_as_far_as_it_is_there(tmp_path):
+    for name, gunicorn in (("a", "20.0.4"), ("c", "23.0.0")):
+        make_venv(tmp_path / "home/releases" / name, gunicorn)
+    history = {"d": "c", "c": "b", "b": "a", "a": "c"}
+    (tmp_path / "home/releases/.history.json").write_text(json.dumps(history))
+    found = _service_venv.read_earlier(Reader(str(tmp_path)), "/home", "d")
+    assert [(each["release"], each["gunicorn"]) for each in found] == [
+        ("c", "23.0.0"),
+        ("a", "20.0.4"),
+    ]
+    assert _service_venv.read_earlier(Reader(str(tmp_path)), "/home", None) == []

@@ -41,6 +41,13 @@ def test_a_look(capsys, log):
     assert result["scanned"] == {"bytes": size, "lines": lines, "files": [str(log)]}
 
 
+def test_whether_a_log_tells_of_the_arbiter(capsys, log):
+    assert "tells" not in run(capsys, paths=[str(log)])
+    assert run(capsys, paths=[str(log)], arbiter_pid=99)["tells"] == ""
+    pid = int(start().split("[")[2].split("]")[0])
+    assert run(capsys, paths=[str(log)], arbiter_pid=pid)["tells"] == "start"
+
+
 def test_options_reach_the_look(capsys, log):
     options = {
         "paths": [str(log)],
@@ -95,7 +102,7 @@ def test_check_mode_reads_and_leaves_the_cursor(capsys, log):
         ({"patterns": [{"name": "x"}]}, "missing required arguments: regex"),
         ({"arbiter_pid": "me"}, "arbiter_pid"),
         ({"cursor": "/"}, "Asked to use the cursor /"),
-        ({"cursor": "/nonexistent/of/nobody/cursor"}, "Asked to write the cursor"),
+        ({"cursor": "/proc/nonexistent/cursor"}, "Asked to write the cursor"),
         ({"program": "app", "paths": None, "supervisor_url": "unix:///nonexistent"}, "supervisor"),
     ],
 )

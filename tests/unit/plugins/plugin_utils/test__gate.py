@@ -37,6 +37,22 @@ def change(path, value):
     return judge(look)
 
 
+@pytest.mark.parametrize(
+    ("log", "quiet", "verdict"),
+    [
+        ({"verdict": "clean", "tells": ""}, "fail", "inconclusive"),
+        ({"verdict": "clean", "tells": ""}, "pass", "pass"),
+        ({"verdict": "clean", "tells": "start"}, "fail", "pass"),
+        ({"verdict": "clean", "tells": "line"}, "fail", "pass"),
+        ({"verdict": "clean", "tells": "lost"}, "fail", "pass"),
+        ({"verdict": "dirty", "tells": ""}, "fail", "fail"),
+    ],
+)
+def test_requests_alone_make_no_log_heard(log, quiet, verdict):
+    look = {**copy.deepcopy(LOOK), "log": {"reasons": [], **log}, "log_quiet": quiet}
+    assert judge(look)["verdict"] == verdict
+
+
 def test_all_well_is_a_pass_that_says_what_was_seen():
     result = judge(LOOK)
     assert (result["verdict"], result["reasons"]) == ("pass", [])
@@ -86,6 +102,13 @@ def test_what_could_not_be_looked_at_is_an_error_neither_pass_nor_fail(path):
     result = change(path, {"msg": "permission denied"})
     assert result["verdict"] == "error"
     assert "permission denied" in result["reasons"][0]
+
+
+def test_a_log_that_cannot_be_placed_is_no_reason_to_go_back():
+    reasons = ["1 worker killed; neither its time nor its place nor a pid tells"]
+    result = change(["log"], {"verdict": "inconclusive", "reasons": reasons})
+    assert result["verdict"] == "inconclusive"
+    assert "the log cannot be judged: 1 worker killed" in "; ".join(result["reasons"])
 
 
 def test_a_silent_log_is_inconclusive_unless_the_operator_says_otherwise():

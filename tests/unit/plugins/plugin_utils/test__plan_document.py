@@ -319,3 +319,44 @@ def test_a_start_that_names_the_old_python_is_shown_with_its_stage():
     found["stages"] = [release(1, "21.2.0"), release(2, "23.0.0", stale=["PYTHONPATH=/v/lib"])]
     told = text(host("web1", _preflight_found=found))
     assert told.count("LOOK AT web1: the start names the old Python's directory: PYTHON") == 1
+
+
+def test_what_cannot_be_built_is_a_problem_of_the_host_told_once():
+    why = "carried over: gunicorn 23.0.0 is not allowed: mlflow 2.9.2 wants gunicorn<22"
+    stages = [
+        release(1, "21.2.0", problems=["stage 1: the venv holds config_local.py"]),
+        release(
+            2, "23.0.0", problems=["stage 2: the venv holds config_local.py", f"stage 2: {why}"]
+        ),
+    ]
+    found = {"packages": NOW, "settings": SETTINGS, "stages": stages}
+    told = document(host("web1", _preflight_found=found), host("web2"))
+    assert told["problems"] == {
+        "web1": ["stage 1, 2: the venv holds config_local.py", f"stage 2: {why}"]
+    }
+
+
+def test_who_may_have_to_move_is_told_with_the_stage():
+    caps = ["pkg 1.0 wants Python<3.11"]
+    found = {"packages": NOW, "settings": SETTINGS}
+    found["stages"] = [release(1, "21.2.0"), release(2, "23.0.0", caps=caps)]
+    told = text(host("web1", _preflight_found=found), host("web2"))
+    assert (
+        "not allowed by what web1 runs: pkg 1.0 wants Python<3.11; another version of these must"
+        in told
+    )
+
+
+def test_what_else_runs_from_the_virtualenv_is_told_for_hosts_that_are_switched():
+    celery = {"program": "celery:celery", "pid": 5, "python": "3.6.15", "gunicorn": False}
+    info = {"beside": [{**celery, "listeners": [], "started": 1.0}]}
+    hosts = [
+        host("web1", _service_info=info),
+        host("web2", _service_info=info),
+        host("web3", DONE, _service_info=info),
+    ]
+    told = document(*hosts)["beside"]
+    assert list(told) == ["web1", "web2"]
+    (line,) = [line for line in text(*hosts).splitlines() if line.startswith("Beside it on")]
+    assert line.startswith("Beside it on web1, web2: Program celery:celery runs from the same")
+    assert "since Python 3.6 gives way to 3.11" in line

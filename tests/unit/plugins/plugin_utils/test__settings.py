@@ -31,6 +31,8 @@ def test_the_defaults_are_right():
     ("wrong", "words"),
     [
         ({"gate_balancer_tolerance": {"http_4xx": 5}}, "give whole numbers for"),
+        ({"gate_health_headers": {"Host": "a\r\nX: y"}}, "gate_health_headers.Host cannot be sent"),
+        ({"gate_health_headers": {"Ho st": "a"}}, "no name of a header"),
         ({"gate_balancer_tolerance": {"http_5xx": "5"}}, "gate_balancer_tolerance is"),
         ({"gate_balancer_tolerance": {"http_5xx": True}}, "gate_balancer_tolerance is"),
         ({"rollout_waves": ["web9"]}, "no such host or group"),

@@ -96,9 +96,15 @@ SAID = [
     ("F-INPUT", "Validating arguments against arg spec 'validate' - Every operator input: x"),
     ("F-BACK", "way_back | Refuse to go back to nowhere: web1 runs x, and nothing says"),
     ("F-BACK", "prove | Boot it on a spare port: boot test: gunicorn 20.0.1 ended"),
+    ("F-BUILD", "build | Refuse what is known to be impossible to build: stage 2: app caps it"),
     ("F-BUILD", "build | Build the release and try it: boot test: gunicorn 21.2.0 ended"),
     ("F-BALANCER", "haproxy | info | Read every balancer: lb1: nobody listens on /run/x"),
     ("F-BALANCER", "balancers | Refuse a socket: The socket of lb1 has the level user"),
+    (
+        "F-SERVER",
+        "application | Refuse a log in which a new arbiter would not be heard: Asked the logs for"
+        " arbiter 20, and none tells of it. After a switch the gate could not tell (F-BLIND).",
+    ),
     ("F-SERVER", REFUSE + "Asked what runs as program app, and found no gunicorn: the service"),
     ("F-SERVER", "application | Prove that it is healthy before anything is touched: status 500"),
     ("F-OPEN", "conclude | Compare it: web1 should be through every stage, and runs gunicorn 2"),

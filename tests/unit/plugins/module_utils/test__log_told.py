@@ -1,0 +1,120 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+import calendar
+import os
+
+import pytest
+from ansible_collections.fleetops.gunicorn.plugins.module_utils import _log_told
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_records import Clock
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_told import Who, told
+
+SINCE = float(calendar.timegm((2026, 11, 27, 10, 0, 0)))
+WHO = Who(4711, SINCE + 0.4)
+NOW = SINCE + 60
+AT = "[2026-11-27 10:00:00 +0000]"
+ACCESS = '10.0.0.9 - - [27/Nov/2026:10:00:20 +0000] "GET /4711 HTTP/1.1" 200 4711 "-" "%s"\n'
+
+HEARD = {
+    "its start": (f"{AT} [4711] [INFO] Starting gunicorn 23.0.0", "start"),
+    "its line": (f"{AT} [4711] [ERROR] Worker (pid:9) was sent SIGKILL!", "line"),
+    "without a zone": ("[2026-11-27 10:00:00] [4711] [INFO] Starting gunicorn 23.0.0", "start"),
+    "syslog": (
+        f"Nov 27 10:00:00 web1 app[1]: {AT} [4711] [INFO] Starting gunicorn 23.0.0",
+        "start",
+    ),
+    "compose": (f"web_1  | {AT} [4711] [INFO] Starting gunicorn 23.0.0", "start"),
+    "kubernetes": (f"2026-11-27T10:00:00.1Z stderr F {AT} [4711] [INFO] Listening", "line"),
+    "docker": (
+        f'{{"log":"{AT} [4711] [INFO] Starting gunicorn 23.0.0\\n","stream":"stderr"}}',
+        "start",
+    ),
+    "json": (
+        '{"time": "2026-11-27T10:00:00Z", "process": 4711, "message": "Starting gunicorn 23.0.0"}',
+        "start",
+    ),
+    "json of another line": ('{"pid": "4711", "msg": "Handling signal: ttin"}', "line"),
+    "json without pid": (
+        '{"time": "2026-11-27T10:00:00Z", "message": "Starting gunicorn 23.0.0"}',
+        "start",
+    ),
+    "own format": ("2026-11-27 10:00:00,123 INFO gunicorn.error: Starting gunicorn 23", "start"),
+    "own format without time": ("INFO: Starting gunicorn 23.0.0", "start"),
+    "preloaded for minutes": ("2026-11-27T10:05:00Z INFO Starting gunicorn 23.0.0", "start"),
+}
+
+
+@pytest.mark.parametrize("what", HEARD)
+def test_a_log_is_heard(what, tmp_path, monkeypatch):
+    monkeypatch.setenv("TZ", "UTC")
+    line, found = HEARD[what]
+    log = tmp_path / "app.log"
+    log.write_text(ACCESS % "x" * 50 + line + "\n" + ACCESS % "y" * 50)
+    assert told([str(log)], WHO, NOW) == found
+
+
+STRANGERS = {
+    "access": ACCESS % "curl",
+    "an agent with gunicorn's words": ACCESS % f"{AT} [4711] [INFO] Starting gunicorn 23.0.0",
+    "no quotes": f"10.0.0.9 {AT} [4711] [INFO] Starting gunicorn 23.0.0\n",
+    "in json": f'{{"status": 200, "agent": "{AT} [4711] [INFO] Starting gunicorn 23.0.0"}}\n',
+    "in a message": '{"message": "Not Found: /[4711] Starting gunicorn 23.0.0"}\n',
+    "an application": "2026-11-27 10:00:20 INFO django: Not Found: /Starting gunicorn 1?x=1\n",
+    "quoted": "2026-11-27 10:00:20 WARNING app: bad name 'Starting gunicorn 23.0.0\n",
+    "another arbiter": f"{AT} [4712] [INFO] Starting gunicorn 23.0.0\n",
+    "a worker": f"{AT} [4713] [INFO] Booting worker with pid: 4711\n",
+    "the same pid last week": AT.replace("27", "20") + " [4711] [INFO] Starting gunicorn 20.0.4\n",
+    "an earlier one, own format": "2026-11-20T10:00:00Z INFO Starting gunicorn 23.0.0\n",
+    "nothing": "",
+}
+
+
+@pytest.mark.parametrize("what", STRANGERS)
+def test_what_others_write_makes_no_log_heard(what, tmp_path):
+    log = tmp_path / "app.log"
+    # It reaches back beyond the start.
+    log.write_text("2026-11-19 10:00:00 INFO app: hello\n" + STRANGERS[what])
+    assert told([str(log)], WHO, NOW) == ""
+
+
+def test_one_log_of_several_is_enough(tmp_path):
+    (tmp_path / "access.log").write_text(ACCESS % "x")
+    (tmp_path / "error.log").write_text(HEARD["its start"][0] + "\n")
+    paths = [str(tmp_path / name) for name in ("access.log", "error.log", "missing.log")]
+    assert told(paths, WHO, NOW) == "start"
+
+
+def test_a_rotated_file_is_read_as_well(tmp_path):
+    (tmp_path / "app.log").write_text("")
+    (tmp_path / "app.log.1").write_text(HEARD["its start"][0] + "\n")
+    assert told([str(tmp_path / "app.log")], WHO, NOW) == "start"
+
+
+def test_a_begin_that_was_rotated_away_is_no_silence(tmp_path):
+    log = tmp_path / "app.log"
+    log.write_text("2026-11-27 10:30:00 INFO app: hello\n")
+    assert told([str(log)], WHO, NOW) == ""
+    assert told([str(log)], WHO, SINCE + 2 * _log_told.ROTATION) == "lost"
+    (tmp_path / "app.log.1.gz").write_text("")
+    assert told([str(log)], WHO, NOW) == "lost"
+
+
+def test_lines_across_the_edges_of_what_is_read_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(_log_told, "CHUNK", 64)
+    log = tmp_path / "app.log"
+    for before in range(70):
+        log.write_text("x" * before + "\n" + HEARD["its start"][0] + "\n" + "y" * 100)
+        assert told([str(log)], WHO, NOW) == "start", before
+
+
+def test_no_fifo_hangs_it(tmp_path):
+    os.mkfifo(str(tmp_path / "app.log"))
+    assert told([str(tmp_path / "app.log")], WHO, NOW) == ""
+
+
+def test_a_line_without_end_is_bounded(tmp_path):
+    log = tmp_path / "app.log"
+    log.write_bytes(b"4711 " * (1 << 20))
+    assert told([str(log)], WHO, NOW) == ""
+    assert _log_told.line_tells(b"{" * (1 << 20), WHO, Clock(NOW)) == ""

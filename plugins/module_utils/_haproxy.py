@@ -64,6 +64,8 @@ class Node(NamedTuple):
     version: str
     pid: int
     uptime: int
+    # Served by this process itself: a stats-file may bring older counters along, and not this one.
+    requests: Optional[int] = None
 
 
 class Glance(NamedTuple):
@@ -279,6 +281,7 @@ def parse_node(text: str) -> Node:
             version=fields["Version"],
             pid=int(fields["Pid"]),
             uptime=int(fields["Uptime_sec"]),
+            requests=int(fields["CumReq"]) if "CumReq" in fields else None,
         )
     except (KeyError, ValueError):
         raise NotHaproxy(

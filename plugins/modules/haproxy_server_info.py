@@ -95,11 +95,19 @@ node:
       type: str
     pid:
       description:
-        - The process that answered. Another one than before means that HAProxy was reloaded.
+        - The process that answered. Another one than before means that HAProxy was reloaded. Its
+          counters began at 0 then, unless it was told to take them over (C(stats-file), HAProxy 3.0
+          and later).
       returned: success
       type: int
     uptime:
       description: The age of that process in seconds.
+      returned: success
+      type: int
+    requests:
+      description:
+        - How many requests that process itself has served, for all proxies. Counters beyond it were
+          taken over from an earlier process. None (null) where it does not tell.
       returned: success
       type: int
 level:

@@ -28,6 +28,8 @@ _COUNTERS = (
     "stot", "econ", "eresp", "ttime",
     "hrsp_1xx", "hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "hrsp_other",
 )  # fmt: skip
+# By which a process is known, and what it has counted itself.
+_NODE = ("name", "pid", "uptime", "requests")
 NEEDS = ("pass", "no_fail", "nothing")
 """What the comparison with the other servers must say, for ``rollout_canary``."""
 
@@ -62,7 +64,7 @@ def bake_look(results: Sequence[Mapping[str, Any]], at: float) -> dict[str, Any]
         "balancers": [
             {
                 "item": result.get("item", ""),
-                "node": {key: (result.get("node") or {}).get(key) for key in ("name", "pid")},
+                "node": {key: (result.get("node") or {}).get(key) for key in _NODE},
                 "backends": [
                     {"servers": [_counted(server) for server in backend["servers"]]}
                     for backend in result.get("backends") or []

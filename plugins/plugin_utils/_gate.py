@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._budget import error_budget
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._counters import (
+    ANEW,
     CONTINUED,
     Reading,
     results_read,
@@ -202,6 +203,41 @@ def _rises(look: dict[str, Any]) -> Iterator[Rise]:
         for server in result.get("servers", []):
             key = _key(server)
             yield Rise(node, server, rows.get(key), readings.get(key, CONTINUED))
+
+
+def carried(baseline: Any, last: Any, now: Any) -> list[dict[str, Any]]:
+    """The baseline for a look at ``now``; ``last`` is the look before, if there was one.
+
+    A balancer that began to count at 0 since then has forgotten what had risen until ``last``. So
+    that it is not lost, it is taken off what ``now`` is compared with.
+    """
+    before = {str(result.get("item", "")): result for result in last or []}
+    after = {str(result.get("item", "")): result for result in now or []}
+    found = []
+    for result in baseline or []:
+        node = str(result.get("item", ""))
+        old, new = before.get(node, {}), after.get(node, {})
+        rows = {_key(row): row["counters"] for row in old.get("servers") or []}
+        mine = {_key(row) for row in new.get("servers") or []}
+        readings = results_read(old, new)
+        if mine and mine <= set(rows) and all(readings[key] == ANEW for key in mine):
+            servers = [
+                {**row, "counters": _less(row["counters"], rows.get(_key(row), {}))}
+                for row in result.get("servers") or []
+            ]
+            result = {"item": result.get("item", ""), "node": new.get("node"), "servers": servers}
+        found.append(result)
+    return found
+
+
+def last_seen(last: Any, now: Any) -> list[dict[str, Any]]:
+    """Of each balancer the look at which it last answered."""
+    told = [*(last or []), *(result for result in now or [] if "servers" in result)]
+    return list({str(result.get("item", "")): result for result in told}.values())
+
+
+def _less(base: Mapping[str, Any], last: Mapping[str, Any]) -> dict[str, int]:
+    return {name: int(base.get(name) or 0) - int(count or 0) for name, count in last.items()}
 
 
 def _key(server: Mapping[str, Any]) -> tuple[str, str]:

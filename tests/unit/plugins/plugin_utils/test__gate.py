@@ -3,7 +3,11 @@ from __future__ import annotations
 import copy
 
 import pytest
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate import judge
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate import (
+    carried,
+    judge,
+    last_seen,
+)
 
 SERVER = {
     "backend": "app",
@@ -229,3 +233,27 @@ def test_of_four_servers_on_two_balancers_one_that_took_its_counters_over():
     assert over(then, [gone_on, then[1]])["verdict"] == "pass"
     worse = of_four(2, 40, [(910, 9), (810, 0), (60, 6), (710, 0)])
     assert over(then, [worse, then[1]])["reasons"][0].startswith("1 http 5xx")
+
+
+def test_what_had_risen_before_a_restart_still_counts_after_it():
+    """3 errors, a restart, 3 more: 6, of which 4 are tolerated."""
+    tolerant = {"balancer_tolerance": {"http_5xx": 4}}
+    other = [(500, 0), (500, 0), (500, 0)]
+    begun = [of_four(1, 2000, [(500, 7), *other], mine="web1")]
+    worse = [of_four(1, 2100, [(530, 10), *other], mine="web1")]
+    again = [of_four(2, 40, [(10, 3), (10, 0), (10, 0), (10, 0)], mine="web1")]
+    later = [of_four(2, 80, [(20, 4), (20, 0), (20, 0), (20, 0)], mine="web1")]
+    baseline = carried(begun, begun, worse)
+    assert baseline == begun and over(baseline, worse, **tolerant)["verdict"] == "pass"
+    baseline = carried(baseline, worse, again)
+    found = over(baseline, again, **tolerant)
+    assert found["verdict"] == "fail" and found["reasons"][0].startswith("6 http 5xx")
+    assert found["summary"] == "40 requests"
+    baseline = carried(baseline, again, later)
+    assert over(baseline, later, **tolerant)["reasons"][0].startswith("7 http 5xx")
+    # Whoever does not answer, or was not there, changes nothing.
+    silent = [{"item": "lb1", "msg": "no answer"}]
+    assert carried(begun, worse, silent) == begun == carried(begun, silent, again)
+    assert carried([], worse, again) == [] == carried(None, None, None)
+    assert last_seen(worse, silent) == worse and last_seen(worse, again) == again
+    assert last_seen(None, None) == []

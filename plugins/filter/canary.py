@@ -70,9 +70,10 @@ options:
   burst:
     description:
       - The most errors that may count as one where they come in bursts; V(1) to count each.
-      - How many do is estimated from the windows. Beyond chance only.
+      - How many do is estimated from the windows. Beyond chance only. In fewer than 8 windows as
+        many are assumed as these leave possible, in fewer than 3 so many as this.
     type: float
-    default: 10
+    default: 100
   time_block:
     description: How many requests of each side make one sample of the response time.
     type: int

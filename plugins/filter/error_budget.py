@@ -15,7 +15,8 @@ author:
 description:
   - Compares what the balancers count for whole backends with what they counted when the run began.
   - Counts answers of 500 and above, retries and redispatches; in C(mode tcp) broken connections.
-  - What the fleet showed before the run, per request, is left out.
+  - What the fleet showed before the run, per request, is left out, up to 5 %. Of less than 10,000
+    requests before it, the rest counts as if it had gone well.
 positional: budget
 options:
   _input:
@@ -26,6 +27,8 @@ options:
   budget:
     description:
       - C(baseline), the same when the run began.
+      - C(earlier), an earlier look still; may be absent. An outage that was over by then is no
+        normal.
       - C(errors), a count, and C(percent), a share of the requests since then. Below 0, no limit.
     type: dict
     required: true
@@ -64,12 +67,15 @@ _value:
 
 from typing import Any
 
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._budget import error_budget
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._budget import (
+    budget_look,
+    error_budget,
+)
 
 
 class FilterModule:
-    """Register the filter."""
+    """Register the filters; the underscore says that one is internal."""
 
     def filters(self) -> dict[str, Any]:
-        """Return the filter by its name."""
-        return {"error_budget": error_budget}
+        """Return the filters by their names."""
+        return {"error_budget": error_budget, "_budget_look": budget_look}

@@ -19,7 +19,8 @@ options:
     description:
       - What was seen, by the keys C(health), C(process), C(log), C(balancers) and C(baseline).
       - And what it is judged by, C(generation), C(log_quiet) and C(balancer_tolerance).
-      - What is absent is not judged.
+      - What is absent is not judged. What is there and brought no answer is an V(error), as is a
+        look at nothing.
     type: dict
     required: true
 """
@@ -49,12 +50,16 @@ _value:
 
 from typing import Any
 
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate import judge
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate import (
+    carried,
+    judge,
+    last_seen,
+)
 
 
 class FilterModule:
-    """Register the filter."""
+    """Register the filters; the underscore says that two are internal."""
 
     def filters(self) -> dict[str, Any]:
-        """Return the filter by its name."""
-        return {"verdict": judge}
+        """Return the filters by their names."""
+        return {"verdict": judge, "_carried": carried, "_last_seen": last_seen}

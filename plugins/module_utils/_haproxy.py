@@ -69,7 +69,7 @@ class Node(NamedTuple):
     # When it started (seconds since the epoch; 0 where HAProxy does not say), and what it has
     # counted itself: a statistics file brings along the counters of backends, never these.
     started: int = 0
-    requests: int = 0
+    requests: Optional[int] = None
     connections: int = 0
 
 
@@ -322,7 +322,7 @@ def parse_node(text: str) -> Node:
             pid=int(fields["Pid"]),
             uptime=int(fields["Uptime_sec"]),
             started=_int(fields.get("Start_time_sec")),
-            requests=_int(fields.get("CumReq")),
+            requests=int(fields["CumReq"]) if "CumReq" in fields else None,
             connections=_int(fields.get("CumConns")),
         )
     except (KeyError, ValueError):

@@ -102,7 +102,9 @@ node:
       type: str
     pid:
       description:
-        - The process that answered. Another one than before means that HAProxy was reloaded.
+        - The process that answered. Another one than before means that HAProxy was reloaded. Its
+          counters began at 0 then, unless it was told to take them over (C(stats-file), HAProxy 3.0
+          and later).
       returned: success
       type: int
     uptime:
@@ -117,7 +119,7 @@ node:
       description:
         - HTTP requests that this process has had (C(CumReq)). Never taken over from a process
           before, as the counters of backends are with a C(stats-file). A backend that counts more
-          has such.
+          has such. None (null) where HAProxy does not say.
       returned: success
       type: int
     connections:

@@ -139,11 +139,11 @@ def main() -> None:
     except FleetError as exc:
         module.fail_json(msg=str(exc))
     health = watch(
-        lambda: ask(target, params["answer_timeout"], time.time, headers, True),
+        lambda: ask(target, params["answer_timeout"], time.monotonic, headers, True),
         expected,
         params["timeout"],
         params["interval"],
-        time.time,
+        time.monotonic,
         time.sleep,
     )
     if not health.healthy:

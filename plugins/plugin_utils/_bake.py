@@ -23,7 +23,6 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._canary import j
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._canary_balancer import (
     windows_from_looks,
 )
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._canary_types import Settings
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._few import MOST, few
 
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
@@ -34,6 +33,8 @@ _COUNTERS = (
 # What one server is compared with need not be the whole fleet, and a look must not grow with it.
 _OTHERS = 40
 _ROWS = 600
+# By which a process is known, and what it has counted itself.
+_NODE = ("name", "pid", "uptime", "requests")
 NEEDS = ("pass", "no_fail", "nothing")
 """What the comparison with the other servers must say, for ``rollout_canary``."""
 
@@ -78,7 +79,7 @@ def bake_look(
         "balancers": [
             {
                 "item": result.get("item", ""),
-                "node": {key: (result.get("node") or {}).get(key) for key in ("name", "pid")},
+                "node": {key: (result.get("node") or {}).get(key) for key in _NODE},
                 "backends": [
                     {
                         "servers": [
@@ -124,13 +125,12 @@ def compare(
     now: Mapping[str, Any],
     canary: str,
     others: Sequence[str],
-    gates: Any = 1,
 ) -> dict[str, Any]:
     """Judge the canary against servers that are not yet on its plan, over the time between.
 
-    ``gates`` share the chance of a false alarm.
-
-    Returns ``{"verdict": "pass|fail|inconclusive", "reasons": [text]}``.
+    Returns ``{"verdict": "pass|fail|inconclusive", "reasons": [text], "suspect": bool}``;
+    ``suspect`` where it is worse, and only bursts, which nobody sees in one window, could excuse
+    it.
     """
     if not then.get("balancers"):
         return _open("what the balancers counted when it passed was not noted")
@@ -139,21 +139,15 @@ def compare(
     if canary not in known or not beside:
         return _open("the balancers have no other server to compare it with")
     try:
-        judged = judge_canary(
-            windows_from_looks([then, now], [canary], beside), _shared(int(gates))
-        )
+        judged = judge_canary(windows_from_looks([then, now], [canary], beside))
     except FleetError as error:
         return _open(str(error))
-    return {"verdict": judged["verdict"], "reasons": judged["reasons"]}
-
-
-def _shared(gates: int) -> Settings:
-    alarm = Settings().false_alarm
-    return Settings(gates=gates, false_alarm_rollout=alarm)
+    suspect = any(measure["verdict"] == "suspect" for measure in judged["measures"])
+    return {"verdict": judged["verdict"], "reasons": judged["reasons"], "suspect": suspect}
 
 
 def _open(reason: str) -> dict[str, Any]:
-    return {"verdict": "inconclusive", "reasons": [reason]}
+    return {"verdict": "inconclusive", "reasons": [reason], "suspect": False}
 
 
 def _servers(look: Mapping[str, Any]) -> set[str]:
@@ -262,7 +256,8 @@ def _against(host: Mapping[str, Any], needs: str) -> list[str]:
         found.append(f"{name}: {gate.get('verdict', 'error')}: {reasons}")
     compared = host.get("compared") or {}
     verdict = compared.get("verdict", "inconclusive")
-    if verdict == "fail" and needs != "nothing" or verdict != "pass" and needs == "pass":
+    worse = verdict == "fail" or bool(compared.get("suspect"))
+    if worse and needs != "nothing" or verdict != "pass" and needs == "pass":
         reasons = "; ".join(compared.get("reasons") or ["nothing to compare it with"])
         found.append(f"{name} beside the servers that are not yet upgraded: {verdict}: {reasons}")
     return found

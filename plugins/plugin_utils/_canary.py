@@ -28,6 +28,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._canary_exact im
     dispersion,
     gamma_score,
     lag_one,
+    rate_limits,
     share_tail,
     signed_rank_tail,
 )
@@ -45,7 +46,11 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._canary_types im
 )
 
 # Clustering is believed this many standard deviations above chance: a false belief costs power.
-_CLUSTERED = 4.0
+_CLUSTERED = 2.5
+# In as many windows bursts are seen or not. In fewer, as large ones are assumed as these windows
+# leave possible, but for a risk of `_UNSEEN`; below the least nobody sees any.
+_BURSTS_SEEN_IN, _LEAST_WINDOWS = 8, 3
+_UNSEEN = 0.2
 
 
 class Sample(NamedTuple):
@@ -140,10 +145,12 @@ def _judge_counts(name: str, found: list[Sample], rule: Rule, settings: Settings
     done = blank._replace(canary=x / n, baseline=y / m, p=p, threshold=threshold, burst=burst)
     told = f"{what}: {_told(name, x, n)} on the canary, {_told(name, y, m)} on the baseline"
     if p <= threshold and x / n - y / m >= rule.tolerance:
-        if burst > 1 and _clustered_tail(x, strata, burst) > threshold:
+        most = min(settings.burst, max(burst, _unseen(found)))
+        if most > 1 and _clustered_tail(x, strata, most) > threshold:
+            few = "" if most == burst else f"; {len(found)} windows cannot rule that out"
             return done._replace(
                 verdict="suspect",
-                reason=f"{told}; worse, but in bursts of about {burst:.1f} that may be chance",
+                reason=f"{told}; worse, but in bursts of about {most:.1f} that may be chance{few}",
             )
         return done._replace(verdict="fail", reason=f"{told}; p = {p:.2g} (limit {threshold:.2g})")
     if not settings.last:
@@ -179,18 +186,36 @@ def _burst(found: Sequence[Sample]) -> float:
     """
     worst = 1.0
     while len(found) >= 2:
-        a = dispersion([e.canary for e in found], [e.canary_exposure for e in found])
-        b = dispersion([e.baseline for e in found], [e.baseline_exposure for e in found])
-        statistic, mean, variance = (left + right for left, right in zip(a, b, strict=True))
+        statistic, mean, variance = _within_arms(found)
         if gamma_score(statistic, mean, variance) > _CLUSTERED:
             worst = max(worst, statistic / mean)
-        if len(found) < 6:
+        if len(found) < 2 * _BURSTS_SEEN_IN:
             break
         found = [
             Sample(*(sum(parts) for parts in zip(*found[i : i + 2], strict=True)))
             for i in range(0, len(found), 2)
         ]
     return worst
+
+
+def _unseen(found: Sequence[Sample]) -> float:
+    """How many errors may come together without few windows showing it: an upper limit of `_burst`.
+
+    The index of dispersion, times the bursts' size, falls like chi-squared.
+    """
+    if len(found) >= _BURSTS_SEEN_IN:
+        return 1.0
+    statistic, mean, _variance = _within_arms(found)
+    if len(found) < _LEAST_WINDOWS or mean <= 0:
+        return math.inf
+    return statistic / (2 * rate_limits(mean / 2, _UNSEEN)[0])
+
+
+def _within_arms(found: Sequence[Sample]) -> tuple[float, float, float]:
+    a = dispersion([e.canary for e in found], [e.canary_exposure for e in found])
+    b = dispersion([e.baseline for e in found], [e.baseline_exposure for e in found])
+    statistic, mean, variance = (left + right for left, right in zip(a, b, strict=True))
+    return statistic, mean, variance
 
 
 def _rate(name: str, rate: float) -> str:

@@ -4,9 +4,9 @@
 
 """From looks at the balancers to the windows of the canary analysis.
 
-A look holds HAProxy's counters since it started. Two looks make a window of deltas; a balancer that
-was reloaded between them began at zero for all its servers at once, so what it has counted since is
-taken, for both arms alike.
+A look holds HAProxy's counters since it started. Two looks make a window of deltas. A balancer that
+began to count at 0 between them did so for all its servers at once, so what it has counted since is
+taken, for both arms alike; where it cannot be told whether it did, nothing of it is.
 """
 
 from __future__ import annotations
@@ -17,12 +17,17 @@ from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._canary_types import Arm, Window
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._counters import (
+    process_of,
+    readings,
+)
 
 # HAProxy's TIME_STATS_SAMPLES (2.0 to 3.x). The manual says 1024, the source 512, with weights that
 # fall off exponentially rather than a sharp edge.
 MEMORY = 512
 _ANSWERS = ("hrsp_1xx", "hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "hrsp_other")
 _Key = tuple[str, str, str]
+_HOURS = 600.0
 
 
 def fresh_average(old: float, old_count: int, new: float, new_count: int) -> float | None:
@@ -59,21 +64,21 @@ def windows_from_looks(
         )
     found = []
     for before, after in zip(looks, looks[1:], strict=False):
-        old, new = _counters(before), _counters(after)
-        old = {key: ({} if _reset(key, old, new) else row) for key, row in old.items()}
-        seconds = float(after["at"]) - float(before["at"])
+        new = _counters(after)
+        pairs = _pairs(before, after)
+        seconds = _seconds(before, after)
         arms = []
         for names in (canary, baseline):
-            mine = [key for key in new if key[2] in names]
-            lost = sorted(set(names) - {key[2] for key in mine})
+            lost = sorted(set(names) - {key[2] for key in new})
             if lost:
                 raise FleetError(
                     f"Canary analysis: the balancers have no server {', '.join(lost)}; they have"
                     f" {', '.join(sorted({key[2] for key in new})) or 'none'}. Name servers as the"
                     " balancer's configuration does."
                 )
+            mine = [pair for key, pair in pairs.items() if key[2] in names]
             arms.append(
-                _arm([(old.get(key, {}), new[key]) for key in mine])._replace(
+                _arm(mine)._replace(
                     incidents=_incidents(before, after, names),
                     server_seconds=seconds * len(names),
                 )
@@ -82,34 +87,52 @@ def windows_from_looks(
     return found
 
 
+def _seconds(before: Mapping[str, Any], after: Mapping[str, Any]) -> float:
+    """How long the window was. A balancer's own age is no matter of who sets which clock."""
+    old = {_where(result): result.get("node") for result in before.get("balancers") or []}
+    for result in after.get("balancers") or []:
+        then, now = process_of(old.get(_where(result))), process_of(result.get("node"))
+        if then.pid == now.pid and then.uptime is not None and now.uptime is not None:
+            apart = now.uptime - then.uptime
+            # In whole seconds, so only where it matters: hours, and clocks of two controllers.
+            if apart > _HOURS:
+                return apart
+    return float(after["at"]) - float(before["at"])
+
+
+def _where(result: Mapping[str, Any]) -> str:
+    return str(result.get("item", "")) or str((result.get("node") or {}).get("name", ""))
+
+
 def _counters(look: Mapping[str, Any]) -> dict[_Key, Mapping[str, Any]]:
-    """(balancer, backend, server) -> counters, with the balancer's process beside them."""
-    found: dict[_Key, Mapping[str, Any]] = {}
-    for result in look.get("balancers") or []:
-        node = result.get("node") or {}
-        where = str(result.get("item", "")) or str(node.get("name", ""))
-        for backend in result.get("backends") or []:
-            for server in backend["servers"]:
-                found[where, server["backend"], server["server"]] = {
-                    **server["counters"],
-                    "_pid": node.get("pid"),
-                }
-    return found
+    """(balancer, backend, server) -> counters."""
+    return {
+        (_where(result), server["backend"], server["server"]): server["counters"]
+        for result in look.get("balancers") or []
+        for backend in result.get("backends") or []
+        for server in backend["servers"]
+    }
 
 
-def _reset(
-    key: _Key, old: Mapping[_Key, Mapping[str, Any]], new: Mapping[_Key, Mapping[str, Any]]
-) -> bool:
-    """Whether the balancer began to count anew: another process, or any of its counters fell."""
-    for other, row in new.items():
-        if other[0] != key[0] or other not in old:
+def _pairs(
+    before: Mapping[str, Any], after: Mapping[str, Any]
+) -> dict[_Key, tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """The counters of each server, as they were and as they are, to be subtracted."""
+    old, new = _counters(before), _counters(after)
+    was = {_where(result): result.get("node") for result in before.get("balancers") or []}
+    found: dict[_Key, tuple[Mapping[str, Any], Mapping[str, Any]]] = {}
+    for result in after.get("balancers") or []:
+        where = _where(result)
+        if where not in was:
+            # It was not asked, or did not answer: all that it has ever counted is no window.
             continue
-        past = old[other]
-        if past["_pid"] != row["_pid"]:
-            return True
-        if any(int(row.get(name) or 0) < int(past.get(name) or 0) for name in ("stot", *_ANSWERS)):
-            return True
-    return False
+        rows = {key: (old.get(key, {}), row) for key, row in new.items() if key[0] == where}
+        read = readings(process_of(was.get(where)), process_of(result.get("node")), rows)
+        if not all(each.sure for each in read.values()):
+            continue
+        for key, (past, row) in rows.items():
+            found[key] = (past if read[key].continued else {}, row)
+    return found
 
 
 def _arm(pairs: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> Arm:

@@ -69,9 +69,9 @@ class Settings(NamedTuple):
     ``change``. ``power``: chance with which ``needed`` wants to see that change. ``look`` of
     ``looks``: which look at this gate this is; only the last one can pass. ``early``: share of the
     false alarms that the looks before the last may spend together. ``burst``: the most errors
-    that may count as one when they come in bursts (1: never). ``time_block``: requests of each
-    arm that make one sample of the response time. ``time_floor_ms``: a difference of times below
-    this is never acted on. ``rules``: by measure; a measure without a rule is not judged.
+    that may count as one when they come in bursts (1: never). ``time_block``: requests of each arm
+    that make one sample of the response time. ``time_floor_ms``: a difference of times below this
+    is never acted on. ``rules``: by measure; a measure without a rule is not judged.
     """
 
     false_alarm: float = 0.01
@@ -82,7 +82,7 @@ class Settings(NamedTuple):
     look: int = 1
     looks: int = 1
     early: float = 0.02
-    burst: float = 10.0
+    burst: float = 100.0
     time_block: int = 200
     time_floor_ms: float = 10.0
     rules: Mapping[str, Rule] = RULES

@@ -11,15 +11,24 @@ and never by itself a reason to roll back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._budget import error_budget
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._counters import (
+    ANEW,
+    CONTINUED,
+    Reading,
+    results_read,
+    since,
+)
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._few import few
 
 ORDER = ("fail", "error", "inconclusive", "pass")
 CONNECTION_ERRORS = ("econ", "eresp")
 IN_SERVICE = ("UP", "no check")
+COUNTED = {"connection_errors": CONNECTION_ERRORS, "http_5xx": ("hrsp_5xx",)}
+LOOKED_AT = ("health", "process", "log", "balancers")
 
 
 class Finding(NamedTuple):
@@ -38,10 +47,13 @@ def judge(look: dict[str, Any]) -> dict[str, Any]:
     ``health`` (http_health), ``process`` (gunicorn_info), ``log`` (log_check), ``balancers`` (list
     of haproxy_server_info) with ``baseline`` (the same when the watch began); and what they are
     judged by: ``generation`` (of active_release), ``log_quiet``, ``balancer_tolerance``,
-    ``budget`` (of `error_budget`).
+    ``budget`` (of `error_budget`). What is absent, or None, was not asked for. What was asked for
+    and brought no answer is an ``error``, and so is a look at nothing.
     """
     spent = _budget(look)
     findings = [*_health(look), *_process(look), *_log(look), *_balancers(look), *spent]
+    if all(look.get(part) is None for part in LOOKED_AT):
+        findings.append(Finding("error", "nothing was looked at"))
     verdict = min((finding.verdict for finding in findings), key=ORDER.index, default="pass")
     return {
         "verdict": verdict,
@@ -60,9 +72,13 @@ def _could_not_look(result: dict[str, Any], key: str, what: str) -> Finding | No
 
 def _health(look: dict[str, Any]) -> Iterator[Finding]:
     health = look.get("health")
-    if health is None or "msg" not in health:
+    if health is None:
         return
-    if health.get("unreachable"):
+    # The module always says how often it asked; a task that was skipped does not.
+    if "msg" not in health or health.get("skipped"):
+        if "answers" not in health or health.get("skipped"):
+            yield Finding("error", "the application was not asked for its health")
+    elif health.get("unreachable"):
         yield Finding("error", f"could not ask the application: {health['msg']}")
     else:
         yield Finding("fail", str(health["msg"]))
@@ -127,6 +143,8 @@ def _log(look: dict[str, Any]) -> Iterator[Finding]:
             f"the log says nothing of the new generation ({reasons}): check gate_log_paths,"
             " or set gate_log_quiet to pass if the log level hides gunicorn's start",
         )
+    elif log["verdict"] not in ("clean", "no_data"):
+        yield Finding("error", f"the log was judged {str(log['verdict'])[:40]!r}: {reasons}")
 
 
 def _silent(log: dict[str, Any]) -> bool:
@@ -135,27 +153,104 @@ def _silent(log: dict[str, Any]) -> bool:
 
 
 def _balancers(look: dict[str, Any]) -> Iterator[Finding]:
-    tolerance = look.get("balancer_tolerance", {})
-    before = {_key(node, server): server for node, server in _servers(look.get("baseline"))}
-    for result in look.get("balancers") or []:
+    results = look.get("balancers")
+    if results is not None and not results:
+        yield Finding("error", "could not look at the balancers: none was asked")
+    for result in results or []:
         blind = _could_not_look(result, "servers", f"balancer {result.get('item', '')}".strip())
         if blind:
             yield blind
-    for node, server in _servers(look.get("balancers")):
+    for rise in _rises(look):
+        node, server = rise.node, rise.server
         where = f"{server['backend']}/{server['server']}" + (f" on {node}" if node else "")
         # What somebody else had taken out before, and what was left so.
         if server["status"] not in IN_SERVICE and not server.get("left_out"):
             yield Finding("fail", f"the balancer sees {where} as {server['status']}")
-        risen = _risen(before.get(_key(node, server)), server)
-        for name, count in risen.items():
-            allowed = int(tolerance.get(name, 0))
-            if count > allowed:
-                what = name.replace("_", " ")
-                yield Finding(
-                    "fail",
-                    f"{count} {what} at the balancer for {where}"
-                    f" (gate_balancer_tolerance.{name} is {allowed})",
-                )
+        if rise.before is None:
+            if look.get("baseline"):
+                yield Finding("error", f"nothing is known of {where} from when the watch began")
+            continue
+        yield from _counted(rise, where, look.get("balancer_tolerance", {}))
+
+
+def _counted(rise: Rise, where: str, tolerance: Mapping[str, Any]) -> Iterator[Finding]:
+    for name, counters in COUNTED.items():
+        allowed = int(tolerance.get(name, 0))
+        counts = sorted({rise.count(way, *counters) for way in rise.reading.ways()})
+        what = name.replace("_", " ")
+        limit = f"(gate_balancer_tolerance.{name} is {allowed})"
+        if counts[0] > allowed:
+            yield Finding("fail", f"{counts[0]} {what} at the balancer for {where} {limit}")
+        elif counts[-1] > allowed:
+            yield Finding(
+                "error",
+                f"the balancer's process is another one, and whether it began to count at 0 cannot"
+                f" be told: {counts[0]} or {counts[-1]} {what} for {where} {limit}",
+            )
+
+
+class Rise(NamedTuple):
+    """One row of a server now, and when the watch began."""
+
+    node: str
+    server: dict[str, Any]
+    before: dict[str, Any] | None
+    reading: Reading
+
+    def count(self, continued: bool, *names: str) -> int:
+        old = (self.before or {}).get("counters", {})
+        return since(old, self.server["counters"], continued, *names)
+
+
+def _rises(look: dict[str, Any]) -> Iterator[Rise]:
+    begun = {str(result.get("item", "")): result for result in look.get("baseline") or []}
+    for result in look.get("balancers") or []:
+        node = str(result.get("item", ""))
+        baseline = begun.get(node, {})
+        rows = {_key(row): row for row in baseline.get("servers", [])}
+        readings = results_read(baseline, result) if "servers" in result else {}
+        for server in result.get("servers", []):
+            key = _key(server)
+            yield Rise(node, server, rows.get(key), readings.get(key, CONTINUED))
+
+
+def carried(baseline: Any, last: Any, now: Any) -> list[dict[str, Any]]:
+    """The baseline for a look at ``now``; ``last`` is the look before, if there was one.
+
+    A balancer that began to count at 0 since then has forgotten what had risen until ``last``. So
+    that it is not lost, it is taken off what ``now`` is compared with.
+    """
+    before = {str(result.get("item", "")): result for result in last or []}
+    after = {str(result.get("item", "")): result for result in now or []}
+    found = []
+    for result in baseline or []:
+        node = str(result.get("item", ""))
+        old, new = before.get(node, {}), after.get(node, {})
+        rows = {_key(row): row["counters"] for row in old.get("servers") or []}
+        mine = {_key(row) for row in new.get("servers") or []}
+        readings = results_read(old, new)
+        if mine and mine <= set(rows) and all(readings[key] == ANEW for key in mine):
+            servers = [
+                {**row, "counters": _less(row["counters"], rows.get(_key(row), {}))}
+                for row in result.get("servers") or []
+            ]
+            result = {"item": result.get("item", ""), "node": new.get("node"), "servers": servers}
+        found.append(result)
+    return found
+
+
+def last_seen(last: Any, now: Any) -> list[dict[str, Any]]:
+    """Of each balancer the look at which it last answered."""
+    told = [*(last or []), *(result for result in now or [] if "servers" in result)]
+    return list({str(result.get("item", "")): result for result in told}.values())
+
+
+def _less(base: Mapping[str, Any], last: Mapping[str, Any]) -> dict[str, int]:
+    return {name: int(base.get(name) or 0) - int(count or 0) for name, count in last.items()}
+
+
+def _key(server: Mapping[str, Any]) -> tuple[str, str]:
+    return str(server["backend"]), str(server["server"])
 
 
 def _budget(look: dict[str, Any]) -> list[Finding]:
@@ -166,45 +261,13 @@ def _budget(look: dict[str, Any]) -> list[Finding]:
     return [] if spent["within"] else [Finding("inconclusive", spent["text"])]
 
 
-def _servers(results: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    for result in results or []:
-        for server in result.get("servers", []):
-            yield str(result.get("item", "")), server
-
-
-def _key(node: str, server: dict[str, Any]) -> tuple[str, str, str]:
-    return node, server["backend"], server["server"]
-
-
-def _risen(before: dict[str, Any] | None, now: dict[str, Any]) -> dict[str, int]:
-    """How many connection errors and 5xx came since ``before``; a reload starts at zero again.
-
-    Without an earlier look nothing is known to have risen.
-    """
-    if before is None:
-        return {}
-
-    def delta(*names: str) -> int:
-        new = sum(int(now["counters"].get(name) or 0) for name in names)
-        old = sum(int(before["counters"].get(name) or 0) for name in names)
-        return new - old if new >= old else new
-
-    return {
-        "connection_errors": delta(*CONNECTION_ERRORS),
-        "http_5xx": delta("hrsp_5xx"),
-    }
-
-
 def _summary(look: dict[str, Any]) -> str:
     """Say what was seen, in a few words."""
     words = []
     if look.get("balancers"):
-        before = {_key(node, server): server for node, server in _servers(look.get("baseline"))}
-        requests = 0
-        for node, server in _servers(look["balancers"]):
-            old = before.get(_key(node, server), {}).get("counters", {})
-            new, base = int(server["counters"].get("stot") or 0), int(old.get("stot") or 0)
-            requests += new - base if new >= base else new
+        requests = sum(
+            rise.count(rise.reading.likely == "continued", "stot") for rise in _rises(look)
+        )
         words.append(f"{requests} requests")
     log = look.get("log") or {}
     if "verdict" in log:

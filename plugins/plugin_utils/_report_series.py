@@ -5,7 +5,8 @@
 """From the balancers' counters at each look to curves: what users asked for, lost and waited for.
 
 A curve has one value for each interval between two looks, the mean over it: nothing is known of
-what went on within. A balancer whose process is another one counts from 0 again.
+what went on within. A balancer whose process is another one counts from 0 again, unless it took its
+counters over; where that cannot be told, what is likely is shown.
 """
 
 from __future__ import annotations
@@ -13,6 +14,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
+
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._counters import (
+    Process,
+    Reading,
+    readings,
+)
 
 INTERVALS = 240
 # Looks at all hosts at once come together; a rate over less than this says nothing.
@@ -40,18 +47,58 @@ def _of_balancer(looks: Iterable[Look]) -> dict[str, Any]:
     ordered = sorted(looks, key=lambda look: float(look["at"]))
     names = list(dict.fromkeys(name for look in ordered for name in look["servers"]))
     whole = [look for look in ordered if look["totals"]]
+    went_on = _Restarts()
     return {
         "reloads": [
             after["at"] for before, after in pairwise(ordered) if before["pid"] != after["pid"]
         ],
-        "total": _curve(whole, lambda look: _sum(look["totals"].values()), _seen_by_users),
+        "total": _curve(
+            whole, lambda look: _sum(look["totals"].values()), _seen_by_users, went_on.of_totals
+        ),
         "servers": {
             name: _curve(
-                [look for look in ordered if name in look["servers"]], _server(name), _of_server
+                [look for look in ordered if name in look["servers"]],
+                _server(name),
+                _of_server,
+                went_on.of(name),
             )
             for name in names
         },
     }
+
+
+class _Restarts:
+    """Whether the counters went on between two looks, where the process is another one."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int], dict[tuple[str, str], Reading]] = {}
+
+    def of_totals(self, before: Look, after: Look) -> bool:
+        return all(
+            each.likely == "continued"
+            for (kind, _name), each in self._read(before, after).items()
+            if kind == "totals"
+        )
+
+    def of(self, server: str) -> Callable[[Look, Look], bool]:
+        return lambda before, after: (
+            self._read(before, after)["servers", server].likely == "continued"
+        )
+
+    def _read(self, before: Look, after: Look) -> dict[tuple[str, str], Reading]:
+        pair = id(before), id(after)
+        if pair not in self._known:
+            rows = {
+                (kind, name): (before[kind].get(name) or {}, row)
+                for kind in ("servers", "totals")
+                for name, row in after[kind].items()
+            }
+            self._known[pair] = readings(_process(before), _process(after), rows)
+        return self._known[pair]
+
+
+def _process(look: Look) -> Process:
+    return Process(look["pid"] or 0, look.get("uptime"), look.get("served"))
 
 
 def _apart(ordered: Sequence[Look]) -> list[Look]:
@@ -94,12 +141,13 @@ def _curve(
     ordered: Sequence[Look],
     read: Callable[[Look], Counters],
     count_errors: Callable[[Counters], int],
+    went_on: Callable[[Look, Look], bool],
 ) -> dict[str, Any]:
     looks = _apart(ordered)
     requests, errors, times = [], [], []
     for before, after in pairwise(looks):
         old, new = read(before), read(after)
-        if before["pid"] != after["pid"]:
+        if before["pid"] != after["pid"] and not went_on(before, after):
             old = {}
         requests.append(_risen(old, new, _requests))
         errors.append(_risen(old, new, count_errors))

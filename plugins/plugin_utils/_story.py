@@ -15,8 +15,9 @@ versions   ``gunicorn``, ``python``, ``release``: what a host runs, when it is a
 state      ``state``, one of STATES, and ``what``, a few words; ``down`` of a switch, seconds
 looked     ``text`` of a look during a soak
 verdict    ``gate``, ``verdict``, ``summary`` and ``reasons`` of a look
-counters   ``balancer``, ``pid`` of its process, ``servers`` and ``totals`` (counters by name), and
-           ``server``, as which the balancer knows the ``host``
+counters   ``balancer``, ``pid``, ``uptime`` and ``served`` (requests) of its process, ``servers``
+           and ``totals`` (counters by name), and ``server``, as which the balancer knows the
+           ``host``
 log        ``verdict``, ``counts`` of a look at the log since the arbiter's start (``pid``,
            ``started``)
 incident   an incident of log_check
@@ -252,7 +253,7 @@ class Story:
                 "counters",
                 host if asked else "",
                 balancer=str(item.get("item", "")),
-                pid=_pid(item),
+                **_process(item),
                 servers=servers,
                 totals=totals,
                 **({"server": asked[0]} if asked else {}),
@@ -285,7 +286,7 @@ class Story:
             servers = _counted_servers(item.get("servers") or [])
             if servers:
                 # Between two looks at everything: from here on, or until here, it got nothing.
-                node = {"balancer": str(item.get("item", "")), "pid": _pid(item)}
+                node = {"balancer": str(item.get("item", "")), **_process(item)}
                 self.keep(at, "counters", **node, servers=servers, totals={})
         tone = "warn" if notes else "plain"
         told = [Line(host, f"note: {note}", "warn") for note in notes]
@@ -476,8 +477,10 @@ def _bounded(text: str) -> str:
     return redact(text[: 4 * _TEXT_LIMIT])[:_TEXT_LIMIT]
 
 
-def _pid(item: Mapping[str, Any]) -> Any:
-    return (item.get("node") or {}).get("pid")
+def _process(item: Mapping[str, Any]) -> dict[str, Any]:
+    node = item.get("node") or {}
+    known = {"pid": node.get("pid"), "uptime": node.get("uptime"), "served": node.get("requests")}
+    return {name: value for name, value in known.items() if name == "pid" or value is not None}
 
 
 def _counted_servers(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -70,6 +70,9 @@ def test_requests_and_times_of_a_window_are_those_that_were_sent(
             looks.append(look(balancer))
             after = windows_from_looks(looks, ["web1"], ["web2"])[1]
             assert (after.canary.requests, after.baseline.requests) == (10, 10)
+            # What no stats-file brings along: by it a process is told that took its counters over.
+            own = [each["balancers"][0]["node"]["requests"] for each in looks]
+            assert own[0] >= 1200 and own[1] >= own[0] + 300 and 20 <= own[2] < 300
     finally:
         for app in apps:
             app.stop()

@@ -159,7 +159,8 @@ def broken():
             "-l",
             "web1",
             rollout_ramp=[50],
-            rollout_ramp_soak=10,
+            # On a busy machine a look takes seconds, and bursts are seen in some looks only.
+            rollout_ramp_soak=20,
             rollout_error_budget=10000,
             rollout_error_budget_percent=100,
             gate_balancer_tolerance={"http_5xx": 10000, "connection_errors": 0},
@@ -167,7 +168,7 @@ def broken():
     finally:
         app.write_text(whole)
     assert ended.code == 2, ended.text
-    assert "worse than web2 over the same 10" in ended.words
+    assert "worse than web2 over the same" in ended.words, ended.text
     assert "as before, healthy and back in service" in ended.words
     assert bed.version("web1")["gunicorn"] == OLD
     assert weight(bed, "web1") == 100

@@ -7,9 +7,10 @@
     python tests/bench/canary/simulate.py            prints a table in Markdown
     CANARY_RUNS=0.1 python tests/bench/canary/...    a tenth of the runs
 
-Every gate is judged as a soak would: 50 windows, a look after every fifth, all measures that the
-scenario has. The one short cut: an early look is left out where the sums alone show that no p-value
-can reach its threshold. In brackets: exact 95 % limits of the rate (Clopper and Pearson 1934).
+Every gate is judged as the soak judges it (`_soak_watch.py`), with its defaults: twelve looks in a
+minute, a window before each, all measures that the scenario has. A bake has one window. The one
+short cut: an early look is left out where the sums alone show that no p-value can reach its
+threshold. In brackets: exact 95 % limits of the rate (Clopper and Pearson 1934).
 """
 
 from __future__ import annotations
@@ -44,14 +45,15 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._canary_types im
     Settings,
     Window,
 )
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._soak_watch import soak_settings
 
 from tests.bench.canary.mann_whitney import fails as mann_whitney_fails
 
 SHARE = float(os.environ.get("CANARY_RUNS", "1"))
 SEED = 20261123
-WINDOWS, PER_LOOK = 50, 5
-LOOKS = WINDOWS // PER_LOOK
-GATE = Settings(looks=LOOKS, look=LOOKS)
+WINDOWS = LOOKS = 12
+GATE = soak_settings(LOOKS, LOOKS, 1)
+BAKE = Settings()
 COUNTS = ("errors", "connection_errors", "incidents")
 Gate = list[Window]
 
@@ -82,12 +84,39 @@ def bursts(dice: random.Random, requests: int, rate: float, together: float) -> 
     return found
 
 
-def outages(dice: random.Random, requests: int, bad: float, often: float) -> list[int]:
-    """Now and then a server is bad for four windows: on average ``often`` times in a gate."""
+def together(dice: random.Random, size: int, often: float) -> list[int]:
+    """Errors that come ``size`` at once: on average ``often`` times in a gate."""
     found = [0] * WINDOWS
     clock = dice.expovariate(often / WINDOWS)
     while clock < WINDOWS:
-        for place in range(int(clock), min(WINDOWS, int(clock) + 4)):
+        found[int(clock)] += size
+        clock += dice.expovariate(often / WINDOWS)
+    return found
+
+
+def one_window(make: Callable[..., Gate]) -> Callable[..., Gate]:
+    """The same, known by its sums only: a bake between two looks."""
+
+    def merge(dice: random.Random) -> Gate:
+        arms = []
+        gate = make(dice)
+        for side in ("canary", "baseline"):
+            parts = [getattr(window, side) for window in gate]
+            sums = [
+                sum(each) for each in zip(*((p.requests, p.errors) for p in parts), strict=True)
+            ]
+            arms.append(Arm(*sums))
+        return [Window(sum(window.seconds for window in gate), *arms)]
+
+    return merge
+
+
+def outages(dice: random.Random, requests: int, bad: float, often: float) -> list[int]:
+    """Now and then a server is bad for two windows: on average ``often`` times in a gate."""
+    found = [0] * WINDOWS
+    clock = dice.expovariate(often / WINDOWS)
+    while clock < WINDOWS:
+        for place in range(int(clock), min(WINDOWS, int(clock) + 2)):
             found[place] += sum(dice.random() < bad for _each in range(requests))
         clock += dice.expovariate(often / WINDOWS)
     return found
@@ -116,7 +145,7 @@ def all_measures(requests: int, rate: float, servers: int = 1) -> Callable[..., 
             (errors(dice, one, share * rate), errors(dice, many, share * rate))
             for share in (1, 0.5)
         ]
-        kinds.append((errors(dice, 1000, 0.00012), errors(dice, 1000 * servers, 0.00012)))
+        kinds.append((errors(dice, 1000, 0.0005), errors(dice, 1000 * servers, 0.0005)))
         (a, b), (c, d), (e, f) = kinds
         return [
             Window(5, Arm(one, a[i], c[i], e[i], 5), Arm(many, b[i], d[i], f[i], 5 * servers))
@@ -141,11 +170,11 @@ def ramp(dice: random.Random) -> Gate:
     gate = []
     for i in range(WINDOWS):
         done = i / (WINDOWS - 1)
-        n = int(240 * (0.1 + 0.8 * done))
+        n = int(1000 * (0.1 + 0.8 * done))
         rate = 0.001 + 0.019 * done
         x = sum(dice.random() < rate for _each in range(n))
-        y = sum(dice.random() < rate for _each in range(240 - n))
-        gate.append(Window(5, Arm(n, x), Arm(240 - n, y)))
+        y = sum(dice.random() < rate for _each in range(1000 - n))
+        gate.append(Window(5, Arm(n, x), Arm(1000 - n, y)))
     return gate
 
 
@@ -204,7 +233,7 @@ def soak(windows: Gate, settings: Settings) -> str:
     """All looks of one gate: the first failure ends it."""
     for look in range(1, settings.looks):
         now = settings._replace(look=look)
-        seen = windows[: look * PER_LOOK]
+        seen = windows[:look]
         if _could_fail(seen, now):
             found = _canary.judge(seen, now)
             if found.verdict == "fail":
@@ -214,7 +243,7 @@ def soak(windows: Gate, settings: Settings) -> str:
 
 def _could_fail(seen: Gate, settings: Settings) -> bool:
     """Where the share never changes the judge's p-values follow from the sums: a short cut."""
-    if "times" in settings.rules and settings.look * PER_LOOK >= 40:
+    if "times" in settings.rules and settings.look >= 12:
         return True
     n = [window.canary.requests for window in seen]
     m = [window.baseline.requests for window in seen]
@@ -287,13 +316,13 @@ def run(row: Row, number: int) -> str:
         gate = row.make(dice)
         verdicts[soak(gate, row.settings)] += 1
         naive += row.points and pooled_fails(gate, row.settings)
-        if row.points and i < compared:
+        if row.points and len(gate) > 1 and i < compared:
             other += kayenta_like(gate)
     cells = [row.text, str(runs), row.wanted, f"**{told(verdicts['fail'], runs)}**"]
     cells += [f"{100 * verdicts[verdict] / runs:.1f} %" for verdict in ("pass", "inconclusive")]
     cells.append(f"{100 * row.exact:.2f} %" if row.exact is not None else "")
     cells.append(f"{100 * naive / runs:.2f} %" if row.points else "")
-    cells.append(f"{100 * other / compared:.1f} %" if row.points else "")
+    cells.append(f"{100 * other / compared:.1f} %" if row.points and row.settings.looks > 1 else "")
     return "| " + " | ".join(cells) + " |"
 
 
@@ -303,31 +332,30 @@ def exact(requests: int, good: float, bad: float) -> float:
     return power_of(n, n, good, bad - good, GATE.threshold(rule), rule.tolerance)
 
 
-def rollout(hosts: int, rate: float, runs: int, number: int) -> str:
-    """Two stages over ``hosts``; the baseline is who is still on the old release, or, for the last
-    host of a stage, everybody else."""
+def rollout(hosts: int, rate: float, steps: int, runs: int, number: int) -> str:
+    """Two stages over ``hosts``: the first of each is compared, at each step of its ramp."""
     dice = random.Random(SEED + number)
     runs = max(20, int(runs * SHARE))
-    gates = 2 * hosts
-    settings = GATE._replace(gates=gates)
+    settings = soak_settings(LOOKS, LOOKS, steps)
     failed = worst = 0
     for _each in range(runs):
-        fails = 0
-        for gate in range(gates):
-            left = hosts - gate % hosts - 1
-            windows = all_measures(60, rate, left or hosts - 1)(dice)
-            fails += soak(windows, settings) == "fail"
+        fails = sum(
+            soak(all_measures(250, rate, hosts - 1)(dice), settings) == "fail"
+            for _gate in range(2 * steps)
+        )
         failed += fails > 0
         worst += fails
+    ramp_words = f"ramp of {steps} steps" if steps > 1 else "no ramp"
     return (
-        f"| {hosts} hosts, {gates} gates, {100 * rate:g} % | {runs} | <= 5 % |"
-        f" **{told(failed, runs)}** | {told(worst, runs * gates)} |"
+        f"| {hosts} hosts, {ramp_words}, {100 * rate:g} % | {runs} | <= 5 % |"
+        f" **{told(failed, runs)}** | {told(worst, runs * 2 * steps)} |"
     )
 
 
 def main() -> None:
     started = time.process_time()
     only_errors = GATE._replace(rules={"errors": RULES["errors"]})
+    bake = BAKE._replace(rules={"errors": RULES["errors"]})
     loose = {"times": RULES["times"]._replace(required=True)}
     times = GATE._replace(rules=loose)
     a, seen = "A/A", "change"
@@ -335,83 +363,86 @@ def main() -> None:
         Row(
             f"{seen} 0 -> 0.5 %, 3,000 per arm",
             10000,
-            plain(60, 0, 0.005),
-            ">= 99 %",
-            exact=exact(60, 0, 0.005),
+            plain(250, 0, 0.005),
+            ">= 97 %",
+            exact=exact(250, 0, 0.005),
         ),
         Row(
             f"{seen} 0.1 -> 0.5 %, 6,000",
             6000,
-            plain(120, 0.001, 0.005),
-            ">= 95 %",
-            exact=exact(120, 0.001, 0.005),
+            plain(500, 0.001, 0.005),
+            ">= 94 %",
+            exact=exact(500, 0.001, 0.005),
         ),
         Row(
             f"{seen} 0.1 -> 1 %, 3,000",
             1000,
-            plain(60, 0.001, 0.01),
+            plain(250, 0.001, 0.01),
             "",
-            exact=exact(60, 0.001, 0.01),
+            exact=exact(250, 0.001, 0.01),
+        ),
+        Row(
+            f"{seen} 5 -> 10 %, 1,200",
+            1000,
+            plain(100, 0.05, 0.10),
+            "",
+            exact=exact(100, 0.05, 0.10),
         ),
         Row(
             f"{seen} 0.1 -> 0.6 %, 3,000",
             3000,
-            plain(60, 0.001, 0.006),
+            plain(250, 0.001, 0.006),
             "passes <= 5 %",
-            exact=exact(60, 0.001, 0.006),
+            exact=exact(250, 0.001, 0.006),
         ),
         Row(
-            f"{seen} 0 -> 0.5 %, 750",
+            f"{seen} 0 -> 0.5 %, 744",
             3000,
-            plain(15, 0, 0.005),
+            plain(62, 0, 0.005),
             "passes <= 5 %",
-            exact=exact(15, 0, 0.005),
+            exact=exact(62, 0, 0.005),
         ),
-        Row(f"{a} 0 %, 3,000", 200, all_measures(60, 0), "<= 1 %"),
-        Row(f"{a} 0.1 %, 3,000", 6000, all_measures(60, 0.001), "<= 1 %"),
-        Row(f"{a} 1 %, 3,000", 6000, all_measures(60, 0.01), "<= 1 %"),
-        Row(f"{a} 5 %, 3,000", 3000, all_measures(60, 0.05), "<= 1 %"),
-        Row(f"{a} 1 %, 3,000, 9 in the baseline", 3000, all_measures(60, 0.01, 9), "<= 1 %"),
+        Row(f"{a} 0 %, 3,000", 200, all_measures(250, 0), "<= 1 %"),
+        Row(f"{a} 0.1 %, 3,000", 6000, all_measures(250, 0.001), "<= 1 %"),
+        Row(f"{a} 1 %, 3,000", 6000, all_measures(250, 0.01), "<= 1 %"),
+        Row(f"{a} 5 %, 3,000", 3000, all_measures(250, 0.05), "<= 1 %"),
+        Row(f"{a} 1 %, 3,000, 9 in the baseline", 2000, all_measures(250, 0.01, 9), "<= 1 %"),
         Row(f"{a} weight 10 -> 90 % while rate 0.1 -> 2 %", 3000, ramp, "<= 1 %", only_errors),
+        *(
+            Row(
+                f"{a} 0.5 %, 20,000, errors {size} at a time",
+                4000,
+                both(1667, lambda d, _n, size=size: together(d, size, 100 / size)),
+                "<= 1 %" if size > 2 else "",
+                only_errors,
+            )
+            for size in (2, 5, 20, 50)
+        ),
         Row(
             f"{a} bursts, 0.1 %, correlation 0.02",
-            4000,
-            both(60, lambda d, n: bursts(d, n, 0.001, 0.02)),
+            3000,
+            both(250, lambda d, n: bursts(d, n, 0.001, 0.02)),
             "",
             only_errors,
         ),
         Row(
             f"{a} bursts, 0.5 %, correlation 0.02",
-            4000,
-            both(60, lambda d, n: bursts(d, n, 0.005, 0.02)),
+            3000,
+            both(250, lambda d, n: bursts(d, n, 0.005, 0.02)),
             "",
             only_errors,
         ),
         Row(
-            f"{a} bursts, 0.5 %, correlation 0.1",
+            f"{a} one outage of 2 windows at 20 % per arm",
             4000,
-            both(60, lambda d, n: bursts(d, n, 0.005, 0.1)),
+            both(250, lambda d, n: outages(d, n, 0.2, 1)),
             "",
             only_errors,
-        ),
-        Row(
-            f"{a} one outage of 4 windows at 20 % per arm",
-            4000,
-            both(60, lambda d, n: outages(d, n, 0.2, 1)),
-            "",
-            only_errors,
-        ),
-        Row(
-            f"{a} the same, with burst: 100",
-            2000,
-            both(60, lambda d, n: outages(d, n, 0.2, 1)),
-            "",
-            only_errors._replace(burst=100.0),
         ),
         Row(
             "times A/A, 6,000, each wanders 5 %",
             150,
-            slow(120, 1.0, 0.05),
+            slow(500, 1.0, 0.05),
             "<= 1 %",
             times,
             points=False,
@@ -419,21 +450,35 @@ def main() -> None:
         Row(
             "times x1.15, 6,000, each wanders 10 %",
             150,
-            slow(120, 1.15, 0.10),
+            slow(500, 1.15, 0.10),
             "<= 1 %",
             times,
             points=False,
         ),
         Row(
-            "times x1.5, 3,000, each wanders 5 %", 150, slow(60, 1.5, 0.05), "", times, points=False
-        ),
-        Row(
             "times x1.5, 6,000, each wanders 5 %",
             150,
-            slow(120, 1.5, 0.05),
+            slow(500, 1.5, 0.05),
             "",
             times,
             points=False,
+        ),
+        *(
+            Row(
+                f"bake, {a} 0.5 %, 20,000, errors {size} at a time",
+                4000,
+                one_window(both(1667, lambda d, _n, size=size: together(d, size, 100 / size))),
+                "<= 1 %",
+                bake,
+            )
+            for size in (1, 5, 20, 50)
+        ),
+        Row(
+            f"bake, {seen} 0.1 -> 1 %, 120,000",
+            200,
+            one_window(plain(10000, 0.001, 0.01)),
+            "",
+            bake,
         ),
     ]
     print(
@@ -446,10 +491,10 @@ def main() -> None:
         print(f"{time.process_time() - started:.0f} s", file=sys.stderr)
     print("\n| rollout A/A, 2 stages | runs | wanted | rollouts with a false failure | gates |")
     print("|---|---|---|---|---|")
-    for number, (hosts, rate, runs) in enumerate(
-        [(2, 0.001, 1500), (2, 0.01, 1500), (5, 0.01, 600), (10, 0.001, 300), (10, 0.01, 300)]
+    for number, (hosts, rate, steps, runs) in enumerate(
+        [(2, 0.001, 1, 1500), (2, 0.01, 1, 1500), (4, 0.01, 1, 600), (4, 0.01, 4, 300)]
     ):
-        print(rollout(hosts, rate, runs, 100 + number), flush=True)
+        print(rollout(hosts, rate, steps, runs, 100 + number), flush=True)
         print(f"{time.process_time() - started:.0f} s", file=sys.stderr)
     print("\n| requests/s to each arm | healthy rate | change | seconds until it is seen (95 %) |")
     print("|---|---|---|---|")

@@ -387,3 +387,10 @@ def test_a_trickle_does_not_stretch_the_deadline(monkeypatch):
     ticks = iter(range(100))
     with pytest.raises(Unreachable, match="wedged"):
         talk(monkeypatch, [b"a"] * 100, lambda: next(ticks))
+
+
+def test_how_much_the_process_has_served_itself():
+    """A stats-file brings the counters of an earlier process along, and not this one."""
+    told = "node: lb1\nVersion: 3.0\nPid: 3\nUptime_sec: 4\nCumReq: 77\n"
+    assert haproxy.parse_node(told).requests == 77
+    assert haproxy.parse_node(told.replace("CumReq: 77\n", "")).requests is None

@@ -93,3 +93,89 @@ def test_more_errors_never_bring_it_back_within(requests, errors, more, worse, l
     some = judge([look(requests + more, errors + worse)], before, errors=limit, percent=1)
     worst = judge([look(requests + more, errors + worse + 1)], before, errors=limit, percent=1)
     assert some["within"] or not worst["within"]
+
+
+# --- a past that is no normal ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        # The balancer was restarted right before the run, and 1 of 2 requests failed.
+        ((2, 1), (20_002, 10_001)),
+        # All of the first 20, while the checks ran.
+        ((20, 20), (20_020, 20_020)),
+        ((0, 0), (20_000, 400)),
+        # An outage of two hours this morning is 8 % of its life.
+        ((1_200_000, 100_000), (1_220_000, 101_600)),
+        ((1_200_000, 1_200_000), (1_220_000, 1_220_000)),
+    ],
+)
+@pytest.mark.parametrize("limits", [{"errors": 100}, {"percent": 1}])
+def test_a_short_or_a_bad_past_switches_nothing_off(before, now, limits):
+    assert not judge([look(*now)], [look(*before)], **limits)["within"]
+
+
+@pytest.mark.parametrize("share", [0, 0.001, 0.01, 0.05])
+def test_what_is_steady_stays_usual(share):
+    before = look(1_000_000, int(share * 1_000_000))
+    now = look(1_050_000, int(share * 1_050_000))
+    found = judge([now], [before], errors=100, percent=1)
+    assert found["within"] and found["excess"] == 0
+
+
+def test_a_little_beyond_the_usual_is_chance_and_no_reason_to_stop():
+    """5 % of 50,000: 2,500 or 110 more come once in seventy such runs."""
+    assert judge([look(1_050_000, 52_610)], [look(1_000_000, 50_000)], errors=100)["within"]
+    assert not judge([look(1_050_000, 53_000)], [look(1_000_000, 50_000)], errors=100)["within"]
+
+
+def test_an_outage_that_is_over_right_before_the_run_is_none_of_its_past():
+    """3 % of its life; but nothing of it in the 20,000 requests since the preflight."""
+    earlier, before = look(980_000, 30_000), look(1_000_000, 30_000)
+    limits = {"errors": 100, "percent": 1}
+    now = [look(1_020_000, 30_600)]
+    assert judge(now, [before], **limits)["within"]
+    budget = {"baseline": [before], "earlier": [earlier], **limits}
+    assert not error_budget(now, budget)["within"]
+    # Too few to tell, or no such look: nothing changes.
+    for earlier in ([look(999_950, 30_000)], [], None, [look(980_000, 30_000, item="lb2")]):
+        assert error_budget(now, {**budget, "earlier": earlier})["within"]
+
+
+# --- another process of the balancer --------------------------------------------------------------
+
+
+def test_a_process_that_took_its_counters_over_does_not_dilute_the_run():
+    """HAProxy 3.0 with stats-file: 300 of 1,000, not of 1,001,000."""
+    before, now = look(1_000_000, 1000), look(1_001_000, 1300, pid=2)
+    assert not judge([now], [before], percent=1)["within"]
+    told = {**now, "node": {"pid": 2, "uptime": 60, "requests": 900}}
+    found = judge([told], [before], percent=1)
+    assert (found["requests"], found["errors"], found["within"]) == (1000, 300, False)
+
+
+def test_an_outage_before_a_reload_that_kept_the_counters_is_none_of_the_run():
+    before = [look(1_000_000, 90_000)]
+    assert judge([look(1_001_000, 90_002, pid=2)], before, errors=100, percent=1)["within"]
+
+
+def test_where_both_readings_stand_the_run_must_be_within_by_either():
+    before, now = [look(500, 60)], [look(700, 160, pid=2)]
+    assert judge(now, before, errors=130)["errors"] == 160
+    assert not judge(now, before, errors=130)["within"]
+    assert judge([look(700, 160)], before, errors=130)["within"]
+
+
+def test_four_backends_on_two_balancers_one_of_them_reloaded():
+    def node(item, pid, *seen):
+        totals = [
+            {"backend": f"app{number}", "counters": {"req_tot": sent, "hrsp_5xx": bad}}
+            for number, (sent, bad) in enumerate(seen)
+        ]
+        return {"item": item, "node": {"pid": pid}, "totals": totals}
+
+    before = [node("lb1", 1, (9000, 9), (10, 0)), node("lb2", 1, (9000, 9), (9000, 0))]
+    now = [node("lb1", 2, (50, 3), (40, 1)), node("lb2", 1, (9100, 11), (9000, 0))]
+    found = judge(now, before)
+    assert (found["requests"], found["errors"]) == (190, 6)

@@ -117,7 +117,10 @@ def test_before_the_last_look_nothing_passes_but_a_disaster_fails():
     found = judge_canary([window()] * 2, early)
     assert (found["verdict"], found["needed"]) == ("inconclusive", {})
     assert found["reasons"] == ["look 2 of 12: nothing against the canary so far"]
-    assert judge_canary([window(), window(x=250)], early)["verdict"] == "fail"
+    assert (
+        judge_canary([window(n=2000, m=2000), window(x=2000, n=2000, m=2000)], early)["verdict"]
+        == "fail"
+    )
     # What fails at the end may be chance now, for there will be more looks.
     assert judge_canary(spread(7, 0), early)["verdict"] == "inconclusive"
 
@@ -142,16 +145,38 @@ def test_one_burst_is_not_enough_many_are():
     assert found.verdict == "inconclusive"
     assert "bursts" in found.reasons[0]
     assert judge(quiet + [window(x=15)], LAST._replace(burst=1.0)).verdict == "fail"
-    assert verdict(quiet + [window(x=200)]) == "fail"
+    assert verdict(quiet + [window(x=200)]) == "inconclusive"
+    assert verdict(quiet + [window(x=200)], burst=10.0) == "fail"
+    assert verdict(quiet[:6] + [window(x=50)] * 6) == "fail"
+
+
+@pytest.mark.parametrize("windows", [1, 2])
+def test_in_one_or_two_windows_nobody_sees_bursts_so_many_errors_may_be_one(windows):
+    """A hundred errors in an hour: one bad second, or one after the other."""
+    found = judge(spread(100, 20, 20000, 20000, windows), LAST)
+    assert found.verdict == "inconclusive" and found.measures[0].verdict == "suspect"
+    assert f"{windows} windows cannot rule that out" in found.reasons[0]
+    assert verdict(spread(100, 20, 20000, 20000, windows), burst=1.0) == "fail"
+    assert verdict(spread(1500, 20, 20000, 20000, windows)) == "fail"
+
+
+@pytest.mark.parametrize("windows", [3, 5, 7])
+def test_few_windows_rule_out_what_they_can(windows):
+    """Evenly over all of them they are no burst; in one of them they may be."""
+    assert verdict(spread(100, 20, 20000, 20000, windows)) == "fail"
+    quiet = spread(0, 0, 20000, 20000, windows)
+    assert verdict([*quiet[1:], quiet[0]._replace(canary=Arm(20000 // windows, 100))]) == (
+        "inconclusive"
+    )
 
 
 def test_bursts_take_longer():
     windows = [window()] * 11 + [window(x=15)]
     one_by_one = judge_canary(spread(0, 0, 300, 300), LAST)["needed"]["each"]["errors"]
     needed = judge_canary(windows, LAST)["needed"]
-    # Errors that come by the ten tell as much as a tenth of the requests would.
+    # All 15 came at once, so they tell as much as one of a fifteenth of the requests would.
     as_if = bake_seconds(
-        Traffic(5, 5, 15 / 6000), 0.005, LAST.threshold(RULES["errors"]), 0.95, 0.001
+        Traffic(50 / 15, 50 / 15, 15 / 6000), 0.005, LAST.threshold(RULES["errors"]), 0.95, 0.001
     )
     assert needed["seconds"] == as_if > one_by_one["seconds"]
 

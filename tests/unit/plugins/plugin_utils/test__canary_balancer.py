@@ -133,3 +133,51 @@ def test_looks_are_left_as_they_were():
     kept = copy.deepcopy(looks)
     windows_from_looks(looks, ["web1"], [])
     assert looks == kept
+
+
+# --- another process of the balancer --------------------------------------------------------------
+
+
+def of_process(one, pid, uptime=None, served=None):
+    one["balancers"][-1]["node"] = {"name": "n", "pid": pid, "uptime": uptime, "requests": served}
+    return one
+
+
+def test_counters_that_were_taken_over_are_no_window_of_the_whole_history():
+    """HAProxy 3.0 with stats-file: another process, and nobody began at 0."""
+    past = look(0, server("web1", 90_000, 900, 89_100), server("web2", 90_000, 0, 90_000))
+    after = look(5, server("web1", 90_030, 901, 89_129), server("web2", 90_030, 0, 90_030))
+    looks = [of_process(past, 1, 9000, 180_000), of_process(after, 2, 4, 60)]
+    (found,) = windows_from_looks(looks, ["web1"], ["web2"])
+    assert (found.canary.requests, found.canary.errors) == (30, 1)
+    assert (found.baseline.requests, found.baseline.errors) == (30, 0)
+
+
+def test_where_it_cannot_be_told_nothing_is_taken_for_evidence():
+    """5 errors before, 5 now: none, or five; of another balancer beside it what is sure counts."""
+
+    def at(when, pid, one, two):
+        told = of_process(look(when, server("web1", *one), server("web2", *one)), pid)
+        more = look(when, server("web1", *two), server("web2", *two), item="lb2")
+        told["balancers"] += more["balancers"]
+        return told
+
+    looks = [at(0, 1, (20, 5, 15), (10, 0, 10)), at(5, 2, (25, 5, 20), (40, 2, 38))]
+    (found,) = windows_from_looks(looks, ["web1"], ["web2"])
+    assert (found.canary.requests, found.canary.errors) == (30, 2)
+    alone = [{**one, "balancers": one["balancers"][:1]} for one in looks]
+    (found,) = windows_from_looks(alone, ["web1"], ["web2"])
+    assert (found.canary.requests, found.canary.errors) == (0, None)
+
+
+def test_a_balancer_that_was_not_seen_before_brings_no_window_of_its_history():
+    before = look(0, server("web1", 10), server("web2", 10))
+    after = look(5, server("web1", 20), server("web2", 20))
+    after["balancers"] += look(5, server("web1", 9000), server("web2", 9), item="lb2")["balancers"]
+    (found,) = windows_from_looks([before, after], ["web1"], ["web2"])
+    assert (found.canary.requests, found.baseline.requests) == (10, 10)
+
+
+def test_hours_are_counted_by_the_balancer_and_not_by_the_clocks_of_two_controllers():
+    looks = [of_process(look(at, server("web1", 5)), 1, age) for at, age in ((9000, 50), (0, 7250))]
+    assert windows_from_looks(looks, ["web1"], [])[0].seconds == 7200

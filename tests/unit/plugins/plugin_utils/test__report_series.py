@@ -93,3 +93,27 @@ def test_nothing_is_lost_by_leaving_looks_out(steps):
 
 def test_other_events_are_no_looks():
     assert curves([event(1, "said", "web1", text="x")]) == {}
+
+
+def test_a_process_that_took_its_counters_over_shows_no_peak():
+    """HAProxy 3.0 with stats-file: its new process has served 50 requests, not a million."""
+    told = [counters(0, 600_000, 400_000), counters(10, 600_030, 400_020, pid=8)]
+    found = curves(told)["lb1"]
+    assert found["total"]["requests"] == 50
+    assert found["servers"]["web1"]["requests_per_s"] == [3.0]
+    assert found["reloads"] == [10.0]
+    told = [
+        {**look, "uptime": age, "served": 50} for look, age in zip(told, (9e4, 4), strict=False)
+    ]
+    assert curves(told)["lb1"]["total"]["requests"] == 50
+    # It may be few, and it says that it has served less than it shows.
+    few = [counters(0, 100, 60), {**counters(10, 104, 66, pid=8), "served": 10}]
+    assert curves(few)["lb1"]["total"]["requests"] == 10
+
+
+def test_what_has_no_guid_began_at_0_beside_a_backend_that_was_taken_over():
+    told = [counters(0, 60_000, 40_000), {**counters(10, 20, 10, pid=8), "served": 30}]
+    told[1]["totals"]["app"]["req_tot"] = 100_030
+    found = curves(told)["lb1"]
+    assert found["total"]["requests"] == 30
+    assert found["servers"]["web1"]["requests"] == 20

@@ -43,6 +43,9 @@ class Lines:
         self.scanner = scanner
         self.clock = clock
         self.context: Tuple[int, Optional[float]] = (-1, None)
+        # Has a line of gunicorn's own been met? Then no other line tells the time: a request's path
+        # may hold one.
+        self.own = False
 
     def at(self, at: int, context: bool = True) -> Line:
         """The line around ``at``, and when it was written as far as that can be told."""
@@ -70,10 +73,11 @@ class Lines:
             if match is not None:
                 when = self.clock.gunicorn(*match.group(1, 2))
                 self.context = (position, when)
+                self.own = True
                 return when
             found = scanner.buffer.rfind(b"\n[", low, found)
         complete = known >= scanner.base + scanner.low
-        found_here = self.last(low, at)
+        found_here = None if self.own else self.last(low, at)
         if found_here is not None:
             when = found_here.time
         elif not complete:

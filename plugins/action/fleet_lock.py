@@ -56,7 +56,7 @@ class ActionModule(ActionBase):
         deadline = time.monotonic() + (wait or 0)
         # A wait that is no number is the module's to refuse.
         answer = ask() if wait is None else ask(wait=0)
-        while answer.get("held_by_other") and arguments.get("state", "held") == "held":
+        while answer.get("held_by_other") and arguments.get("state", "held") in ("held", "asked"):
             proof = why_dead(me, Controller(**answer["holder"]["controller"]), look)
             if proof:
                 answer = ask(wait=0, take_over=answer["holder"]["token"], proof=proof)

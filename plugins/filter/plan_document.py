@@ -64,6 +64,7 @@ from typing import Any
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan_document import (
     plan_document,
     problems_of,
+    stage_problems,
     stages_to_look_at,
     who_asks,
 )
@@ -79,4 +80,5 @@ class FilterModule:
             "_plan_asks": who_asks,
             "_plan_problems": problems_of,
             "_plan_stages": stages_to_look_at,
+            "_stage_problems": stage_problems,
         }

@@ -2,17 +2,21 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How the first server of a stage gets its traffic back, for internal use by our roles."""
+"""How a server stands in rotation, and the first of a stage comes back, for our roles only."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._ramp import (
-    is_first,
+    baseline,
     ramp_shares,
     ramp_unfit,
     servers_beside,
+)
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._rotation import (
+    left_out,
+    out_by_others,
 )
 
 
@@ -22,7 +26,9 @@ class FilterModule:
     def filters(self) -> dict[str, Any]:
         """Return the filters by their names."""
         return {
-            "_is_first": is_first,
+            "_left_out": left_out,
+            "_out_by_others": out_by_others,
+            "_baseline": baseline,
             "_ramp_shares": ramp_shares,
             "_ramp_unfit": ramp_unfit,
             "_servers_beside": servers_beside,

@@ -30,6 +30,9 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation_rest
     Kill,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._fencing import Fenced
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_reader import standing
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_options import log_paths
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_picture import Observation
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_program import (
     RUNNING_STATES,
@@ -54,12 +57,16 @@ class Activation:
         probe: Probe,
         kill: Kill,
         stamp: str,
+        permit: Callable[[], None] = lambda: None,
     ) -> None:
         self.site = site
         self.wanted = wanted
         self._clock = clock
+        # Raises if somebody else may change the host by now.
+        self._permit = permit
         self.timings: Dict[str, Optional[float]] = {}
         self.warnings: List[str] = []
+        self._logs: List[Dict[str, Any]] = []
         self._link = Link(site, files, wanted.going_back, stamp)
         self._control = Control(
             site, wanted.stop_timeout, wanted.kill_after, clock, sleep, kill, self.warnings
@@ -96,16 +103,21 @@ class Activation:
         served = bool(seen.arbiter and seen.listeners)
         expected = sorted({each.address for each in seen.listeners})
         channel = "Stdout" if seen.program["redirect_stderr"] else "Stderr"
+        self._permit()
         down = clock()
         try:
             held = {address for stray in seen.orphans for address in stray.addresses}
             self.timings.update(self._control.stop(seen, down, sorted(held.union(expected))))
             mark = clock()
+            self._permit()
             self._link.flip(plan)
         except (FleetError, OSError) as exc:
             again = self._control.start_again(was_running, down, seen.program["stopwaitsecs"] or 0)
             raise FleetError(f"{exc} {again}") from exc
         offset = site.supervisor.log_size(site.name, channel)
+        # The old generation is gone: what is in its logs now was not written by the new one.
+        cwd = seen.arbiter.cwd if seen.arbiter else seen.program["directory"]
+        self._logs = standing(log_paths(seen.program, seen.options, cwd))
         start = clock()
         self.timings["switch_s"] = round(start - mark, 3)
         try:
@@ -113,7 +125,11 @@ class Activation:
             if plan.flip_to:
                 # The new generation boots meanwhile; after a power cut the old link is as good.
                 self._link.sync()
+            # Nothing is left stopped for whoever comes next, nor does he wait for a proof.
+            self._permit()
             proved, good = self._prover.prove(plan, expected, start + self.wanted.start_timeout)
+        except Fenced:
+            raise
         except (FleetError, OSError) as exc:
             raise gather_evidence(site, exc, plan, channel, offset) from exc
         self.timings["start_s"] = round(good - start, 3)
@@ -140,6 +156,7 @@ class Activation:
                 "pid": arbiter.pid if arbiter else None,
                 "started": arbiter.started if arbiter else None,
                 "start_ticks": arbiter.start_ticks if arbiter else None,
+                "logs": self._logs,
             },
             "timings": {name: self.timings.get(name) for name in names},
             "diff": {

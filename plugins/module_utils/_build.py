@@ -7,26 +7,42 @@
 import errno
 import os
 import pwd
+import re
 import shutil
 import tempfile
 import time
 from contextlib import contextmanager
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import AbstractSet, Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
-from ansible_collections.fleetops.gunicorn.plugins.module_utils import _boot, _carry, _venv
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import User, run
+from ansible_collections.fleetops.gunicorn.plugins.module_utils import (
+    _boot,
+    _carry,
+    _compiled,
+    _venv,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._carried_proof import (
+    packages_of,
+    prove_carried,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import Result, User, run
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._install import (
     Installation,
+    install_again,
     make_venv,
+    sources_of,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._interpreters import not_found
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import (
     Launch,
     Prefix,
     parse_command,
     retarget,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._order import Plan
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._order import (
+    Plan,
+    local_sha256,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._place import (
     clear_stale,
     free_space,
@@ -44,6 +60,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._place import (
     write_record,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._pythons import (
+    find_python,
     probe_python,
     user_named,
 )
@@ -55,8 +72,15 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._release import 
     inputs_sha256,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._requirements import (
+    canonical,
     same_version,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._site_files import (
+    content_sha256,
+    copy_entry,
+    told,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._trust import as_whom
 
 INSTALL_TIMEOUT = 1800.0
 
@@ -73,6 +97,15 @@ def os_errors(doing: str) -> Iterator[None]:
             f"{doing} failed: {exc.strerror or exc}"
             + (f" ({exc.filename})" if exc.filename else "")
         ) from exc
+
+
+def _packages_by_module(venv: str, trusted: AbstractSet[str]) -> Dict[str, str]:
+    """Module to import -> "package version", of what has compiled modules."""
+    found: Dict[str, str] = {}
+    for _site, owner in packages_of(venv).values():
+        for name in _compiled.modules_of(owner) if owner.name not in trusted else ():
+            found.setdefault(name, f"{owner.name} {owner.version}")
+    return found
 
 
 class Builder:
@@ -101,6 +134,60 @@ class Builder:
         env = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
         command = [os.path.join(path, "bin", "python"), "-m", "compileall", "-q", "-j", "0"]
         run(command + sites, env, "/", INSTALL_TIMEOUT)
+
+    def prove_carried(self, place: str, scratch: str) -> Dict[str, str]:
+        """What was carried over by its name is what runs; see `_carried_proof`."""
+        source = self.plan.order.carry_from
+
+        def fetch(pins: Mapping[str, str]) -> Tuple[str, Dict[str, str]]:
+            python = os.path.join(source, "bin", "python")
+            found = find_python(python, [], self.order.user, self.plan.uv)
+            if found.interpreter is None:
+                return "", dict.fromkeys(pins, not_found(python, found))
+            return install_again(self.plan, pins, found.interpreter, scratch)
+
+        return prove_carried(self.plan, place, fetch, sources_of(self.order.source))
+
+    def import_compiled(self, place: str, launch: Optional[Launch]) -> int:
+        """Import what has compiled modules, as the application's user; how many could be."""
+        trusted = {canonical(name) for name in self.order.trust}
+        mine = _packages_by_module(place, trusted)
+        names = sorted(mine)[: _compiled.MAX_MODULES]
+        if not names:
+            return 0
+        env = dict(launch.environment if launch else _boot.PLAIN)
+        env = {k: v for k, v in env.items() if not k.startswith("PYTHON")}
+        # Nothing is to be written for a trial, nor read of what somebody configured for himself.
+        # Below this not even root can make a directory.
+        env.update(HOME=os.devnull, XDG_CACHE_HOME=os.devnull, XDG_CONFIG_HOME=os.devnull)
+
+        def run_as_user(python: str, arguments: List[str], timeout: float) -> Result:
+            venv = os.path.dirname(os.path.dirname(python))
+            user = _boot.user_of(launch) if launch else as_whom(python, *_venv.site_packages(venv))
+            return run([python, *arguments], env, "/", timeout, user)
+
+        python = os.path.join(place, "bin", "python")
+        failed = _compiled.try_imports(run_as_user, python, names, time.monotonic)
+        if not failed:
+            return len(names)
+        live: Dict[str, Optional[bool]] = dict.fromkeys(failed)
+        source = self.order.carry_from
+        if source and os.path.isdir(source):
+            there = [name for name in failed if name in _packages_by_module(source, set())]
+            python = os.path.join(source, "bin", "python")
+            bad = _compiled.try_imports(run_as_user, python, there, time.monotonic)
+            live.update({name: name not in bad for name in there})
+        faults, looks = _compiled.judge(failed, live)
+        if faults:
+            raise FleetError(_compiled.refusal(faults, mine, self.plan.interpreter.version))
+        if looks:
+            self.warnings.append(
+                "These could not be imported in the new release, and whether they should be is "
+                "not known: {}.".format(
+                    "; ".join(f"{n} ({' '.join(looks[n].split())})" for n in sorted(looks)[:6])
+                )
+            )
+        return len(names) - len(failed)
 
     def check_installed(self, path: str) -> List[_carry.Dist]:
         dists = _venv.read_dists(path)
@@ -253,8 +340,11 @@ def _fill(
         try:
             installation = Installation(plan_, place, scratch)
             installation.install()
+            proved = builder.prove_carried(place, scratch)
         finally:
             remove_tree(scratch)
+        refuse_changed_sources(plan_)
+        carry_files(plan_, place)
         relaxed = installation.relaxed
         if relaxed:
             builder.warnings.append(
@@ -268,13 +358,80 @@ def _fill(
         dists = builder.check_installed(place)
         builder.compile(place)
         set_modes(place)
+    with builder.timed("imports"):
+        compiled = builder.import_compiled(place, launch)
     with builder.timed("checks"):
         wanted = _boot.Wanted(place, plan_.order.gunicorn, plan_.interpreter.version)
         new = Prefix((place,), plan_.interpreter.minor)
-        checks = checks_of(
-            launch, old, new, wanted, boot_path, boot_timeout, boot_wanted, builder.warnings.append
+        try:
+            checks = checks_of(
+                launch,
+                old,
+                new,
+                wanted,
+                boot_path,
+                boot_timeout,
+                boot_wanted,
+                builder.warnings.append,
+            )
+        except FleetError as exc:
+            raise FleetError(str(exc) + hint_of(str(exc), plan_)) from exc
+        checks["compiled"] = compiled
+    record = builder.record(dists, relaxed, checks, now())
+    if proved:
+        record["proved"] = proved
+    return record
+
+
+# What is missing -> what is to be done about it.
+_NO_PKG_RESOURCES = re.compile(r"No module named '?(pkg_resources|setuptools|distutils)\b")
+_NO_MODULE = re.compile(r"No module named '?([\w.]+)")
+
+
+def hint_of(why: str, plan_: Plan) -> str:
+    """What helps where a module is missing in the new release; empty if nothing is known."""
+    if _NO_PKG_RESOURCES.search(why) and "setuptools<81" not in plan_.prepared.text.splitlines():
+        source = plan_.order.requirements_source or plan_.order.requirements_file
+        return (
+            "\nA release holds no setuptools unless something asks for it, and from setuptools 81 "
+            "on it has no pkg_resources: add a line `setuptools<81` to "
+            + (f"the requirements ({source})." if source else "the requirements.")
         )
-    return builder.record(dists, relaxed, checks, now())
+    missing = _NO_MODULE.search(why)
+    if missing and plan_.left:
+        return (
+            f"\nrelease_leave_files left behind what no package owns: {told(plan_.left)}. If "
+            f"{missing.group(1)} came from there, name it in release_carry_files instead."
+        )
+    return ""
+
+
+def refuse_changed_sources(plan_: Plan) -> None:
+    """What the requirements name on this host must be now what the release's name says of it."""
+    if plan_.local and local_sha256(plan_.local) != plan_.inputs.get("local"):
+        raise FleetError(
+            "{} changed while the release was being built from it. Run the same again when "
+            "nobody works there.".format(", ".join(plan_.local))
+        )
+
+
+def carry_files(plan_: Plan, place: str) -> None:
+    """Take over what no package owns and the operator named."""
+    if not plan_.files:
+        return
+    target = _venv.site_packages(place)[0]
+    for site, entry in plan_.files:
+        if os.path.lexists(os.path.join(target, entry.path)):
+            raise FleetError(
+                f"release_carry_files: {entry.path} is in the new release already, as a part of "
+                "a package. Name what is to be carried over more exactly."
+            )
+        copy_entry(site, entry.path, target)
+        if content_sha256(os.path.join(target, entry.path)) != plan_.inputs["files"][entry.path]:
+            raise FleetError(
+                f"release_carry_files: {site}/{entry.path} changed while it was carried over. Run "
+                "the same again."
+            )
 
 
 def _prove_named(path: str, gunicorn: str, launch: Optional[Launch]) -> None:
@@ -282,7 +439,8 @@ def _prove_named(path: str, gunicorn: str, launch: Optional[Launch]) -> None:
     user = _boot.user_of(launch) if launch else None
     command = [os.path.join(path, "bin", "gunicorn"), "--version"]
     result = run(command, _boot.PLAIN, "/", 60, user)
-    if result.status != 0 or gunicorn not in result.output:
+    said = re.search(r"version ([^\s)]+)", result.output)
+    if result.status != 0 or not said or not same_version(said.group(1), gunicorn):
         put_aside(path, "its gunicorn does not run")
         raise FleetError(
             "the finished release's gunicorn does not run: {}".format(

@@ -16,9 +16,10 @@ The rule, in the order in which it is applied:
 """
 
 import re
-from typing import AbstractSet, Dict, List, Mapping, NamedTuple, Sequence, Set, Tuple
+from typing import AbstractSet, Dict, Iterable, List, Mapping, NamedTuple, Sequence, Set, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._pep440 import within
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._requirements import (
     canonical,
     version_tuple,
@@ -49,6 +50,8 @@ class Dist(NamedTuple):
     requires: Tuple[str, ...] = ()
     # Where it came from if not from an index: "editable /srv/x", "git+https://...", "file:///x".
     origin: str = ""
+    # Its range of Pythons, as it is declared.
+    requires_python: str = ""
 
 
 class Carried(NamedTuple):
@@ -66,6 +69,12 @@ _TOKEN = re.compile(
 )
 _VERSIONS = ("python_version", "python_full_version", "implementation_version")
 
+_PIN = re.compile(
+    r"^([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*([^;]*?)\s*(?:;\s*(.*?))?\s*$"
+)
+_EXACT = re.compile(r"^={2,3}\s*([^\s,*]+)$")
+MAX_OPEN = 200
+
 
 class _Unknown(Exception):
     """A marker that this evaluator does not know: the caller assumes that it holds."""
@@ -82,24 +91,10 @@ def _compare(left: str, op: str, right: str, versions: bool) -> bool:
         if op == "!=":
             return left != right
         raise _Unknown(op)
-    if right.endswith(".*"):
-        wanted = right[:-2].split(".")
-        same = left.split(".")[: len(wanted)] == wanted
-        if op in ("==", "!="):
-            return same if op == "==" else not same
+    holds = within(left, op + right)
+    if holds is None:
         raise _Unknown(right)
-    one, two = version_tuple(left), version_tuple(right)
-    if op == "~=":
-        return one >= two and one[: len(right.split(".")) - 1] == two[: len(right.split(".")) - 1]
-    return {
-        "<": one < two,
-        "<=": one <= two,
-        ">": one > two,
-        ">=": one >= two,
-        "==": one == two,
-        "===": left == right,
-        "!=": one != two,
-    }[op]
+    return holds
 
 
 class _Parser:
@@ -185,6 +180,20 @@ def _needs(dist: Dist, environment: Mapping[str, str]) -> Set[str]:
     return names
 
 
+def not_from_an_index(dists: Sequence[Dist], source: str) -> str:
+    """Why a venv cannot be carried over for what is in it; empty if it can."""
+    strange = sorted(
+        f"{d.name} ({d.origin})" for d in dists if d.origin and canonical(d.name) not in _NEVER
+    )
+    if not strange:
+        return ""
+    return (
+        "{}: what this venv holds cannot be carried over, because an index does not have it: "
+        "{}. Give the stage (or app_requirements) a requirements file that says where these "
+        "come from.".format(source, ", ".join(strange[:8]))
+    )
+
+
 def carry(
     dists: Sequence[Dist],
     here: Mapping[str, str],
@@ -192,15 +201,9 @@ def carry(
     source: str,
 ) -> Carried:
     """Decide what of a live venv (``here``: its markers) goes to the Python ``there``."""
-    strange = sorted(
-        f"{d.name} ({d.origin})" for d in dists if d.origin and canonical(d.name) not in _NEVER
-    )
-    if strange:
-        raise FleetError(
-            "{}: what this venv holds cannot be carried over, because an index does not have it: "
-            "{}. Give the stage (or app_requirements) a requirements file that says where these "
-            "come from.".format(source, ", ".join(strange[:8]))
-        )
+    why = not_from_an_index(dists, source)
+    if why:
+        raise FleetError(why)
     by_name = {canonical(d.name): d for d in dists}
     wanted_here = {name: _needs(d, dict(here, extra="")) for name, d in by_name.items()}
     asked_for: Set[str] = set().union(*wanted_here.values()) if wanted_here else set()
@@ -273,3 +276,22 @@ def moved(carried: Carried, installed: Mapping[str, str]) -> Dict[str, str]:
         for name, version in carried.pins
         if name in installed and installed[name] != version
     }
+
+
+def pins_of(lines: Iterable[str], markers: Mapping[str, str]) -> Tuple[Dict[str, str], List[str]]:
+    """(exact pins, names without one) of requirements lines, in an environment."""
+    pins: Dict[str, str] = {}
+    open_: List[str] = []
+    for line in lines:
+        match = _PIN.match(re.sub(r"\s--[a-z].*$", "", line))
+        if line.startswith("-") or not match:
+            continue
+        name, wanted, marker = canonical(match.group(1)), match.group(2), match.group(3) or ""
+        if marker and not marker_holds(marker, dict(markers, extra="")):
+            continue
+        exact = _EXACT.match(wanted)
+        if exact:
+            pins[name] = exact.group(1)
+        else:
+            open_.append(name)
+    return pins, sorted(set(open_))[:MAX_OPEN]

@@ -64,6 +64,8 @@ class Holder(NamedTuple):
     heartbeat: float
     boot_id: str
     beat_at: float
+    # Higher each time that the lock is taken; 0 in a file of a version that gave none out.
+    turn: int = 0
 
 
 class Now(NamedTuple):
@@ -127,6 +129,7 @@ _KINDS: Dict[str, Tuple[type, ...]] = {
     "heartbeat": _NUMBER,
     "boot_id": (str,),
     "beat_at": _NUMBER,
+    "turn": (int,),
 }
 _CONTROLLER_KINDS: Dict[str, Tuple[type, ...]] = {
     "hostname": (str,),
@@ -149,7 +152,7 @@ def parse(content: bytes) -> Holder:
 
 def _read(record: Dict[str, Any]) -> Holder:
     controller = Controller(**fields(record["controller"], _CONTROLLER_KINDS))
-    holder = Holder(controller=controller, **fields(record, _KINDS))
+    holder = Holder(controller=controller, **fields(dict({"turn": 0}, **record), _KINDS))
     moment(holder.since)
     moment(holder.heartbeat)
     return holder
@@ -185,7 +188,7 @@ def describe(holder: Holder, now: Now) -> str:
 def as_data(holder: Optional[Holder], now: Now) -> Optional[Dict[str, object]]:
     if holder is None:
         return None
-    keys = ("fleet", "token", "owner", "reason", "since", "heartbeat")
+    keys = ("fleet", "token", "owner", "reason", "since", "heartbeat", "turn")
     return dict(
         {key: getattr(holder, key) for key in keys},
         controller=dict(holder.controller._asdict()),
@@ -245,6 +248,7 @@ class FleetLock:
         self._check_mode = check_mode
         self._name = f"{wish.fleet}.lock"
         self._history = f"{wish.fleet}.history"
+        self._turns = f"{wish.fleet}.turn"
 
     @property
     def _where(self) -> str:
@@ -252,6 +256,13 @@ class FleetLock:
 
     def held(self, wait: float) -> Outcome:
         """Take it, or renew it; held by another, wait so long and then refuse."""
+        return self._until(0 if self._check_mode else wait)
+
+    def asked(self, wait: float) -> Outcome:
+        """Whether it could be had, once the other has ended: for a lock in check mode."""
+        return self._until(wait)
+
+    def _until(self, wait: float) -> Outcome:
         if not self._wish.token or not self._wish.owner:
             raise FleetError("state=held needs token and owner: who is it that holds the lock?")
         deadline = self.now().since_boot + wait
@@ -261,7 +272,7 @@ class FleetLock:
                 if outcome:
                     return outcome
             except Held:
-                if self._check_mode or self.now().since_boot >= deadline:
+                if self.now().since_boot >= deadline:
                     raise
                 self._sleep(_POLL)
 
@@ -279,7 +290,21 @@ class FleetLock:
             " one."
         )
 
-    def _mine(self, since: Optional[Holder] = None) -> Holder:
+    def _next_turn(self, box: Optional[Opened], found: Optional[Holder] = None) -> int:
+        """Higher than every one before, also if the file that tells is lost or the clock is set.
+
+        Hence both: what was given out last, and the time. Either alone would do on a good day.
+        """
+        known = box.read(self._turns) if box else None
+        last = int(known) if known and known.strip().isdigit() else 0
+        return max(last, found.turn if found else 0, int(self.now().wall * 1000)) + 1
+
+    def _keep_turn(self, box: Opened, turn: int) -> None:
+        known = box.read(self._turns) or b""
+        if not known.strip().isdigit() or int(known) < turn:
+            box.write(self._turns, b"%d\n" % turn)
+
+    def _mine(self, turn: int, since: Optional[Holder] = None) -> Holder:
         wish, now = self._wish, self.now()
         return Holder(
             fleet=wish.fleet,
@@ -291,6 +316,7 @@ class FleetLock:
             heartbeat=now.wall,
             boot_id=now.boot_id,
             beat_at=now.since_boot,
+            turn=since.turn if since else turn,
         )
 
     def _take(self) -> Optional[Outcome]:
@@ -300,11 +326,13 @@ class FleetLock:
                 if box.exists(self._name):
                     return None
                 self._refuse_broken(box)
-            mine = self._mine()
+            mine = self._mine(0 if self._check_mode else self._next_turn(box))
             if self._check_mode:
                 return Outcome(None, mine, True, f"The lock of fleet {mine.fleet} would be taken.")
             if not box or not box.create(self._name, dump(mine)):
                 return None
+            # Killed right here, the lock itself tells it to whoever takes it over.
+            self._keep_turn(box, mine.turn)
             return Outcome(None, mine, True, f"The lock of fleet {mine.fleet} was taken.")
 
     def _have(self) -> Optional[Outcome]:
@@ -315,15 +343,20 @@ class FleetLock:
                 return None
             wish = self._wish
             if found.token == wish.token:
-                mine = self._mine(found)
+                mine = self._mine(0, found)
+                if not found.turn and not self._check_mode:
+                    # A version before took it.
+                    mine = mine._replace(turn=self._next_turn(box))
+                    self._keep_turn(box, mine.turn)
                 if not self._check_mode:
                     box.write(self._name, dump(mine))
                 return Outcome(found, mine, False, f"The lock of fleet {wish.fleet} is yours.")
             if found.token != wish.take_over:
                 raise refusal(found, self.now(), wish)
             self._refuse_broken(box)
-            mine = self._mine()
+            mine = self._mine(0 if self._check_mode else self._next_turn(box, found))
             if not self._check_mode:
+                self._keep_turn(box, mine.turn)
                 self._record(box, "taken over", wish.proof, as_data(found, self.now()))
                 box.write(self._name, dump(mine))
             would = "would be" if self._check_mode else "was"
@@ -349,6 +382,7 @@ class FleetLock:
                     age(found, self.now()) > self._wish.stale_after,
                 )
             if not self._check_mode:
+                self._keep_turn(box, found.turn)
                 box.remove(self._name)
             would = "would be" if self._check_mode else "was"
             return Outcome(found, None, True, f"The lock of fleet {found.fleet} {would} freed.")
@@ -372,6 +406,7 @@ class FleetLock:
                 # Told before it is done: nothing is broken without a trace.
                 lost = as_data(found, self.now()) if found else text
                 self._record(box, "broken", self._wish.reason, lost)
+                self._keep_turn(box, found.turn if found else 0)
                 box.remove(self._name)
             would = "would be" if self._check_mode else "was"
             return Outcome(

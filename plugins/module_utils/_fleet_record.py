@@ -16,13 +16,24 @@ A record is a dictionary of this shape (times are seconds since the epoch)::
 ``seen`` is what the balancers had counted when the host passed, for the hosts that passed last.
 
 ``tell`` is pure: a record and an event become the next record, or a refusal.
+
+Run, hosts and marks are what is decided by, and the file. Events and ``seen`` are history: they
+live in files of their own, and may be lost (see `_fleet_history`).
 """
 
 import json
 from shlex import quote
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._fleet_history import (
+    EVENTS,
+    FleetHistory,
+    without_looks,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._fleet_history import (
+    LOOKS as SEEN,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._fleet_lock import check_fleet
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_directory import (
     Opened,
@@ -38,12 +49,15 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_file impo
 )
 
 SCHEMA = 1
-# Some hundred bytes each: the whole stays far below what a state file may hold.
-EVENTS = 500
-HOSTS = 1000
+HOSTS = 10000
 MARKS = 500
-# Each holds the counters of the whole fleet; a canary is among the last that passed.
-SEEN = 8
+OVERRIDES = 50
+# Some 350 bytes a host: more than HOSTS of them, unless each has much to say.
+RECORD_LIMIT = 4 * 1024 * 1024
+# Versions before wrote it at any size. What is larger still was not written by them either.
+FOUND_LIMIT = 256 * 1024 * 1024
+# What is kept of a reason where not all of it can be.
+_SHORT = 60
 
 # event -> where the host is afterwards
 PHASES = {
@@ -167,7 +181,7 @@ def _begun(event: Dict[str, Any]) -> Dict[str, Any]:
         "controller": event.get("controller", ""),
         "reason": event.get("reason", ""),
         "plan": event.get("plan", ""),
-        "overrides": list(event.get("overrides", [])),
+        "overrides": list(event.get("overrides", []))[:OVERRIDES],
         "status": "running",
         "began": event["at"],
         "updated": event["at"],
@@ -247,8 +261,71 @@ def moment(epoch: float) -> str:
         return "an unknown time"
 
 
+def core(record: Record) -> Record:
+    """What is decided by, without the history. It still has the shape that older versions read."""
+    hosts = {name: dict(host, seen={}) for name, host in record["hosts"].items()}
+    return dict(record, hosts=hosts, events=[])
+
+
+def fit(record: Record, limit: int) -> bytes:
+    """The file of a record, at most so large: what is needed least goes, then the oldest hosts.
+
+    A host of the run at hand stays whatever happens: the next run must find what was begun.
+    """
+    content = dump(record)
+    if len(content) <= limit:
+        return content
+    hosts = {n: dict(host, why=host["why"][:_SHORT]) for n, host in record["hosts"].items()}
+    content = dump(dict(record, hosts=hosts))
+    run = record["run"]["id"] if record["run"] else ""
+    excess = len(content) - limit
+    for name in sorted(hosts, key=lambda each: float(hosts[each]["at"])):
+        if excess <= 0:
+            break
+        if hosts[name]["run"] != run:
+            excess -= len(json.dumps({name: hosts.pop(name)}))
+    content = dump(dict(record, hosts=hosts))
+    if len(content) > limit:
+        raise FleetError(
+            f"The record of fleet {record['fleet']} was not written: it would have {len(content)}"
+            f" bytes, of {limit} at most, for {len(hosts)} hosts and {len(record['marks'])}"
+            " releases. Split the fleet (rollout_fleet), or shorten rollout_reason."
+        )
+    return content
+
+
+def about(record: Record, hosts: Sequence[str]) -> Record:
+    """What an answer needs that is about these hosts: it must not grow with the fleet."""
+    if not hosts:
+        return record
+    known = record["hosts"]
+    told = {name: dict(known[name], seen={}) for name in hosts if name in known}
+    return dict(record, hosts=told, marks={}, events=[])
+
+
+def passed_with(record: Any, plan: str) -> Dict[str, Dict[str, Any]]:
+    """The hosts that passed with this very plan, as the record tells, and what it says of them."""
+    told = (record or {}).get("hosts") or {}
+    return {
+        host: each
+        for host, each in told.items()
+        if each.get("phase") == "passed" and each.get("plan") == plan
+    }
+
+
+def is_first(record: Any, host: str, plan: str, stage: Any) -> bool:
+    """Whether no other host has passed the stage with this very plan, as the record tells."""
+    return not any(
+        name != host and int(told.get("stage") or 0) >= int(stage)
+        for name, told in passed_with(record, plan).items()
+    )
+
+
 class FleetRecord:
-    """The record of one fleet in a directory of the state host."""
+    """The record of one fleet in a directory of the state host.
+
+    ``notes`` is what was wrong with its history, for a person.
+    """
 
     def __init__(self, directory: StateDirectory, fleet: str, check_mode: bool) -> None:
         check_fleet(fleet)
@@ -256,6 +333,8 @@ class FleetRecord:
         self._fleet = fleet
         self._check_mode = check_mode
         self._name = f"{fleet}.record.json"
+        self.notes: List[str] = []
+        self._history = FleetHistory(fleet, self.notes)
 
     @property
     def path(self) -> str:
@@ -263,27 +342,56 @@ class FleetRecord:
 
     def read(self) -> Record:
         with self._directory.opened() as box:
-            return self._read(box)
+            return self._whole(box, self._read(box))
 
     def tell(self, event: Dict[str, Any]) -> Tuple[Record, Record]:
         """Returns the record before and after."""
         create = event["event"] == "began" and not self._check_mode
         with self._directory.locked(create=create) as box:
-            before = self._read(box)
+            found = self._read(box)
+            before = self._whole(box, found)
             after = tell(before, event)
             if box and not self._check_mode:
-                box.write(self._name, dump(after))
+                box.write(self._name, fit(core(after), RECORD_LIMIT), RECORD_LIMIT)
+                # What a version before left in the record itself moves with it.
+                self._history.add_events(box, found["events"] + after["events"][-1:])
+                looks = _looks_of(found)
+                if event.get("seen"):
+                    looks[event["host"]] = {"at": event["at"], "seen": event["seen"]}
+                self._history.add_looks(box, looks)
             return before, after
+
+    def _whole(self, box: Optional[Opened], found: Record) -> Record:
+        """With the history, wherever that is."""
+        if box is None:
+            return found
+        hosts = dict(found["hosts"])
+        for name, look in self._history.looks(box).items():
+            if name in hosts and not hosts[name]["seen"] and hosts[name]["at"] == look["at"]:
+                hosts[name] = dict(hosts[name], seen=look["seen"])
+        events = (self._history.events(box) + found["events"])[-EVENTS:]
+        return dict(found, hosts=hosts, events=events)
 
     def _read(self, box: Optional[Opened]) -> Record:
         try:
-            return parse(box.read(self._name) if box else None, self._fleet)
+            content = box.read(self._name, FOUND_LIMIT) if box else None
+            if content is not None and len(content) > RECORD_LIMIT:
+                content = without_looks(content)
+            return parse(content, self._fleet)
         except Unbelievable as exc:
             raise Unbelievable(
                 f"The record of fleet {self._fleet} cannot be believed ({self.path}): {exc}. Which"
                 " releases are bad cannot be told. Look at it, then move it away on that host:"
                 f" mv {quote(self.path)} {quote(self.path + '.bad')}"
             ) from None
+
+
+def _looks_of(record: Record) -> Dict[str, Dict[str, Any]]:
+    return {
+        name: {"at": host["at"], "seen": host["seen"]}
+        for name, host in record["hosts"].items()
+        if host["seen"]
+    }
 
 
 def marked_bad(record: Record, releases: List[str]) -> List[str]:

@@ -14,6 +14,8 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import F
 # or taken out because its name does not resolve.
 _FORCED_MAINT, _FORCED_DRAIN = 0x01, 0x08
 _ANY_MAINT, _ANY_DRAIN = 0x01 | 0x02 | 0x20, 0x08 | 0x10
+# srv_agent_state: whether there is an agent at all, and whether its answers count.
+_AGENT_THERE, _AGENT_HEARD = 0x02, 0x04
 
 _COUNTERS = [
     "stot",
@@ -64,6 +66,11 @@ class Node(NamedTuple):
     version: str
     pid: int
     uptime: int
+    # When it started (seconds since the epoch; 0 where HAProxy does not say), and what it has
+    # counted itself: a statistics file brings along the counters of backends, never these.
+    started: int = 0
+    requests: int = 0
+    connections: int = 0
 
 
 class Glance(NamedTuple):
@@ -93,6 +100,11 @@ class Server(NamedTuple):
     address: str
     cookie: str
     counters: Dict[str, int]
+    # Of its configured share, in percent: below 100 while `slowstart` holds it back.
+    throttle: int = 100
+    # Of `agent-check`: empty without one, `on` while its answers count, `off` while muted.
+    agent: str = ""
+    agent_check: str = ""
 
     @property
     def admin(self) -> str:
@@ -112,13 +124,22 @@ class Server(NamedTuple):
         return self.status in ("UP", "no check")
 
     @property
+    def full(self) -> bool:
+        """Whether it also takes all that it ever will: a server that has just come UP does not."""
+        return self.up and self.throttle >= 100
+
+    @property
     def busy(self) -> int:
         return self.sessions + self.queue
 
     def describe(self) -> str:
         """For an error text: `web2 is DOWN (L4CON Connection refused)`."""
-        weight = ", weight 0" if self.weight == 0 else ""
-        return f"{self.server} is {self.status}{f' ({self.check})' if self.check else ''}{weight}"
+        told = f" ({self.check})" if self.check else ""
+        if self.agent_check and not self.up:
+            told += f" (its agent says: {self.agent_check})"
+        if self.throttle < 100:
+            told += f", held back by slowstart at {self.throttle} %"
+        return f"{self.server} is {self.status}{told}{', weight 0' if self.weight == 0 else ''}"
 
 
 class Backend(NamedTuple):
@@ -143,6 +164,8 @@ class Picture(NamedTuple):
     node: Node
     level: str
     backends: Tuple[Backend, ...]
+    # Names of all stick tables: a backend may use one of another.
+    tables: Tuple[str, ...] = ()
 
     def mine(self, server: str) -> List[Server]:
         """The wanted server in every backend; an error names the ones there are."""
@@ -198,6 +221,25 @@ class State(NamedTuple):
     admin_bits: int
     weight_set: int
     weight_full: int
+    agent_bits: int = 0
+
+    @property
+    def agent(self) -> str:
+        if not self.agent_bits & _AGENT_THERE:
+            return ""
+        return "on" if self.agent_bits & _AGENT_HEARD else "off"
+
+
+class Found(NamedTuple):
+    """What a server was in before it was taken out here, to be put back."""
+
+    own: str
+    """`ready`, `drain` or `maint`; empty if only the agent is still to be given back."""
+    agent: bool
+    """Whether its agent was muted here."""
+    stot: int = -1
+    """Its sessions when none was left; below 0 if that is not known."""
+    pid: int = 0
 
 
 def own_state(admin_bits: int) -> str:
@@ -279,6 +321,9 @@ def parse_node(text: str) -> Node:
             version=fields["Version"],
             pid=int(fields["Pid"]),
             uptime=int(fields["Uptime_sec"]),
+            started=_int(fields.get("Start_time_sec")),
+            requests=_int(fields.get("CumReq")),
+            connections=_int(fields.get("CumConns")),
         )
     except (KeyError, ValueError):
         raise NotHaproxy(
@@ -306,14 +351,18 @@ def parse_states(text: str) -> Dict[Tuple[str, str], State]:
                 int(row["srv_admin_state"]),
                 _int(row.get("srv_uweight")),
                 _int(row.get("srv_iweight")),
+                _int(row.get("srv_agent_state")),
             )
     return states
 
 
 def parse_backends(
-    stat: str, states: Dict[Tuple[str, str], State], tables: Sequence[str]
+    stat: str, states: Dict[Tuple[str, str], State], tables: Sequence[str], counted: str = ""
 ) -> List[Backend]:
-    """`show stat`, joined with the administrative state, which its status column can hide."""
+    """`show stat`, joined with the administrative state, which its status column can hide.
+
+    With `counted`, only that server has counters: of thousands, reading them takes the longest.
+    """
     if not stat.startswith("# pxname,"):
         raise NotHaproxy(f"Asked 'show stat'. The answer is not HAProxy's: {stat[:120]!r}.")
     servers: Dict[str, List[Server]] = {}
@@ -336,12 +385,16 @@ def parse_backends(
         elif row["svname"] != "FRONTEND":
             if (name, row["svname"]) not in states:
                 raise Moved(f"Server {name}/{row['svname']} appeared while HAProxy was read.")
-            servers.setdefault(name, []).append(_server(row, states[name, row["svname"]]))
+            found = _server(row, states[name, row["svname"]])
+            if not counted or row["svname"] == counted:
+                found = found._replace(counters=_counters(row))
+            servers.setdefault(name, []).append(found)
     return backends
 
 
 def _server(row: Dict[str, str], state: State) -> Server:
     check = [row.get("check_status"), row.get("last_chk")]
+    agent = [row.get("agent_status"), row.get("last_agt")]
     return Server(
         backend=row["pxname"],
         server=row["svname"],
@@ -358,7 +411,10 @@ def _server(row: Dict[str, str], state: State) -> Server:
         backup=_int(row.get("bck")) > 0,
         address=row.get("addr") or "",
         cookie=row.get("cookie") or "",
-        counters=_counters(row),
+        counters={},
+        throttle=int(row["throttle"]) if (row.get("throttle") or "").isdigit() else 100,
+        agent=state.agent,
+        agent_check=" ".join(part.replace("* ", "") for part in agent if part)[:120],
     )
 
 
@@ -371,16 +427,33 @@ def _int(text: Optional[str]) -> int:
 
 
 def sticky(backend: Backend, server: Server) -> str:
-    """Why requests can still be sent to a draining server; empty when none are."""
+    """Why requests are still sent to a draining server, as far as HAProxy tells of it: rules
+    (`use-server`) and the table of another backend do not show."""
     if backend.cookie and server.cookie:
         return f"cookie {backend.cookie}"
     return "stick table" if backend.table else ""
 
 
+def persistent(picture: Picture, server: Server) -> bool:
+    """Whether some users may belong to the server, whatever its state is."""
+    return bool(picture.tables or sticky(picture.backend(server.backend), server))
+
+
+def why_out(row: Server) -> str:
+    """By whose doing it is out of rotation, for a person: what cannot be undone here is named."""
+    if row.own != "ready":
+        return f"in {row.own.upper()}"
+    if row.admin == "ready":
+        return ""
+    if "via" in row.status:
+        return f"in {row.status}: the server that it tracks is out"
+    return f"in {row.status}: the name of its address does not resolve, or what it tracks is out"
+
+
 def available(backend: Backend, server: str, need: Need) -> Available:
     """Who would serve this backend without `server`, and whether that is enough."""
     others = [row for row in backend.servers if row.server != server]
-    up = [row.server for row in others if row.up and row.admin == "ready" and backend.serves(row)]
+    up = [row.server for row in others if row.full and row.admin == "ready" and backend.serves(row)]
     total = len([row for row in backend.servers if not row.backup])
     wanted = need.of(total)
     possible = wanted <= len([row for row in others if not row.backup])
@@ -426,13 +499,99 @@ def check_written(command: str, answer: str) -> None:
     raise FleetError(f"Asked HAProxy {command!r}. It answered: {answer[:200]}. {advice}")
 
 
-def describe(picture: Picture, server: str, need: Need) -> Dict[str, object]:
+def parse_places(text: str) -> List[Tuple[str, str, str]]:
+    """`show servers state`: backend, server and address of every server; dynamic ones included."""
+    found = []
+    columns: List[str] = []
+    for line in text.splitlines():
+        if line.startswith("# "):
+            columns = line[2:].split()
+        elif columns and len(line.split()) >= 7:
+            row = dict(zip(columns, line.split()))
+            host = row.get("srv_addr", "-")
+            where = f"[{host}]" if ":" in host else host
+            found.append((row["be_name"], row["srv_name"], f"{where}:{row.get('srv_port', '')}"))
+    return found
+
+
+def elsewhere(places: Sequence[Tuple[str, str, str]], rows: Sequence[Server]) -> List[str]:
+    """Other backends that send requests to the same address, from which nothing is taken out."""
+    known = {row.backend for row in rows}
+    wanted = {row.address for row in rows if row.address}
+    found = [
+        f"{backend}/{server}"
+        for backend, server, address in places
+        if address in wanted and backend not in known
+    ]
+    if not found:
+        return []
+    return [
+        f"other backends send requests to {some(sorted(wanted), 2)} too, as {some(found, 5)}: what"
+        " they send would be lost. Name every backend of the server (load_balancer_backends)"
+    ]
+
+
+def hazards(picture: Picture, rows: Sequence[Server]) -> List[str]:
+    """What HAProxy itself would do to a drain or a ramp of these, and what is done about it."""
+    found = []
+    for row in rows:
+        name = f"{row.backend}/{row.server}"
+        if row.agent == "on":
+            found.append(
+                f"{name} has an agent (agent-check), which can put it back or change its weight: it"
+                " is muted (`disable agent`) while the server is out or has a share of its weight,"
+                " and heard again after"
+            )
+        why = sticky(picture.backend(row.backend), row)
+        if why:
+            found.append(
+                f"backend {row.backend} is sticky ({why}): users of {row.server} come to it until"
+                " it goes on to MAINT, and then go elsewhere. With `option persist` or a"
+                " `force-persist` rule they would come even then: such a server is put back and"
+                " not switched"
+            )
+        if row.throttle < 100:
+            found.append(
+                f"{name} is held back by slowstart at {row.throttle} %: no other server is taken"
+                " out before that is over, and each that comes back is waited for as long"
+            )
+    return found
+
+
+def out_by_others(rows: Sequence[Server], memory: Dict[str, Found]) -> List[Tuple[Server, str]]:
+    """The rows that are out of rotation, and not by a drain of ours, and how they are out."""
+    ours = {r.backend for r in rows if r.own != "ready" and _found_ready(r, memory)}
+    found = []
+    for row in rows:
+        why = why_out(row)
+        if not why or row.backend in ours:
+            continue
+        # What tracks a server that we took out is out with it.
+        if row.own == "ready" and ours:
+            continue
+        found.append((row, why))
+    return found
+
+
+def _found_ready(row: Server, memory: Dict[str, Found]) -> bool:
+    return row.backend in memory and memory[row.backend].own == "ready"
+
+
+def left_out(row: Server, memory: Dict[str, Found]) -> bool:
+    """Whether it is out of rotation as it was found, and `ready` leaves it so."""
+    before = memory.get(row.backend)
+    return row.own != "ready" and before is not None and before.own in ("drain", "maint")
+
+
+def describe(
+    picture: Picture, server: str, need: Need, memory: Dict[str, Found]
+) -> Dict[str, object]:
     """What both modules return of a picture, as plain data."""
     rows = picture.mine(server) if server else []
     return {
         "node": dict(picture.node._asdict()),
         "level": picture.level,
-        "servers": [as_data(row) for row in rows],
+        "servers": [dict(as_data(row), left_out=left_out(row, memory)) for row in rows],
         "available": {
             backend.name: {
                 "up": found.up,
@@ -450,6 +609,6 @@ def describe(picture: Picture, server: str, need: Need) -> Dict[str, object]:
 def as_data(row: Server) -> Dict[str, object]:
     keys = (
         "backend server status admin sessions queue check weight weight_set weight_full backup"
-        " address counters"
+        " address counters throttle agent agent_check"
     )
     return {key: getattr(row, key) for key in keys.split()}

@@ -7,20 +7,31 @@
 Sockets, time and the look at other processes are passed in.
 """
 
-from contextlib import contextmanager
-from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, TypeVar
+import re
+from typing import (
+    Callable,
+    Dict,
+    List,
+    Optional,
+    Sequence,
+    Set,
+    TypeVar,
+)
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils import _haproxy as haproxy
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy import (
-    Glance,
+    Found,
     Moved,
-    Need,
-    Node,
     NotHaproxy,
-    Picture,
     Server,
-    State,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_balancer import (
+    Balancer,
+    Clock,
+    Elders,
+    Guard,
+    Wish,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_socket import Unreachable
 
@@ -28,123 +39,27 @@ T = TypeVar("T")
 
 # One read of zero can fall between the choice of a server and the counting of its session.
 _ZEROS = 2
-
-
-class Clock(NamedTuple):
-    now: Callable[[], float]
-    wall: Callable[[], float]
-    sleep: Callable[[float], None]
-
-
-class Wish(NamedTuple):
-    server: str
-    need: Need
-    drain_timeout: float
-    on_timeout: str
-    up_timeout: float
-    patience: float
-    poll: float
-    share: int = 0
-    """Percent of its configured weight when it is put back; 0 leaves its weight as it is."""
+# How long nothing may come to a server in MAINT before it is believed to be out, and how long
+# where users may belong to it (a cookie, a stick table).
+_QUIET = 1.0
+_QUIET_STICKY = 3.0
+# So young a HAProxy may have an older process beside it that still has requests.
+_YOUNG = 600
+# Its clients may still send it something, and it knows nothing of the drain: only when it had
+# nothing for the server for so long is it left to itself.
+_CALM = 10.0
+# So often a reload may begin it all anew.
+_TURNS = 4
 
 
 class TimedOut(FleetError):
     """Sessions were left when the wait ended."""
 
 
-class Balancer:
-    """HAProxy's runtime API as three verbs. `ask` sends commands and returns the raw text."""
-
-    def __init__(self, ask: Callable[[Sequence[str]], str], backends: Sequence[str]) -> None:
-        for name in backends:
-            haproxy.check_name("backend", name)
-        self._ask = ask
-        self._backends = list(dict.fromkeys(backends))
-        self._ids: Dict[str, str] = {}
-
-    def _answers(self, commands: Sequence[str]) -> List[str]:
-        return haproxy.split_answers(self._ask(commands), commands)
-
-    def read(self) -> Picture:
-        """One look. `show stat` takes a backend's number: by name it may find the frontend."""
-        if self._backends and not self._ids:
-            self._ids = self._find()
-        states = [f"show servers state {name}" for name in self._backends] or ["show servers state"]
-        stats = [f"show stat {self._ids[name]} 6 -1" for name in self._backends] or [
-            "show stat -1 6 -1"
-        ]
-        info, level, tables, *answers = self._answers(
-            ["show info", "show cli level", "show table"] + states + stats
-        )
-        known: Dict[Tuple[str, str], State] = {}
-        backends = []
-        for answer in answers[: len(states)]:
-            known.update(haproxy.parse_states(answer))
-        for answer in answers[len(states) :]:
-            backends += haproxy.parse_backends(answer, known, haproxy.parse_tables(tables))
-        if self._backends and [backend.name for backend in backends] != self._backends:
-            self._ids = {}
-            raise Moved("HAProxy was reloaded while it was read; its backends have new numbers.")
-        # Before 1.9 there is no `show cli level`; then the first write will tell.
-        known_level = level if level in ("admin", "operator", "user") else ""
-        return Picture(haproxy.parse_node(info), known_level, tuple(backends))
-
-    def _find(self) -> Dict[str, str]:
-        info, listed, *answers = self._answers(
-            ["show info", "show backend"]
-            + [f"show servers state {name}" for name in self._backends]
-        )
-        node = haproxy.parse_node(info)
-        ids = {}
-        for name, answer in zip(self._backends, answers):
-            found = [state.backend_id for state in haproxy.parse_states(answer).values()]
-            if not found:
-                there = [line for line in listed.splitlines() if not line.startswith("#")]
-                raise FleetError(
-                    f"Backend {name!r} is not on the balancer {node.name}, or has no server. Its"
-                    f" backends: {haproxy.some(there)}. Set the name as this balancer's"
-                    " configuration spells it."
-                )
-            ids[name] = found[0]
-        return ids
-
-    def glance(self, server: str) -> Glance:
-        """A look that costs little. Backends without the server are left out."""
-        commands = [f"show servers state {name}" for name in self._backends]
-        info, *answers = self._answers(["show info"] + commands)
-        node = haproxy.parse_node(info)
-        own = {
-            backend: haproxy.own_state(state.admin_bits)
-            for answer in answers
-            for (backend, name), state in haproxy.parse_states(answer).items()
-            if name == server
-        }
-        return Glance(node.pid, node.uptime, own)
-
-    def write(self, server: Server, what: str, value: str) -> None:
-        """``what`` is ``state`` or ``weight``."""
-        command = f"set server {server.backend}/{server.server} {what} {value}"
-        # One command and no more: an error's text may have empty lines in it.
-        haproxy.check_written(command, self._ask([command]).strip())
-
-
-class Guard:
-    """Who must know of a change, and who must not make another meanwhile. Here: nobody."""
-
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """In here nobody else takes a server out of this balancer."""
-        yield
-
-    def begin(self) -> None:
-        """Before the first write, alone. An error leaves everything as it is."""
-
-    def keep(self, out: Dict[str, str], node: Node, drained: bool = False) -> None:
-        """At every look while the server is out: in which state per backend, in which process.
-        An error puts it back."""
-
-    def let_go(self, backends: Sequence[str]) -> None:
-        """Before it is put back: nobody may take it out again. Never an error."""
+def _since(first: Dict[str, Server], row: Server) -> int:
+    """Requests that came to it since; after a reload nobody knows, and more will show."""
+    before = first[row.backend].counters.get("stot", 0)
+    return max(row.counters.get("stot", 0) - before, 0)
 
 
 class Change:
@@ -155,10 +70,11 @@ class Change:
         balancer: Balancer,
         wish: Wish,
         clock: Clock,
-        alive: Optional[Callable[[int], bool]] = None,
+        elders: Optional[Elders] = None,
         patience: float = 0,
+        memory: Optional[Dict[str, Found]] = None,
     ) -> None:
-        """`alive` says whether a process of the balancer's host runs; None where it cannot.
+        """`memory` is what a drain found in each backend before it changed it.
 
         For `patience` seconds from now a balancer that gives no answer is asked again.
         """
@@ -171,10 +87,15 @@ class Change:
         self.changed = False
         self.left_drained = False
         self.guard = Guard()
+        self._cost = 0.0
+        self._calm: Optional[float] = None
         self.before = self.picture = self._insist(balancer.read, self._until)
         self.mine = self.before.mine(wish.server)
-        # Not even the process that answers is to be seen: a container, or another host.
-        self._alive = alive if alive and alive(self.before.node.pid) else None
+        self.memory: Dict[str, Found] = dict(memory or {})
+        self._recalled = dict(self.memory)
+        self._elders = elders or Elders()
+        # If not: a container, or another host.
+        self._sees = self._elders.meet(self.before.node.pid, self.before.node.uptime)
         self.measured: Dict[str, float] = {"sessions_cut": 0}
         self._seen = {self.before.node.pid}
         self._reasserted = False
@@ -202,7 +123,15 @@ class Change:
 
     def _goal_ready(self, row: Server) -> str:
         # What a tracked server or the resolver took out cannot be put back here.
-        return row.admin if row.own == "ready" else "ready"
+        return row.admin if row.own == "ready" else self._found(row)
+
+    def _found(self, row: Server) -> str:
+        """What `ready` puts a server into that is out: somebody else's hand is respected."""
+        before = self.memory.get(row.backend)
+        return (before.own if before else "") or "ready"
+
+    def _left_out(self, row: Server) -> bool:
+        return row.own != "ready" and self._found(row) != "ready"
 
     def _goal_weight(self, row: Server) -> int:
         # A weight of 0 in the configuration has no shares: somebody else decides what it gets.
@@ -210,7 +139,8 @@ class Change:
         return haproxy.part_of(row.weight_full, self.wish.share) if wanted else row.weight_set
 
     def _goal_drained(self, row: Server) -> str:
-        return "maint" if row.admin == "maint" or self._sticky(row) else "drain"
+        # DRAIN turns away nobody whom a cookie, a table or a `use-server` rule sends.
+        return "maint"
 
     def found(self) -> Dict[str, str]:
         rows = self.picture.mine(self.wish.server)
@@ -245,7 +175,8 @@ class Change:
     def _note_already(self) -> None:
         for row in self.mine:
             if row.admin != "ready":
-                self.note(f"{row.backend}/{row.server} already was in {row.admin}")
+                whose = ", and is left so afterwards" if self._left_out(row) else ""
+                self.note(f"{row.backend}/{row.server} already was in {row.admin}{whose}")
             elif not self.before.backend(row.backend).serves(row) or row.status.startswith("DOWN"):
                 self.note(f"{row.backend} sent it no requests before: {row.describe()}")
         for backend in self.before.backends:
@@ -291,17 +222,50 @@ class Change:
         try:
             with self.guard.alone():
                 self._start_over()
+                self.memory = self.guard.recall(self.memory)
+                self._recalled = dict(self.memory)
+                self._note_found()
                 self.check("drained")
+                self.guard.remember(self.memory)
                 self.guard.begin()
                 self._take_out()
             self._settle()
+            self._note_arrivals_so_far()
             self._tell(drained=True)
         except FleetError as exc:
             raise FleetError(f"{exc} {self._give_up(exc)}") from None
 
+    def _note_found(self) -> None:
+        """What is to be put back: what is there now, or what is known of a drain before."""
+        for row in self.mine:
+            before = self.memory.get(row.backend)
+            known = before.own if before and row.own != "ready" else ""
+            muted = row.agent == "on" or bool(before and before.agent and row.agent == "off")
+            self.memory[row.backend] = Found(known or row.own, muted)
+        if not self._sees and self.before.node.uptime < _YOUNG:
+            self.note(
+                f"HAProxy started {self.before.node.uptime} s ago: requests that a process before"
+                " may still serve go uncounted, as it is not to be seen from here"
+            )
+
+    def _note_arrivals_so_far(self) -> None:
+        for row in self.picture.mine(self.wish.server):
+            self.memory[row.backend] = self.memory[row.backend]._replace(
+                stot=row.counters.get("stot", -1), pid=self.picture.node.pid
+            )
+        self.guard.remember(self.memory)
+
+    def _mute(self, rows: Sequence[Server]) -> None:
+        """No agent undoes it: what it answers sets a server ready, and its weight."""
+        for row in rows:
+            if row.agent == "on":
+                self._write(row, "agent", "off")
+                self.note(f"the agent of {row.backend}/{row.server} is muted until it is back")
+
     def _take_out(self) -> None:
         self._guarded = self._lowers(self.mine)
         self._wanted = {r.backend: "drain" if r.admin == "ready" else r.admin for r in self.mine}
+        self._mute(self.mine)
         for row in self.mine:
             if row.admin == "ready":
                 self._write(row, "state", "drain")
@@ -317,16 +281,19 @@ class Change:
         self.check("drained")
         for row in self.mine:
             if row.own == "ready":
+                self._mute([row])
                 self._write(row, "state", states[row.backend])
 
     def _settle(self) -> None:
         first = {row.backend: row for row in self.picture.mine(self.wish.server)}
         left = self._wait_idle()
-        late = [
-            row
-            for row in self.picture.mine(self.wish.server)
-            if row.admin != "maint" and (left is not None or self._persistent(row, first))
-        ]
+        came = sum(_since(first, row) for row in self.picture.mine(self.wish.server))
+        if came > 0:
+            self.note(
+                f"{came} request(s) came to it while it was in DRAIN: a cookie, a stick table or a"
+                " use-server rule sends them; in MAINT none should"
+            )
+        late = [row for row in self.picture.mine(self.wish.server) if row.admin != "maint"]
         for row in late:
             self._wanted[row.backend] = "maint"
             self._write(row, "state", "maint")
@@ -335,16 +302,54 @@ class Change:
         if left:
             self.measured["sessions_cut"] = left
             self.note(f"{left} session(s) did not end in time and were given up")
+        self._stay_quiet(forced=left is not None)
         self.measured["drained_at"] = self._clock.wall()
 
-    def _persistent(self, row: Server, first: Dict[str, Server]) -> bool:
-        """Whether requests come to it even in DRAIN: then idle now is not idle in a second."""
-        why = self._sticky(row)
-        if not why and row.counters.get("stot", 0) > first[row.backend].counters.get("stot", 0):
-            why = "requests came to it while it was in DRAIN"
-        if why:
-            self.note(f"backend {row.backend} is sticky ({why}): put in MAINT")
-        return bool(why)
+    def _stay_quiet(self, forced: bool) -> None:
+        """See that nothing comes to it any more. Who is sent to it even in MAINT would be lost."""
+        for _turn in range(_TURNS):
+            rows = self._watch_arrivals(forced)
+            if rows is None:
+                # Reloaded, or in rotation for a moment: what it has now must end as well.
+                self._wait_idle()
+                continue
+            if rows:
+                text = self._why_not_quiet(rows)
+                if self.wish.on_timeout != "force":
+                    raise FleetError(text)
+                self.note(text)
+            return
+        raise FleetError(
+            f"HAProxy on {self.picture.node.name} was reloaded again and again while"
+            f" {self.wish.server} was drained. Find out who does it, then try again."
+        )
+
+    def _watch_arrivals(self, forced: bool) -> Optional[Dict[str, int]]:
+        """How many requests came, per backend; None if it must be looked at anew."""
+        self._pause()
+        lost, node = self._keep_out(), self.picture.node.pid
+        first = {row.backend: row for row in self.picture.mine(self.wish.server)}
+        may_persist = any(haproxy.persistent(self.picture, row) for row in first.values())
+        until = self._clock.now() + (_QUIET_STICKY if may_persist else _QUIET)
+        while not lost and self._clock.now() < until:
+            self._pause()
+            lost = self._keep_out()
+            if self.picture.node.pid != node:
+                return None
+            rows = self.picture.mine(self.wish.server)
+            came = {row.backend: _since(first, row) or (0 if forced else row.busy) for row in rows}
+            if any(came.values()):
+                return {backend: count for backend, count in came.items() if count}
+        return None if lost else {}
+
+    def _why_not_quiet(self, came: Dict[str, int]) -> str:
+        found = ", ".join(f"{count} in backend {backend}" for backend, count in came.items())
+        return (
+            f"Requests reach {self.wish.server} on the balancer {self.picture.node.name} even in"
+            f" MAINT ({found}): `option persist` or a `force-persist` rule sends it users of a"
+            " cookie, of a stick table or of a `use-server` rule whatever its state is, and a"
+            " switch would lose them. Take that out of HAProxy's configuration, then try again."
+        )
 
     def _wait_idle(self) -> Optional[int]:
         """Wait for the sessions to end. With on_timeout=force, how many did not; else None."""
@@ -354,14 +359,15 @@ class Change:
             lost = self._keep_out()
             rows = self.picture.mine(self.wish.server)
             busy = sum(row.busy for row in rows)
-            gone = sorted(self._seen - {self.picture.node.pid})
-            older = [pid for pid in gone if self._alive and self._alive(pid)]
+            older = self._older(rows)
             zeros = 0 if lost or busy or older else zeros + 1
             if zeros >= _ZEROS:
                 return None
             if self._clock.now() >= deadline:
                 break
-            self._clock.sleep(self.wish.poll)
+            self._pause()
+        if not lost and not busy and not self._elders.busy([row.address for row in rows]):
+            return None
         if lost:
             raise FleetError(
                 f"HAProxy lost the drained state of {self.wish.server}, which could not be drained"
@@ -370,6 +376,23 @@ class Change:
         if self.wish.on_timeout != "force":
             raise TimedOut(self._why_busy(rows, older))
         return busy
+
+    def _older(self, rows: Sequence[Server]) -> List[int]:
+        """The processes of before a reload that are to be waited for."""
+        alive = self._elders.alive() if self._sees else []
+        busy = self._elders.busy([row.address for row in rows]) if alive else []
+        if not alive or busy:
+            self._calm = None
+            return busy
+        if self._calm is None:
+            self._calm = self._clock.now()
+        if self._clock.now() - self._calm < _CALM:
+            return alive
+        self.note(
+            f"an older process of HAProxy (pid {haproxy.some(alive)}) has connections left, none of"
+            f" them to {self.wish.server}: it was not waited for any longer"
+        )
+        return []
 
     def _why_busy(self, rows: Sequence[Server], older: Sequence[int]) -> str:
         held = [f"{r.sessions} session(s) and {r.queue} queued in {r.backend}" for r in rows]
@@ -391,8 +414,9 @@ class Change:
                 )
         if older:
             text += (
-                " HAProxy was reloaded meanwhile, and its older process (pid"
-                f" {haproxy.some(older)}) still finishes requests that cannot be counted."
+                " HAProxy was reloaded, and its older process (pid"
+                f" {haproxy.some(older)}) still finishes requests that cannot be counted. It ends"
+                " with its last connection; `hard-stop-after` in its configuration ends it sooner."
             )
         return text
 
@@ -401,6 +425,7 @@ class Change:
         self._look()
         self._tell()
         if not self._lost():
+            self._mute(self.picture.mine(self.wish.server))
             text = self._shortage(self._guarded)
             if text:
                 raise FleetError(
@@ -429,6 +454,7 @@ class Change:
         # After a reload nobody is surely UP until checks have run: until then it may serve.
         if text:
             return text
+        self._mute(lost)
         for row in lost:
             self._write(row, "state", self._wanted[row.backend])
         self._tell()
@@ -440,6 +466,7 @@ class Change:
     def _give_up(self, exc: FleetError) -> str:
         """Undo what was done here, unless the operator asked to leave it. Says which."""
         if not self.changed:
+            self._forget()
             return "It was left as it was."
         if isinstance(exc, TimedOut) and self.wish.on_timeout == "fail":
             self.left_drained = True
@@ -450,6 +477,8 @@ class Change:
         for row in self.mine:
             try:
                 self._write(row, "state", row.own)
+                if row.agent == "on":
+                    self._write(row, "agent", "on")
             except FleetError as error:
                 errors.append(str(error))
         if errors:
@@ -458,43 +487,119 @@ class Change:
                 " When the balancer answers again, ask for state=ready."
             )
         self.changed = False
+        self._forget()
         states = haproxy.some(sorted({row.own for row in self.mine}))
         return f"It was put back as it was before ({states})."
+
+    def _forget(self) -> None:
+        """All is as it was, and so is what is remembered."""
+        self.memory = dict(self._recalled)
+        try:
+            self.guard.remember(self.memory)
+        except FleetError as exc:
+            self.note(f"what was remembered of {self.wish.server} could not be removed: {exc}")
 
     # -- ready -------------------------------------------------------------------------------
 
     def _restore(self) -> None:
-        """In rotation and truly UP, or ready and an error that says what HAProxy sees."""
+        """In rotation and truly UP, or ready and an error that says what HAProxy sees.
+
+        What somebody else had taken out before the drain goes back to that instead.
+        """
         deadline = self._clock.now() + self.wish.up_timeout
         self.guard.let_go([row.backend for row in self.mine])
         self._start_over()
-        waiting = [row for row in self.mine if row.own != "ready"]
-        self._warm_up([row for row in waiting if row.own == "maint"], deadline)
-        for row in self.mine:
+        self._note_arrivals()
+        goals = {r.backend: self._found(r) if r.own != "ready" else "ready" for r in self.mine}
+        left = [row for row in self.mine if self._left_out(row)]
+        back = [row for row in self.mine if row not in left]
+        waiting = [row for row in self.mine if row.own != goals[row.backend]]
+        self._warm_up([row for row in waiting if row.own == "maint" and row in back], deadline)
+        self._hold_share(back)
+        for row in back:
             if row.weight_set != self._goal_weight(row):
                 self._write(row, "weight", str(self._goal_weight(row)))
         for row in waiting:
-            self._write(row, "state", "ready")
+            self._write(row, "state", goals[row.backend])
         self.measured["ready_at"] = self._clock.wall()
-        rows = self._wait_up(deadline)
+        self._give_agents_back(left)
+        rows = self._wait_up(deadline, {row.backend for row in back})
         self.measured["up_at"] = self._clock.wall()
+        for row in left:
+            self.note(
+                f"{row.backend}/{row.server} was in {goals[row.backend]} before, by somebody else's"
+                f" hand, and is left so; `set server {row.backend}/{row.server} state ready` puts"
+                " it into rotation"
+            )
         for row in rows:
             if row.weight == 0:
                 self.note(f"{row.backend}/{row.server} has weight 0: it gets no new requests")
             if row.status == "no check":
                 self.note(f"{row.backend}/{row.server} is not checked by HAProxy")
 
-    def _wait_up(self, deadline: float) -> List[Server]:
+    def _note_arrivals(self) -> None:
+        for row in self.mine:
+            before = self.memory.get(row.backend)
+            if not before or before.stot < 0 or before.pid != self.picture.node.pid:
+                continue
+            came = row.counters.get("stot", 0) - before.stot
+            if came > 0 and row.own != "ready":
+                self.note(
+                    f"{came} request(s) reached {row.backend}/{row.server} while it was out of"
+                    " rotation, and may have been lost: look for `option persist` and"
+                    " `force-persist` in HAProxy's configuration"
+                )
+
+    @property
+    def _partial(self) -> bool:
+        return 0 < self.wish.share < 100
+
+    def _hold_share(self, rows: Sequence[Server]) -> None:
+        """With a share of its weight the agent stays muted: its answers would set another."""
+        heard = [row for row in rows if self._partial and row.agent == "on"]
+        if not heard:
+            return
+        for row in heard:
+            before = self.memory.get(row.backend)
+            self.memory[row.backend] = Found(before.own if before else "", True)
+        self.guard.remember(self.memory)
+        self._mute(heard)
+
+    def _give_agents_back(self, left: Sequence[Server]) -> None:
+        """And remember what is still to be put back: what was left out, and what stays muted."""
+        out = [row.backend for row in left]
+        rest: Dict[str, Found] = {}
+        for row in self.picture.mine(self.wish.server):
+            before = self.memory.get(row.backend)
+            if not before:
+                continue
+            muted = before.agent and self._partial and row.backend not in out
+            if before.agent and not muted and row.agent == "off":
+                self._write(row, "agent", "on")
+            if row.backend in out:
+                rest[row.backend] = Found(before.own, False)
+            elif muted:
+                rest[row.backend] = Found("", True)
+        self.memory = rest
+        self.guard.remember(rest)
+
+    def _wait_up(self, deadline: float, backends: Set[str]) -> List[Server]:
+        best = -1
         while True:
             self._look()
-            rows = self.picture.mine(self.wish.server)
+            rows = [r for r in self.picture.mine(self.wish.server) if r.backend in backends]
             down = [row for row in rows if not (row.up and row.admin == "ready")]
-            if not down:
+            slow = [row for row in rows if self.wish.wait_full and row not in down and not row.full]
+            if not down and not slow:
                 return rows
+            share = sum(row.throttle for row in slow)
+            if not down and share > best:
+                # It goes on, and HAProxy alone knows how long that takes.
+                best, deadline = share, max(deadline, self._clock.now() + self.wish.up_timeout)
             if self._clock.now() >= deadline:
                 break
-            self._clock.sleep(self.wish.poll)
-        found = "; ".join(f"in {row.backend}, {row.describe()}" for row in down)
+            self._pause()
+        found = "; ".join(f"in {row.backend}, {row.describe()}" for row in down + slow)
         raise FleetError(
             f"{self.wish.server} is set ready on the balancer {self.picture.node.name}, and is not"
             f" UP after {self.wish.up_timeout:g} s: {found}. HAProxy will use it when its check"
@@ -511,21 +616,28 @@ class Change:
             return
         for row in rows:
             self._write(row, "state", "drain")
-        for row in self.picture.mine(self.wish.server):
-            if row.fall == 1:
-                self.note(f"{row.backend} checks with fall 1: out of MAINT it is UP unseen")
         wait = {row.backend for row in rows}
+        for row in self.picture.mine(self.wish.server):
+            if row.backend in wait and row.fall == 1 and row.status == "DRAIN":
+                self._call_down(row)
         while wait and self._clock.now() < deadline:
             self._look()
             wait = {
                 row.backend
                 for row in self.picture.mine(self.wish.server)
-                if row.backend in wait
-                and row.status.startswith("DRAIN ")
-                and row.status[6].isdigit()
+                if row.backend in wait and re.match(r"(DRAIN|DOWN) \d", row.status)
             }
             if wait:
-                self._clock.sleep(self.wish.poll)
+                self._pause()
+
+    def _call_down(self, row: Server) -> None:
+        """With `fall 1` one failure is all: out of MAINT it would be UP without any check. Called
+        down, it must pass its checks first."""
+        try:
+            self._insist(lambda: self._balancer.write(row, "health", "down"), self._until)
+        except FleetError as exc:
+            self.note(f"{row.backend} checks with fall 1: out of MAINT it is UP unseen ({exc})")
+        self._look()
 
     # -- reading and writing -----------------------------------------------------------------
 
@@ -539,7 +651,7 @@ class Change:
         self.changed = True
         self._look()
         now = [r for r in self.picture.mine(self.wish.server) if r.backend == row.backend][0]
-        found = now.own if what == "state" else str(now.weight_set)
+        found = {"state": now.own, "agent": now.agent}.get(what, str(now.weight_set))
         if found != value:
             raise FleetError(
                 f"Asked HAProxy to set the {what} of {row.backend}/{row.server} to {value}. It took"
@@ -550,12 +662,20 @@ class Change:
     def _look(self) -> None:
         """Read, with patience for the moment in which a reload hands over the socket."""
         until = max(self._clock.now() + self.wish.patience, self._until)
+        began = self._clock.now()
         self.picture = self._insist(self._balancer.read, until)
+        self._cost = self._clock.now() - began
         if self.picture.node.pid not in self._seen:
             self._seen.add(self.picture.node.pid)
             self.note(f"HAProxy was reloaded meanwhile (pid {self.picture.node.pid})")
-            if not self._alive:
+            met = self._elders.meet(self.picture.node.pid, self.picture.node.uptime)
+            self._sees = self._sees and met
+            if not self._sees:
                 self.note("requests that the process before the reload still serves go uncounted")
+
+    def _pause(self) -> None:
+        # A backend of thousands takes its time to tell: HAProxy has better things to do.
+        self._clock.sleep(max(self.wish.poll, 2 * self._cost))
 
     def _insist(self, act: Callable[[], T], until: float) -> T:
         """Once, and again until then while there is no answer. What is written may be written

@@ -15,16 +15,17 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Se
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy import (
+    Found,
     Glance,
     Need,
     parse_need,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_drain import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_balancer import (
     Balancer,
-    Change,
     Clock,
     Wish,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_drain import Change
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_file import (
     Newer,
     believe,
@@ -86,10 +87,15 @@ _KINDS: Dict[str, Tuple[type, ...]] = {
 }
 
 
-def file_name(where: object, server: str) -> str:
-    """One file per server of one balancer, whose name a person can read."""
-    digest = hashlib.sha256(f"{where}\0{server}".encode()).hexdigest()[:8]
-    return f"{re.sub(r'[^A-Za-z0-9_-]', '_', server)[:80]}-{digest}.json"
+def file_name(where: object, server: str, backends: Sequence[str] = (), end: str = "json") -> str:
+    """One file per server of one balancer and set of backends, whose name a person can read.
+
+    Two applications may call their servers alike: each has its own promise, in its own backends.
+    Before, a file stood for all backends; such a file has a name without any.
+    """
+    key = "\0".join([f"{where}\0{server}"] + sorted(set(backends)))
+    digest = hashlib.sha256(key.encode()).hexdigest()[:8]
+    return f"{re.sub(r'[^A-Za-z0-9_-]', '_', server)[:80]}-{digest}.{end}"
 
 
 def dump(lease: Lease) -> bytes:
@@ -122,9 +128,13 @@ def held(out: Dict[str, str], pid: int, uptime: int, need: Need) -> Hold:
     return Hold(tuple(sorted(out.items())), pid, uptime, need.text)
 
 
-def merged(backends: Sequence[str], before: Optional[Lease]) -> Tuple[str, ...]:
-    """A renewal for one backend forgets no other."""
-    return tuple(dict.fromkeys(tuple(before.backends if before else ()) + tuple(backends)))
+def without(lease: Lease, backends: Sequence[str]) -> Optional[Lease]:
+    """The lease for the other backends; None if there are none."""
+    rest = tuple(name for name in lease.backends if name not in backends)
+    if not rest:
+        return None
+    out = tuple(held for held in lease.hold.out if held[0] in rest)
+    return lease._replace(backends=rest, hold=lease.hold._replace(out=out))
 
 
 def as_data(lease: Lease, alive: bool, boottime: float, wall: float) -> Dict[str, object]:
@@ -165,14 +175,16 @@ def put_back(
     backends: Sequence[str],
     clock: Clock,
     patience: float,
+    memory: Optional[Dict[str, Found]] = None,
 ) -> str:
-    """Ready in every backend, and what came of it; an error if any could not be set."""
+    """As it was found in every backend, and what came of it; an error if any could not be set."""
     done: List[str] = []
     errors: List[str] = []
     for backend in backends:
         # Each by itself: a backend that is gone must not keep the server out of the others.
         try:
-            done.append(f"{backend}: {_put_back(ask, server, backend, clock, patience)}")
+            found = {name: each for name, each in (memory or {}).items() if name == backend}
+            done.append(f"{backend}: {_put_back(ask, server, backend, clock, patience, found)}")
         except FleetError as exc:
             errors.append(f"{backend}: {exc}")
     if errors:
@@ -180,13 +192,32 @@ def put_back(
     return "; ".join(done)
 
 
+def left_out(memory: Dict[str, Found], backends: Sequence[str]) -> Dict[str, Found]:
+    """What is still to be known of these backends when the lease has ended."""
+    return {
+        name: memory[name]._replace(agent=False, stot=-1)
+        for name in backends
+        if name in memory and memory[name].own in ("drain", "maint")
+    }
+
+
 def _put_back(
-    ask: Callable[[Sequence[str]], str], server: str, backend: str, clock: Clock, patience: float
+    ask: Callable[[Sequence[str]], str],
+    server: str,
+    backend: str,
+    clock: Clock,
+    patience: float,
+    memory: Dict[str, Found],
 ) -> str:
-    wish = Wish(server, parse_need("0"), 0, "restore", _UP_TIMEOUT, patience, 0.1)
-    change = Change(Balancer(ask, [backend]), wish, clock)
-    if all(row.own == "ready" for row in change.mine):
-        return "was ready already, nothing to do"
+    # What slowstart still holds back serves already, and nobody waits for it here.
+    wish = Wish(server, parse_need("0"), 0, "restore", _UP_TIMEOUT, patience, 0.1, 0, False)
+    change = Change(Balancer(ask, [backend]), wish, clock, None, 0, memory)
+    goal = (memory[backend].own if backend in memory else "") or "ready"
+    muted = backend in memory and memory[backend].agent
+    there = all(row.own in ("ready", goal) for row in change.mine)
+    if there and not (muted and any(row.agent == "off" for row in change.mine)):
+        state = ", ".join(row.own for row in change.mine)
+        return f"was {'in ' if state != 'ready' else ''}{state} already, nothing to do"
     before = ", ".join(row.own for row in change.mine)
     try:
         change.carry_out("ready")
@@ -194,6 +225,8 @@ def _put_back(
         if "ready_at" not in change.measured:
             raise
         return f"was in {before}, restored; {exc}"
+    if goal != "ready":
+        return f"was in {before}, and is in {goal} as it was found"
     return f"was in {before}, restored and UP"
 
 

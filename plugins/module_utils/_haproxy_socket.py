@@ -22,6 +22,10 @@ class Unreachable(FleetError):
     """No answer this time. During a reload it can pass; otherwise somebody must look."""
 
 
+class NotStats(FleetError):
+    """HAProxy answered, on a socket that is for something else. Asking again does not help."""
+
+
 class Address(NamedTuple):
     family: int
     where: Union[str, Tuple[str, int]]
@@ -77,6 +81,12 @@ def ask(
                 if size > _LIMIT:
                     raise Unreachable(f"{asked} The answer never ends. Is this HAProxy?")
     except OSError as exc:
+        if is_master(b"".join(chunks)):
+            raise NotStats(
+                f"{asked} This is the master's socket (`-S`), which knows the processes and no"
+                " server. Set the path of a `stats socket` of HAProxy's configuration instead, such"
+                " as /run/haproxy/admin.sock (`stats socket <path> level admin`)."
+            ) from None
         raise Unreachable(f"{asked} {_explain(exc, address, connected, timeout)}") from None
     if not chunks:
         raise Unreachable(
@@ -84,6 +94,12 @@ def ask(
             " HAProxy is just stopping: look at its log."
         )
     return b"".join(chunks).decode("utf-8", "replace")
+
+
+def is_master(answer: bytes) -> bool:
+    """Whether it comes from the master process: it lists `show proc`, which no worker knows, and
+    leaves the connection open."""
+    return b"  show proc " in answer or b"#<PID>" in answer
 
 
 def _connect(address: Address, timeout: float) -> socket.socket:

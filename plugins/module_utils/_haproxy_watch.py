@@ -18,17 +18,19 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import Callable, Dict, Iterator, List, Optional, Sequence
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils import _haproxy_lease as leases
+from ansible_collections.fleetops.gunicorn.plugins.module_utils import _haproxy_memory as memories
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy import (
+    Found,
     Glance,
     Node,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_drain import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_balancer import (
     Balancer,
-    Change,
     Clock,
     Guard,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_drain import Change
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_lease import Hold, Lease
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_socket import (
     Address,
@@ -51,14 +53,17 @@ _START_TIMEOUT = 10.0
 
 
 class Leases:
-    """The lease of one server of one balancer."""
+    """The leases of one server of one balancer, one for each set of backends it is taken out of,
+    and what is remembered of it."""
 
     def __init__(self, directory: str, address: Address, server: str, patience: float) -> None:
         self._directory = StateDirectory(directory, private=True)
         self._address = address
         self._server = server
         self._patience = patience
-        self._name = leases.file_name(address.where, server)
+        self._memory = leases.file_name(address.where, server, end="found")
+        # Of a watcher: the file that it watches.
+        self._name = ""
         self._inside: Optional[Opened] = None
 
     @contextmanager
@@ -80,17 +85,30 @@ class Leases:
         with self._directory.opened(create=True):
             pass
 
-    def look(self, note: Callable[[str], object]) -> Optional[Dict[str, object]]:
-        """The lease as data; None, and a note, if there is none that can be believed."""
-        found = None
+    def look(
+        self, note: Callable[[str], object], backends: Sequence[str] = ()
+    ) -> Optional[Dict[str, object]]:
+        """The lease on these backends (or any) that ends first, as data; None, and a note, if there
+        is none that can be believed."""
+        found: List[Lease] = []
         try:
             with self._directory.opened() as box:
-                found = self._read(box) if box else None
+                if box:
+                    mine = self._all(box, lambda name, exc: self._doubt(note, backends, name, exc))
+                    found = list(mine.values())
         except FleetError as exc:
             note(f"whether there is a lease cannot be told: {exc}")
-        if found is None:
+        found = [each for each in found if not backends or set(each.backends) & set(backends)]
+        if not found:
             return None
-        return leases.as_data(found, self._alive(found), boottime(), time.time())
+        soonest = min(found, key=lambda each: each.until)
+        return leases.as_data(soonest, self._alive(soonest), boottime(), time.time())
+
+    def _doubt(
+        self, note: Callable[[str], object], backends: Sequence[str], name: str, exc: FleetError
+    ) -> None:
+        if not backends or name in self._names(backends):
+            note(f"whether there is a lease cannot be told: {exc}")
 
     def take(
         self, seconds: float, backends: Sequence[str], hold: Hold = leases.NOTHING
@@ -100,76 +118,151 @@ class Leases:
         boot = boot_id()
         if not boot:
             raise FleetError("A lease needs Linux's /proc, which is not here. Set lease to 0.")
+        name = self._file_name(backends)
         with self.alone(create=True) as box:
             if not box:
                 raise FleetError(f"The directory of the leases, {self._directory.path}, is gone.")
             notes: List[str] = []
-            before: Optional[Lease] = None
-            try:
-                before = self._read(box)
-            except Unbelievable as exc:
-                notes.append(f"the lease before could not be believed and was replaced: {exc}")
+
+            def doubt(which: str, exc: FleetError) -> None:
+                if which in self._names(backends):
+                    notes.append(f"the lease before could not be believed and was replaced: {exc}")
+                    box.remove(which)
+
+            there = self._all(box, doubt)
+            before = there.pop(name, None)
             until = boottime() + seconds
-            all_of_them = leases.merged(backends, before)
             if before and self._alive(before):
-                renewed = before._replace(until=until, backends=all_of_them)
+                renewed = before._replace(until=until)
                 if hold.out:
                     renewed = renewed._replace(hold=hold)
-                box.write(self._name, leases.dump(renewed))
-                return notes
-            if before:
-                notes.append(
-                    f"the process that kept the lease (pid {before.pid}) was gone: a new one was"
-                    " started"
+                box.write(name, leases.dump(renewed))
+            else:
+                if before:
+                    notes.append(
+                        f"the process that kept the lease (pid {before.pid}) was gone: a new one"
+                        " was started"
+                    )
+                    self._end(before)
+                self._start(
+                    box,
+                    name,
+                    Lease(
+                        token=os.urandom(8).hex(),
+                        socket=self._address.text,
+                        server=self._server,
+                        backends=tuple(dict.fromkeys(backends)),
+                        boot_id=boot,
+                        until=until,
+                        pid=0,
+                        start_ticks=0,
+                        hold=hold,
+                    ),
                 )
-                self._end(before)
-            self._start(
-                box,
-                Lease(
-                    token=os.urandom(8).hex(),
-                    socket=self._address.text,
-                    server=self._server,
-                    backends=all_of_them,
-                    boot_id=boot,
-                    until=until,
-                    pid=0,
-                    start_ticks=0,
-                    hold=hold,
-                ),
-            )
+            # What another one promised for these backends is promised here.
+            self._shorten(box, there, backends)
         return notes
 
     def let_go(self, backends: Sequence[str]) -> None:
         """The server may go back into these backends: nobody takes it out again. The promise to
         put it back stays."""
         with self.alone() as box:
-            found = self._read(box) if box else None
-            if box and found and found.hold.out:
+            for name, found in self._all(box).items() if box else ():
                 out = tuple(held for held in found.hold.out if held[0] not in backends)
-                hold = found.hold._replace(out=out)
-                box.write(self._name, leases.dump(found._replace(hold=hold)))
+                if box and out != found.hold.out:
+                    hold = found.hold._replace(out=out)
+                    box.write(name, leases.dump(found._replace(hold=hold)))
 
     def drop(self, backends: Sequence[str]) -> None:
         """No promise for these backends any more; without any left, no watcher either."""
         with self.alone() as box:
             if not box:
                 return
-            found: Optional[Lease] = None
-            with suppress(Unbelievable):
-                found = self._read(box)
-            rest = tuple(name for name in found.backends if name not in backends) if found else ()
-            if found and rest:
-                out = tuple(held for held in found.hold.out if held[0] in rest)
-                hold = found.hold._replace(out=out)
-                box.write(self._name, leases.dump(found._replace(backends=rest, hold=hold)))
-                return
-            # A watcher that is not ended finds its file gone: here no promise is kept half.
-            box.remove(self._name)
-            if found:
+            mine = self._names(backends)
+            there = self._all(box, lambda name, exc: box.remove(name) if name in mine else None)
+            self._shorten(box, there, backends)
+
+    def _shorten(self, box: Opened, there: Dict[str, Lease], backends: Sequence[str]) -> None:
+        for name, found in there.items():
+            rest = leases.without(found, backends)
+            if rest and rest != found:
+                box.write(name, leases.dump(rest))
+            elif not rest:
+                # A watcher that is not ended finds its file gone: here no promise is kept half.
+                box.remove(name)
                 self._end(found)
 
-    def _read(self, box: Opened) -> Optional[Lease]:
-        content = box.read(self._name)
+    # -- what was found --------------------------------------------------------------------------
+
+    def recall(self) -> Dict[str, Found]:
+        """What a drain found in each backend; an error if it cannot be told."""
+        if self._inside:
+            return self._recall(self._inside)
+        with self._directory.opened() as box:
+            return self._recall(box) if box else {}
+
+    def _remembered(self, box: Opened) -> Dict[str, Found]:
+        content = box.read(self._memory)
+        memory = memories.parse(content) if content is not None else None
+        return dict(memory.found) if memory and memory.boot_id == boot_id() else {}
+
+    def _recall(self, box: Opened) -> Dict[str, Found]:
+        found = self._remembered(box)
+        # A lease of before there was a memory: whoever took it had found the server ready.
+        for lease in self._all(box).values():
+            for backend, _state in lease.hold.out:
+                found.setdefault(backend, Found("ready", False))
+        return found
+
+    def remember(self, backends: Sequence[str], after: Dict[str, Found]) -> None:
+        """From now on just this is remembered of these backends."""
+        with self.alone(create=bool(after)) as box:
+            if not box:
+                return
+            before: Dict[str, Found] = {}
+            with suppress(Unbelievable):
+                before = self._remembered(box)
+            found = memories.replaced(before, backends, after)
+            if found:
+                memory = memories.Memory(boot_id(), self._address.text, self._server, found)
+                box.write(self._memory, memories.dump(memory))
+            else:
+                box.remove(self._memory)
+
+    # -- files -----------------------------------------------------------------------------------
+
+    def _file_name(self, backends: Sequence[str]) -> str:
+        return leases.file_name(self._address.where, self._server, backends)
+
+    def _names(self, backends: Sequence[str]) -> List[str]:
+        """Of the lease on these backends, and of one from before leases were kept apart."""
+        return [self._file_name(backends), self._file_name(())]
+
+    def _all(
+        self, box: Opened, doubt: Optional[Callable[[str, FleetError], object]] = None
+    ) -> Dict[str, Lease]:
+        """Every lease on this server of this balancer, by the name of its file."""
+        found = {}
+        for name in sorted(os.listdir(box.handle)):
+            if not name.endswith(".json") or name.startswith("."):
+                continue
+            try:
+                lease = self._read(box, name)
+            except Unbelievable as exc:
+                if doubt:
+                    doubt(name, exc)
+                continue
+            if lease and lease.server == self._server and self._here(lease):
+                found[name] = lease
+        return found
+
+    def _here(self, lease: Lease) -> bool:
+        with suppress(FleetError):
+            return parse_address(lease.socket).where == self._address.where
+        return False
+
+    def _read(self, box: Opened, name: str) -> Optional[Lease]:
+        content = box.read(name)
         found = leases.parse(content) if content is not None else None
         # After a reboot nobody watches, and HAProxy has started anew.
         return found if found and found.boot_id == boot_id() else None
@@ -192,15 +285,16 @@ class Leases:
 
     # -- the watcher ---------------------------------------------------------------------------
 
-    def _start(self, box: Opened, lease: Lease) -> None:
+    def _start(self, box: Opened, name: str, lease: Lease) -> None:
         """A watcher, and then the file that it watches; or an error, and neither."""
+        self._name = name
         link = self._fork(lease)
         try:
             pid = int(link.recv(32) or b"0")
             ticks = started(pid)
             if not ticks:
                 raise FleetError("it ended at once")
-            box.write(self._name, leases.dump(lease._replace(pid=pid, start_ticks=ticks)))
+            box.write(name, leases.dump(lease._replace(pid=pid, start_ticks=ticks)))
         except (OSError, FleetError) as exc:
             raise self._not_started(exc) from None
         finally:
@@ -268,9 +362,9 @@ class Leases:
 
         def read() -> Optional[Lease]:
             if self._inside:
-                return self._read(self._inside)
+                return self._read(self._inside, self._name)
             with self._directory.opened() as box:
-                return self._read(box) if box else None
+                return self._read(box, self._name) if box else None
 
         def alone(act: Callable[[], bool], timeout: float) -> bool:
             with self.alone(timeout=timeout) as box:
@@ -285,9 +379,15 @@ class Leases:
 
         def restore(found: Lease) -> str:
             patience = self._patience
-            return leases.put_back(
-                asker(found, patience), found.server, found.backends, clock, patience
+            memory: Dict[str, Found] = {}
+            with suppress(FleetError):
+                memory = self.recall()
+            said = leases.put_back(
+                asker(found, patience), found.server, found.backends, clock, patience, memory
             )
+            with suppress(FleetError):
+                self.remember(found.backends, leases.left_out(memory, found.backends))
+            return said
 
         def log(text: str) -> None:
             when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -353,6 +453,21 @@ class LeaseGuard(Guard):
         news = (hold.out, hold.pid) != (self._hold.out, self._hold.pid)
         if drained or news or time.monotonic() - self._renewed > self._seconds / 3:
             self._take(hold)
+
+    def recall(self, memory: Dict[str, Found]) -> Dict[str, Found]:
+        try:
+            return self._kept.recall()
+        except FleetError as exc:
+            self._change.note(f"what was found before cannot be told: {exc}")
+            return memory
+
+    def remember(self, memory: Dict[str, Found]) -> None:
+        try:
+            self._kept.remember([row.backend for row in self._change.mine], memory)
+        except FleetError as exc:
+            if self._seconds > 0:
+                raise self._not_taken(exc) from None
+            self._change.note(f"what the server was in before cannot be remembered: {exc}")
 
     def let_go(self, backends: Sequence[str]) -> None:
         try:

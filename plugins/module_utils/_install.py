@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import zipfile
-from typing import Callable, Dict, List, Optional, Set
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._carry import (
     Carried,
@@ -18,22 +18,32 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._carry import (
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import Result, run
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._index import (
+    downloader,
+    fetcher,
+    indexes,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._installer import (
     PIP_FOR_36,
     Failure,
+    Source,
+    choose,
     explain,
     install_command,
     install_environment,
     read_pip_config,
     wheel_command,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._interpreters import Interpreter
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import log_tail
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._order import Plan
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._provenance import Archive
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._requirements import (
     Prepared,
     flatten,
     prepare,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._sdist import find_at, find_in
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._venv import read_dists
 
 TIMEOUT = 1800.0
@@ -87,8 +97,10 @@ def make_venv(plan: Plan, path: str) -> None:
 class Installation:
     """What uv and pip do for one plan; ``scratch`` is theirs."""
 
-    def __init__(self, plan: Plan, path: str, scratch: str) -> None:
+    def __init__(self, plan: Plan, path: str, scratch: str, alone: bool = False) -> None:
         self.plan = plan
+        # Without what the requirements ask for themselves.
+        self.alone = alone
         self.path = path
         self.scratch = scratch
         self.python = os.path.join(path, "bin", "python")
@@ -112,7 +124,8 @@ class Installation:
                 prepared.hashed,
                 plan.order.source,
                 plan.uv,
-            )
+                bool(plan.inputs.get("local") or plan.inputs.get("links")),
+            ) + (["--no-deps"] if self.alone else [])
 
         if self._attempt(command) and plan.carried:
             self.relaxed = moved(plan.carried, {d.name: d.version for d in read_dists(self.path)})
@@ -180,6 +193,8 @@ class Installation:
 
     def _told(self, reasons: List[str], failure: Failure) -> str:
         plan, order = self.plan, self.plan.order
+        if self.alone:
+            return reasons[0]
         version = plan.interpreter.version
         text = f"gunicorn {order.gunicorn} on Python {version}, "
         if plan.carried is None:
@@ -235,6 +250,60 @@ class Installation:
             result = run(command + wanted, self.environment, "/", 60)
             found += re.findall(r"(?m)^\s*\+ gunicorn==(\S+)", result.output)
         return found
+
+
+def install_again(
+    plan: Plan, pins: Mapping[str, str], interpreter: Interpreter, scratch: str
+) -> Tuple[str, Dict[str, str]]:
+    """(a virtualenv with these versions alone for another Python, why some are not in it).
+
+    All at once; one by one if that fails, so that the one that cannot be had is known.
+    """
+    venv = os.path.join(scratch, "again")
+    # uv does not know every Python that an application may run on.
+    wanted = "pip" if plan.order.installer == "pip" else "auto"
+    try:
+        installer = choose(wanted, plan.uv, interpreter.version, False, interpreter.pip_wheel)
+        again = plan._replace(interpreter=interpreter, installer=installer, carried=None, base=None)
+        make_venv(again, venv)
+    except FleetError as exc:
+        return "", dict.fromkeys(pins, str(exc).partition("\n")[0][:300])
+    missing: Dict[str, str] = {}
+
+    def install(names: Sequence[str], number: int) -> None:
+        text = "".join(f"{name}=={pins[name]}\n" for name in names)
+        place = os.path.join(scratch, f"again-{number}")
+        os.mkdir(place, 0o700)
+        prepared = Prepared(text, "", False, False, ())
+        Installation(again._replace(prepared=prepared), venv, place, True).install()
+
+    names = sorted(pins)
+    try:
+        install(names, 0)
+    except FleetError:
+        for number, name in enumerate(names, 1):
+            try:
+                install([name], number)
+            except FleetError as exc:
+                missing[name] = str(exc).partition("\n")[0][:300]
+    return venv, missing
+
+
+def sources_of(source: Source) -> Callable[[str, str], Optional[Archive]]:
+    """What finds the source archive of a version where packages come from."""
+    environment = install_environment(os.environ, source, _pip_configuration())
+    authorities = environment.get("SSL_CERT_FILE", "")
+    fetch, download = fetcher(30, authorities), downloader(30, authorities)
+
+    def find(name: str, version: str) -> Optional[Archive]:
+        try:
+            if source.wheelhouse:
+                return find_in(source.wheelhouse, name, version)
+            return find_at(indexes(environment), name, version, fetch, download)
+        except (OSError, ValueError):
+            return None
+
+    return find
 
 
 def _in_the_way(

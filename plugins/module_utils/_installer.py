@@ -13,6 +13,7 @@ import re
 from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._pep440 import key, parse
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._requirements import (
     redact,
     same_version,
@@ -89,11 +90,18 @@ def install_command(
     hashed: bool,
     source: Source,
     uv: str = "",
+    local: bool = False,
 ) -> List[str]:
-    """The command that fills a virtualenv. Byte-compiling is done apart, for both alike."""
+    """The command that fills a virtualenv. Byte-compiling is done apart, for both alike.
+
+    ``local``: the requirements name files or directories of the host.
+    """
     if installer == "uv":
         command = [uv, "pip", "install", "--python", python, "--link-mode", "copy"]
         command += ["--no-compile", "--no-progress", "--color", "never", "--no-python-downloads"]
+        if local or source.wheelhouse:
+            # Its cache knows a file by its name, and would give what lay there before.
+            command.append("--no-cache")
     else:
         command = [python, "-m", "pip", "install", "--no-compile", "--use-pep517"]
         command += ["--no-warn-script-location", "--progress-bar", "off", "--no-input"]
@@ -233,9 +241,9 @@ def _bounded(lines: Sequence[str]) -> str:
 
 def nearest(version: str, existing: Sequence[str], count: int = 2) -> List[str]:
     """The existing versions around one that does not exist."""
-    ordered = sorted({v for v in existing if version_tuple(v)}, key=version_tuple)
-    below = [v for v in ordered if version_tuple(v) < version_tuple(version)]
-    above = [v for v in ordered if version_tuple(v) > version_tuple(version)]
+    ordered = sorted({v for v in existing if parse(v)}, key=key)
+    below = [v for v in ordered if key(v) < key(version)]
+    above = [v for v in ordered if key(v) > key(version)]
     return below[-count:] + above[:count]
 
 

@@ -5,7 +5,8 @@
 """What gunicorn writes when something goes wrong, by version. One table; everything else reads it.
 
 A row is found by ``literal`` (anywhere in the log, whatever the layout of its lines) and believed
-when ``pattern`` matches the line. Long literals are found faster than short ones.
+when ``pattern`` matches where the writer begins a message (``_log_voice``). Long literals are found
+faster than short ones.
 """
 
 import re
@@ -15,8 +16,10 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import F
 
 SEVERITIES = ("critical", "error", "warning", "notice")
 
-# Who writes the line: its [pid] is then the arbiter's, a worker's, or anybody's.
-ARBITER, WORKER, ANYONE = "arbiter", "worker", "anyone"
+# Who writes the line: its [pid] is then the arbiter's, a worker's, or that of another child of the
+# arbiter's. TRACE is the last line of a traceback, ANYONE a block that logging prints.
+ARBITER, WORKER, HELPER = "arbiter", "worker", "helper"
+TRACE, ANYONE = "trace", "anyone"
 
 
 class Wording(NamedTuple):
@@ -47,6 +50,13 @@ EVENTS = {
         "The SIGCHLD handler logged while a log line was being written. Lines are lost; on"
         " Python 3.9 and later workers or the arbiter die of it. Cured in gunicorn 24.1.",
     ),
+    "reentrant_elsewhere": Event(
+        "warning",
+        "10/h",
+        "A reentrant call in whose trace gunicorn has no part: another program or library that"
+        " writes to this log (Celery, a signal handler of the application) lost a line of its own."
+        " No version of gunicorn cures it.",
+    ),
     "worker_killed": Event(
         "error", "0", "A signal ended a worker; SIGKILL is mostly the OOM killer."
     ),
@@ -56,10 +66,28 @@ EVENTS = {
     "worker_exited": Event(
         "error", "0", "A worker ended by itself with an exit code other than 0."
     ),
+    "child_exited": Event(
+        "notice",
+        ANY,
+        "A child of the arbiter that never booted as a worker ended with an exit code other than 0;"
+        " 21 to 26.0 call it a worker.",
+    ),
     "worker_timeout": Event(
         "error", "3/h", "A worker did not call home within the timeout and was killed."
     ),
     "worker_exception": Event("error", "0", "An exception ended a worker, mostly while it booted."),
+    "lifespan_failure": Event(
+        "critical", "0", "The start of an ASGI application failed; its worker gives up."
+    ),
+    "dirty_arbiter_ended": Event(
+        "error", "0", "The arbiter of the dirty workers ended, and with it what they were at."
+    ),
+    "dirty_worker_ended": Event(
+        "error", "0", "A dirty worker was killed by a signal, or could not boot."
+    ),
+    "dirty_worker_timeout": Event(
+        "error", "3/h", "A dirty worker did not answer within the timeout and was killed."
+    ),
     "boot_failure": Event("critical", "0", "A worker cannot boot; the arbiter gives up."),
     "app_load_failure": Event(
         "critical", "0", "The application cannot be loaded; the arbiter gives up."
@@ -96,7 +124,8 @@ WORDINGS = (
         "21.0.0 -",
         ARBITER,
         b"Worker (pid:",
-        rb"Worker \(pid:(?P<worker>\d+)\) was sent (?P<signal>SIG[A-Z0-9+]+|(?:code|signal) \d+)!",
+        rb"Worker \(pid:(?P<worker>\d+)\) was sent (?P<signal>SIG[A-Z0-9+]+|(?:code|signal) \d+)!"
+        rb"(?: Perhaps out of memory\?)?",
         "arbiter.py:554 (21.2.0), :665 (27.0.1)",
     ),
     Wording(
@@ -116,11 +145,53 @@ WORDINGS = (
         "arbiter.py:501 (20.0.4), :618 (27.0.1)",
     ),
     Wording(
+        "dirty_worker_timeout",
+        "25.0.0 -",
+        HELPER,
+        b"WORKER TIMEOUT (pid:",
+        rb"DIRTY WORKER TIMEOUT \(pid:(?P<worker>\d+)\)",
+        "dirty/arbiter.py:1067 (27.0.1)",
+    ),
+    Wording(
+        "dirty_worker_ended",
+        "25.0.0 -",
+        HELPER,
+        b"Dirty worker ",
+        rb"Dirty worker (?:\(pid:(?P<worker>\d+)\) killed by signal (?P<signal>\d+)"
+        rb"|failed to boot \(pid:(?P<failed>\d+)\))",
+        "dirty/arbiter.py:1086 (27.0.1)",
+    ),
+    Wording(
+        "dirty_arbiter_ended",
+        "25.0.0 -",
+        ARBITER,
+        b"irty arbiter ",
+        rb"Dirty arbiter \(pid:(?P<worker>\d+)\)"
+        rb" (?:exited with code (?P<code>-?[1-9]\d*)|killed by signal (?P<signal>\d+))",
+        "arbiter.py:961 (27.0.1)",
+    ),
+    Wording(
+        "lifespan_failure",
+        "25.0.0 -",
+        WORKER,
+        b" startup failed",
+        rb"ASGI lifespan startup failed: .{0,500}",
+        "workers/gasgi.py:179 (27.0.1)",
+    ),
+    Wording(
+        "lifespan_failure",
+        "uvicorn's workers",
+        WORKER,
+        b" startup failed",
+        rb"Application startup failed\. Exiting\.",
+        "uvicorn/lifespan/on.py",
+    ),
+    Wording(
         "worker_exception",
         "all",
         WORKER,
         b"Exception in worker process",
-        None,
+        rb"Exception in worker process",
         "arbiter.py:594 (20.0.4), :763 (27.0.1)",
     ),
     Wording(
@@ -138,6 +209,22 @@ WORDINGS = (
         b"Reason: App failed to load",
         rb"Reason: App failed to load",
         "arbiter.py:345",
+    ),
+    Wording(
+        "boot_failure",
+        "20.0 - 23.0.0",
+        TRACE,
+        b"<HaltServer '",
+        rb"(?:gunicorn\.errors\.)?HaltServer: <HaltServer 'Worker failed to boot\.' \d+>",
+        "a second HaltServer while halt() waits: never caught",
+    ),
+    Wording(
+        "app_load_failure",
+        "20.0 - 23.0.0",
+        TRACE,
+        b"<HaltServer '",
+        rb"(?:gunicorn\.errors\.)?HaltServer: <HaltServer 'App failed to load\.' \d+>",
+        "a second HaltServer while halt() waits: never caught",
     ),
     Wording(
         "main_loop_exception",
@@ -167,17 +254,27 @@ WORDINGS = (
     Wording(
         "memory_error",
         "all",
-        ANYONE,
+        TRACE,
         b"MemoryError",
-        # The last line of a traceback, in a log of its own, behind a foreign prefix or inside JSON.
-        rb"(?:^|[\s|]|\\n)MemoryError(?=$|[\s:\"\\])",
+        # Whatever module it is of: numpy.core._exceptions._ArrayMemoryError.
+        rb"(?:\w+\.)*\w*MemoryError(?::(?: .*)?)?",
         "CPython",
     ),
 )
 
 # Not trouble, but who writes from here on.
 START = b"Starting gunicorn "
-START_PATTERN = re.compile(rb"Starting gunicorn (?P<version>\d[\w.+-]*)")
+START_PATTERN = re.compile(rb"Starting gunicorn (?P<version>\d[\w.+-]*)\s*$")
+BOOT = b"Booting worker with pid: "
+BOOT_PATTERN = re.compile(rb"Booting worker with pid: (?P<worker>\d{1,10})")
+# The dirty arbiter is a child of the arbiter, and no worker.
+DIRTY_PATTERN = re.compile(
+    rb"(?:Spawned dirty arbiter|Dirty arbiter starting) \(pid: (?P<pid>\d{1,10})\)"
+)
+# What gunicorn never writes at a lower level than WARNING, from 20.1.0 on.
+LOUD = frozenset(("worker_killed", "worker_exited", "worker_timeout", "worker_exception"))
+# The arbiter does not outlive these.
+FATAL = frozenset(("boot_failure", "app_load_failure", "main_loop_exception"))
 
 
 class Rule(NamedTuple):
@@ -187,11 +284,19 @@ class Rule(NamedTuple):
     writer: str
     literal: bytes
     pattern: Optional[Pattern[bytes]]
+    # The same with nothing behind it: a client's words mostly stand among others.
+    whole: Optional[Pattern[bytes]]
 
 
 def rules() -> List[Rule]:
     return [
-        Rule(w.event, w.writer, w.literal, re.compile(w.pattern) if w.pattern else None)
+        Rule(
+            w.event,
+            w.writer,
+            w.literal,
+            re.compile(w.pattern) if w.pattern else None,
+            re.compile(rb"(?:" + w.pattern + rb")[.\s]*$") if w.pattern else None,
+        )
         for w in WORDINGS
     ]
 

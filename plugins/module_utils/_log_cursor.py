@@ -12,6 +12,7 @@ name or inode. What cannot be found is lost, and said to be lost: ``gap``.
 
 import json
 import os
+import tempfile
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
@@ -237,18 +238,20 @@ def load(path: str) -> Dict[str, Entry]:
                 f" (schema {data['schema']}, this one knows {SCHEMA})."
                 " Use that version, or remove the file to begin anew."
             )
-        return {
-            log: Entry(
-                [checked(Place, item) for item in entry["places"]],
-                [checked(Known, item) for item in entry["known"]],
-                [checked(Told, item) for item in entry["reported"]],
-                dict(entry["state"]),
-                [str(name) for name in entry["names"]],
-            )
-            for log, entry in data["logs"].items()
-        }
+        return {log: entry_of(entry) for log, entry in data["logs"].items()}
     except (KeyError, TypeError, ValueError, AttributeError) as exc:
         raise FleetError(damaged(path, f"{type(exc).__name__} {exc}")) from exc
+
+
+def entry_of(entry: Dict[str, Any]) -> Entry:
+    """From JSON; KeyError, TypeError, ValueError or AttributeError if it is none."""
+    return Entry(
+        [checked(Place, item) for item in entry["places"]],
+        [checked(Known, item) for item in entry["known"]],
+        [checked(Told, item) for item in entry["reported"]],
+        dict(entry["state"]),
+        [str(name) for name in entry["names"]],
+    )
 
 
 def checked(kind: Any, item: Any) -> Any:
@@ -277,16 +280,18 @@ def save(path: str, entries: Dict[str, Entry]) -> None:
         "schema": SCHEMA,
         "logs": {log: entry._asdict() for log, entry in entries.items()},
     }
-    scratch = f"{path}.{os.getpid()}.tmp"
+    scratch = ""
     try:
-        fd = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        # A name that nobody can foresee, and made anew: whoever may write to the directory could
+        # have put a link to another file under a name of ours.
+        fd, scratch = tempfile.mkstemp(".tmp", os.path.basename(path) + ".", os.path.dirname(path))
         with os.fdopen(fd, "w", encoding="utf-8") as handle:
             json.dump(data, handle, separators=(",", ":"))
             handle.flush()
             os.fsync(handle.fileno())
         os.replace(scratch, path)
     except OSError as exc:
-        if os.path.exists(scratch):
+        if scratch and os.path.lexists(scratch):
             os.unlink(scratch)
         raise FleetError(
             f"Asked to write the cursor {path}. {exc.strerror or exc}. Nothing was judged:"

@@ -8,8 +8,9 @@ import re
 import signal
 from collections import OrderedDict
 from functools import lru_cache
-from typing import Any, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_blocks import Trace
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_lines import Line
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_records import printable
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import redact
@@ -49,6 +50,24 @@ class Incident:
         self.worker_pid: Optional[int] = None
         self.signal: Optional[str] = None
         self.snippets: List[bytes] = []
+        # Where it is, if an earlier look has found it.
+        self.place: Optional[Tuple[str, int]] = None
+
+    def state(self, place: Tuple[str, int]) -> List[Any]:
+        """For JSON, fit to be shown; ``place``: file and offset, as a position is of one look."""
+        numbers = [self.lines, self.first, self.last, self.arbiter_pid, self.worker_pid]
+        texts = [printable(snippet) for snippet in self.snippets[:EXCERPT_LINES]]
+        return [self.event, list(place)] + numbers + [self.signal, texts]
+
+    @classmethod
+    def restored(cls, state: List[Any]) -> "Incident":
+        event, place, lines, first, last, arbiter, worker, number, texts = state
+        self = cls(str(event), -1)
+        self.place = (str(place[0]), int(place[1]))
+        self.lines, self.first, self.last = int(lines), first, last
+        self.arbiter_pid, self.worker_pid, self.signal = arbiter, worker, number
+        self.snippets = [str(text).encode("utf-8", "replace") for text in texts]
+        return self
 
     def add(self, lines: int, when: Optional[float], line: Optional[Line] = None) -> None:
         self.lines += lines
@@ -66,7 +85,7 @@ class Incident:
 class Block:
     """A ``Logging error`` block that is being read, or the phrase outside of one."""
 
-    def __init__(self, position: int, when: Optional[float], ours: bool) -> None:
+    def __init__(self, position: int, when: Optional[float], ours: int) -> None:
         self.incident = Incident("logging_error", position)
         self.incident.first = self.incident.last = when
         self.last = position
@@ -78,6 +97,20 @@ class Block:
         self.reported = ""
         # The Message line, when an earlier look has read it and Arguments is still to come.
         self.message = b""
+        self.trace = Trace()
+        # Was the phrase in a line that no client can write, or in a traceback of its own?
+        self.told = False
+        # Did it begin with the phrase, in a traceback of its own?
+        self.headless = False
+
+    def event(self) -> str:
+        if not self.reentrant:
+            return "logging_error"
+        return "reentrant_elsewhere" if self.trace.elsewhere else "reentrant"
+
+    def believed(self) -> bool:
+        """A header alone proves nothing: a client may have had it logged."""
+        return self.told or self.reentrant or self.trace.traced
 
 
 class Memory:
@@ -85,6 +118,8 @@ class Memory:
 
     def __init__(self) -> None:
         self.items: OrderedDict[str, Tuple[Optional[float], Optional[Incident]]] = OrderedDict()
+        # How many workers had booted when a block was printed last.
+        self.boots: Dict[str, int] = {}
 
     def get(
         self, key: str, when: Optional[float], horizon: float
@@ -107,7 +142,7 @@ class Memory:
             items.move_to_end(key)
         items[key] = (when, incident)
         if len(items) > REMEMBERED:
-            items.popitem(last=False)
+            self.boots.pop(items.popitem(last=False)[0], None)
 
 
 DEATHS = (

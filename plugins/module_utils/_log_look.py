@@ -4,6 +4,7 @@
 
 """One look at the logs of one host: open, find out what is new, read it, judge it."""
 
+import json
 import os
 import re
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set, Tuple
@@ -22,6 +23,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_cursor impo
     Plan,
     Told,
     damaged,
+    entry_of,
     load,
     make_known,
     make_place,
@@ -51,9 +53,20 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_verdict imp
 )
 
 MAX_INCIDENTS = 100
+# The version of what is kept of a look for the next one, and how much of it at most.
+PROGRESS = 1
+MAX_PROGRESS = 256 * 1024
 # The head of the log may be this much younger than the window without anything being lost.
 HEAD_SLACK = 5.0
 Guard = Callable[[str, Callable[[], Any]], Any]
+
+
+class Begin(NamedTuple):
+    """A place in a log that is known by its inode."""
+
+    dev: int
+    inode: int
+    offset: int
 
 
 class Request(NamedTuple):
@@ -67,6 +80,14 @@ class Request(NamedTuple):
     max_excerpts: int
     gunicorn: str
     advance: bool
+    # Where each log stood when the generation began: what is before was written by others.
+    begin: Tuple[Begin, ...] = ()
+    # The arbiter and its children that are alive, and since when; None: not known.
+    living: Optional[Dict[int, float]] = None
+    # What an earlier look at the same has returned: only what was written since is read.
+    progress: Dict[str, Any] = {}
+    # Is progress to be returned?
+    keep: bool = False
 
 
 class Segment(NamedTuple):
@@ -87,6 +108,7 @@ class Look(NamedTuple):
     silent: str
     size: int
     entry: Optional[Entry]
+    progress: Optional[Dict[str, Any]] = None
 
 
 def parse_moment(name: str, value: Any, now: float) -> Optional[float]:
@@ -195,6 +217,19 @@ def first_plan(files: List[LogFile], window: Window) -> Plan:
     return Plan([Piece(file, 0) for file in reversed(wanted)], [])
 
 
+def placed_plan(files: List[LogFile], begin: Tuple[Begin, ...]) -> Optional[Plan]:
+    """From where the generation began; None if that place cannot be found any more."""
+    for at, file in enumerate(files):
+        for place in begin:
+            if file.identity != (place.dev, place.inode) or file.compression:
+                continue
+            # It was cut and written anew since: all that is in it came later.
+            start = place.offset if place.offset <= file.size else 0
+            pieces = [Piece(file, start)] + [Piece(other, 0) for other in reversed(files[:at])]
+            return Plan(pieces, [])
+    return None
+
+
 def look_at(path: str, entry: Optional[Entry], request: Request, judge: Judge) -> Look:
     """Read what is new of one log through ``judge``."""
     files, closed = gather(path, entry)
@@ -222,7 +257,9 @@ def read(
         if chosen.found:
             judge.reported = {(told.offset, told.event) for told in entry.reported}
     else:
-        chosen = first_plan(files, window)
+        placed = placed_plan(files, request.begin)
+        judge.placed = placed is not None
+        chosen = placed or first_plan(files, window)
     lost = list(chosen.lost)
     if lost or len(chosen.pieces) > 1:
         lost += closed
@@ -245,12 +282,59 @@ def read(
     end = scanner.position()
     state = judge.finish()
     reported = [Told(offset, event) for offset, event in judge.told]
-    if entry is None or not entry.places:
+    if (entry is None or not entry.places) and not judge.placed:
         lost += headless(judge, window, files, chosen)
     new = None
     if request.cursor:
         new = remember(files, segments, end, size, reported, seen, state, entry)
-    return Look(path, judge, segments, lost, silence(judge, window, files, size, path), size, new)
+    kept = None
+    if request.keep:
+        place = remember(files, segments, end, size, [], seen, judge.sums.pop("state"), entry)
+        incidents = {
+            event: [one.state(one.place or locate(segments, one.position)) for one in found]
+            for event, found in judge.sums_kept.items()
+        }
+        kept = dict(judge.sums, entry=place._asdict(), kept=incidents, lost=lost, size=size)
+    silent = silence(judge, window, files, size, path)
+    return Look(path, judge, segments, lost, silent, size, new, kept)
+
+
+def identity(request: Request) -> str:
+    """What a look is about: sums of another cannot be gone on with."""
+    parts = (
+        request.paths,
+        request.window,
+        request.begin,
+        sorted(request.tolerance.items()),
+        [(custom.name, custom.pattern.pattern, custom.tolerance) for custom in request.customs],
+        PROGRESS,
+    )
+    return repr(parts)
+
+
+def go_on(path: str, request: Request, judge: Judge) -> Optional[Look]:
+    """Read what was written since an earlier look; None if all must be read (again)."""
+    try:
+        if request.progress.get("of") != identity(request):
+            return None
+        earlier = request.progress["logs"][path]
+        entry = entry_of(earlier["entry"])
+        files, _closed = gather(path, entry)
+        try:
+            chosen = plan(entry.places, entry.known, files, fingerprint)
+            if not entry.places or not chosen.found or chosen.lost:
+                return None
+            judge.go_on(earlier["totals"], earlier["kept"])
+            found = read(path, files, [], entry, request, judge)
+        finally:
+            close(files)
+        size = int(earlier["size"]) + found.size
+        lost = [str(reason) for reason in earlier["lost"]] + found.lost
+    except (KeyError, TypeError, ValueError, AttributeError, FleetError):
+        return None
+    silent = "" if earlier["totals"]["heard"] else silence(judge, request.window, files, size, path)
+    kept = dict(found.progress, size=size, lost=lost) if found.progress else None
+    return found._replace(lost=lost, silent=silent, progress=kept)
 
 
 def remember(
@@ -366,18 +450,22 @@ def report(looks: List[Look], request: Request, limits: Dict[str, Tolerance]) ->
     """What the module returns."""
     counts: Dict[str, int] = {}
     peaks: Dict[str, float] = {}
+    unsure: Dict[str, int] = {}
     first: Dict[str, str] = {}
     found: List[Tuple[Incident, Look]] = []
     for look in looks:
         for event, count in look.judge.counts.items():
             counts[event] = counts.get(event, 0) + count
+        for event, count in look.judge.unsure.items():
+            unsure[event] = unsure.get(event, 0) + count
         for event, span in look.judge.peak.items():
             peaks[event] = min(span, peaks.get(event, span))
         for event, kept in look.judge.kept.items():
-            path, offset = locate(look.segments, kept[0].position)
+            path, offset = kept[0].place or locate(look.segments, kept[0].position)
             when = moment(kept[0].first)
             first.setdefault(event, f"{'at ' + when + ' ' if when else ''}in {path}, byte {offset}")
             found += [(incident, look) for incident in kept]
+    understood = any(look.judge.understood or look.judge.counts for look in looks)
     silent = [look.silent for look in looks if look.silent]
     seen = Seen(
         counts,
@@ -387,12 +475,14 @@ def report(looks: List[Look], request: Request, limits: Dict[str, Tolerance]) ->
         [reason for look in looks for reason in look.lost],
         silent,
         len(silent) < len(looks),
+        unsure,
+        0 if understood else sum(look.judge.doubtful for look in looks),
     )
     verdict = decide(seen, limits)
     found.sort(key=lambda pair: excerpt_order(pair[0], request.customs))
     incidents: List[Dict[str, Any]] = []
     for index, (incident, look) in enumerate(found[:MAX_INCIDENTS]):
-        path, offset = locate(look.segments, incident.position)
+        path, offset = incident.place or locate(look.segments, incident.position)
         incidents.append(
             {
                 "event": incident.event,
@@ -413,6 +503,7 @@ def report(looks: List[Look], request: Request, limits: Dict[str, Tolerance]) ->
         "reasons": verdict.reasons,
         "incidents": incidents,
         "counts": counts,
+        "doubtful": sum(look.judge.doubtful for look in looks),
         "scanned": {
             "bytes": sum(look.size for look in looks),
             "lines": total([look.judge.lines for look in looks]),
@@ -435,10 +526,31 @@ def look(
     rates = {name: limit.limit or 0 for name, limit in limits.items() if limit.seconds}
     entries = load(request.cursor) if request.cursor else {}
     looks = []
+
+    def judge() -> Judge:
+        return Judge(
+            request.window,
+            Clock(now),
+            request.customs,
+            use_ctypes,
+            guard,
+            rates,
+            living=request.living,
+        )
+
     for path in request.paths:
-        judge = Judge(request.window, Clock(now), request.customs, use_ctypes, guard, rates)
-        looks.append(look_at(path, entries.get(path), request, judge))
+        found = go_on(path, request, judge()) if request.progress and not request.cursor else None
+        looks.append(found or look_at(path, entries.get(path), request, judge()))
     if request.cursor and request.advance:
         entries.update((item.path, item.entry) for item in looks if item.entry)
         save(request.cursor, entries)
-    return report(looks, request, limits)
+    result = report(looks, request, limits)
+    if request.keep:
+        logs = {item.path: item.progress for item in looks}
+        progress = {"of": identity(request), "logs": logs}
+        # What is too much to be sent to and fro is read again instead; so is a block of which a
+        # part is missing, as its words may hold a secret, and progress may be seen.
+        open_block = any(item["entry"]["state"]["block"] for item in logs.values() if item)
+        much = len(json.dumps(progress)) > MAX_PROGRESS
+        result["progress"] = {} if open_block or much else progress
+    return result

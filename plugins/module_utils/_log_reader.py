@@ -134,6 +134,26 @@ def family(path: str) -> List[Tuple[str, Optional[int]]]:
     return [(os.path.join(folder, other), number) for other, number in ordered]
 
 
+def standing(paths: List[str]) -> List[Dict[str, Any]]:
+    """Where logs stand now: what is written from here on comes later."""
+    found: List[Dict[str, Any]] = []
+    for path in paths:
+        try:
+            status = os.stat(path)
+        except OSError:
+            continue
+        if stat.S_ISREG(status.st_mode):
+            found.append(
+                {
+                    "path": path,
+                    "dev": status.st_dev,
+                    "inode": status.st_ino,
+                    "size": status.st_size,
+                }
+            )
+    return found
+
+
 class Reader:
     """The bytes of a file from ``start`` to ``stop`` (plain files only), uncompressed."""
 

@@ -66,10 +66,14 @@ class Seen(NamedTuple):
     lost: List[str]
     silent: List[str]
     heard: bool
+    # How many of ``counts`` neither time nor place nor pid tells to be of the window.
+    unsure: Dict[str, int] = {}
+    # Texts of events in logs of which none tells the layout of gunicorn's lines.
+    foreign: int = 0
 
 
 class Verdict(NamedTuple):
-    """``clean``, ``dirty``, ``gap`` or ``no_data``, and why."""
+    """``clean``, ``dirty``, ``gap``, ``inconclusive`` or ``no_data``, and why."""
 
     verdict: str
     reasons: List[str]
@@ -83,20 +87,42 @@ def exceeded(event: str, seen: Seen, limit: Tolerance) -> bool:
     return seen.counts.get(event, 0) > limit.limit
 
 
+def certain(event: str, seen: Seen, limit: Tolerance) -> bool:
+    """Is more than is tolerated certain to be of the window?"""
+    unsure = seen.unsure.get(event, 0)
+    if not unsure:
+        return True
+    return limit.seconds == 0 and seen.counts[event] - unsure > (limit.limit or 0)
+
+
 def decide(seen: Seen, limits: Dict[str, Tolerance]) -> Verdict:
     """The worst that is true; what is bad is never hidden by what is missing."""
-    dirty = [
-        f"{seen.counts[event]} {event.replace('_', ' ')}"
+    beyond = [event for event in sorted(seen.counts) if exceeded(event, seen, limits[event])]
+    told = {
+        event: f"{seen.counts[event]} {event.replace('_', ' ')}"
         f" (tolerated: {limits[event]}), first {seen.first[event]}"
-        for event in sorted(seen.counts)
-        if exceeded(event, seen, limits[event])
-    ]
+        for event in beyond
+    }
+    dirty = [told[event] for event in beyond if certain(event, seen, limits[event])]
     dirty += seen.wrong
+    doubt = [
+        f"{told[event]}; neither its time nor its place nor a pid tells whether it is of this"
+        " generation"
+        for event in beyond
+        if not certain(event, seen, limits[event])
+    ]
     lost = [f"part of the log is lost: {reason}" for reason in seen.lost]
     if dirty:
-        return Verdict("dirty", dirty + lost)
+        return Verdict("dirty", dirty + doubt + lost)
     if lost:
-        return Verdict("gap", lost)
+        return Verdict("gap", lost + doubt)
+    if seen.foreign:
+        doubt.append(
+            f"{seen.foreign} texts look like events of gunicorn's, but no log has a line that tells"
+            " how gunicorn's lines look here (docs/log-gate.md, Layouts)"
+        )
+    if doubt:
+        return Verdict("inconclusive", doubt)
     if not seen.heard:
         return Verdict("no_data", seen.silent or ["nothing was written"])
     borne = [

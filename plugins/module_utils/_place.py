@@ -14,6 +14,7 @@ import signal
 import stat
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
 
@@ -206,14 +207,40 @@ def free_space(path: str) -> Space:
     return Space(info.f_bavail * info.f_frsize // (1 << 20), inodes)
 
 
+_SYNC_FILE_RANGE_WRITE = 2
+# A disk takes one flush for many that wait for it at once.
+_SYNCERS = 16
+
+
 def sync_tree(path: str) -> None:
-    """Bring a file system to its disk, so that a release survives a power cut whole."""
-    handle = os.open(path, os.O_RDONLY)
+    """Bring what was built to its disk, so that a release survives a power cut whole.
+
+    That, and not the file system: what other programs have written there is not ours to wait for.
+    All is begun before any of it is waited for, or each file would cost a turn of the disk.
+    """
+    files, directories = [], []
+    for top, _directories, names in os.walk(path):
+        directories.append(top)
+        full = (os.path.join(top, name) for name in names)
+        files += [each for each in full if stat.S_ISREG(os.lstat(each).st_mode)]
     try:
-        try:
-            ctypes.CDLL(None).syncfs(handle)
-        except (OSError, AttributeError):
-            os.sync()
+        begin = ctypes.CDLL(None).sync_file_range
+        begin.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
+    except (OSError, AttributeError):
+        begin = None
+    if begin is not None:
+        for name in files:
+            _with_handle(name, lambda handle: begin(handle, 0, 0, _SYNC_FILE_RANGE_WRITE))
+    with ThreadPoolExecutor(_SYNCERS) as pool:
+        # A list, so that an error of any is ours.
+        list(pool.map(lambda name: _with_handle(name, os.fsync), files))
+        list(pool.map(sync_directory, directories))
+
+
+def _with_handle(path: str, use: Callable[[int], Any]) -> None:
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        use(handle)
     finally:
         os.close(handle)
 

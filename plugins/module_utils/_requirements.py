@@ -11,8 +11,14 @@ The gunicorn of the stage wins over whatever pin a file has, because a file with
 import os
 import re
 from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
+from urllib.parse import unquote, urlsplit
 
+from ansible_collections.fleetops.gunicorn.plugins.module_utils import _pep440
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+
+# What its readers compare versions with.
+version_tuple = _pep440.numbers
+same_version = _pep440.same
 
 _NAME = re.compile(r"^([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(\[[^\]]*\])?\s*(.*)$")
 _VERSION = re.compile(r"^[0-9]+(\.[0-9]+)*((a|b|rc|\.post|\.dev)[0-9]+)*(\+[A-Za-z0-9.]+)?$")
@@ -55,24 +61,6 @@ def redact(text: str) -> str:
 def canonical(name: str) -> str:
     """The one spelling of a project's name (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def version_tuple(version: str) -> Tuple[int, ...]:
-    """The numbers of a version, without trailing zeros: ``23.0.0`` is ``23.0``."""
-    match = re.match(r"[0-9]+(?:\.[0-9]+)*", version)
-    numbers = [int(part) for part in match.group(0).split(".")] if match else []
-    while numbers and numbers[-1] == 0:
-        numbers.pop()
-    return tuple(numbers)
-
-
-def same_version(one: str, other: str) -> bool:
-    """Whether two spellings name one version."""
-
-    def rest(version: str) -> str:
-        return re.sub(r"^[0-9.]*[0-9]", "", version)
-
-    return version_tuple(one) == version_tuple(other) and rest(one) == rest(other)
 
 
 def check_version(version: str) -> str:
@@ -130,6 +118,61 @@ def _is_local(text: str) -> bool:
     )
 
 
+def _why_not_editable(value: str) -> str:
+    """What to write instead of an editable requirement."""
+    shown = redact(value)
+    match = re.match(r"^(?:git|hg|svn|bzr)\+", value)
+    if not match:
+        return (
+            f"-e {shown} is editable: the release would change whenever that directory does. List "
+            "the packages it needs instead, or a built wheel."
+        )
+    url, _hash, fragment = value.partition("#")
+    name = re.search(r"(?:^|&)egg=([A-Za-z0-9._-]+)", fragment)
+    known = name.group(1) if name else "NAME"
+    more = [part for part in fragment.split("&") if part and not part.startswith("egg=")]
+    instead = f"{known} @ {redact(url)}" + ("#" + "&".join(more) if more else "")
+    return (
+        f"-e {shown} is editable: it would be a checkout beside the release, which can change. "
+        f"Without -e it is installed from the repository: `{instead}`"
+        + (
+            ""
+            if re.search(r"@[^/@]+$", url.split("://", 1)[-1].partition("/")[2])
+            else ", with a commit or a tag (`...@1.2.3`), so that every server gets the same"
+        )
+        + "."
+    )
+
+
+def local_paths(lines: Sequence[Line]) -> List[str]:
+    """The files and directories of the host that requirements name; not where to look for more."""
+    found = []
+    for line in lines:
+        if line.text.startswith("-"):
+            continue
+        text = _HASH.sub("", " " + line.text).strip().split(" ;")[0].split(" --")[0].strip()
+        named = re.match(r"^[A-Za-z0-9][A-Za-z0-9._-]*\s*(?:\[[^\]]*\])?\s*@\s*(.+)$", text)
+        target = (named.group(1) if named else text).strip()
+        if target.startswith("file:"):
+            target = unquote(urlsplit(target).path)
+        if not target.startswith("/"):
+            continue
+        found.append(re.sub(r"(\[[^\]]*\])?(;.*)?$", "", target).rstrip("/") or "/")
+    return sorted(set(found))
+
+
+def link_places(lines: Sequence[Line]) -> List[str]:
+    """The directories of the host in which an installer is to look for packages."""
+    found = []
+    for line in lines:
+        option, value = _option(line.text) if line.text.startswith("-") else ("", "")
+        if option in ("-f", "--find-links"):
+            path = unquote(urlsplit(value).path) if value.startswith("file:") else value
+            if path.startswith("/"):
+                found.append(path.rstrip("/") or "/")
+    return sorted(set(found))
+
+
 class Flat(NamedTuple):
     """A requirements file with its includes in place."""
 
@@ -168,10 +211,7 @@ def flatten(
             target.extend(inner.lines)
             constraints.extend(inner.constraints)
         elif option in _EDITABLES:
-            raise FleetError(
-                f"{where}: {line.text!r} is editable: the release would change whenever that "
-                "directory does. List the packages it needs instead, or a built wheel."
-            )
+            raise FleetError(f"{where}: {_why_not_editable(value)}")
         elif (not option and _is_local(line.text)) or (
             option in ("-f", "--find-links") and "://" not in value and not value.startswith("/")
         ):
@@ -192,6 +232,8 @@ class Prepared(NamedTuple):
     hashed: bool
     pip_only: bool
     recorded: Tuple[str, ...]
+    # The same as it is, if it holds what must not be written down; empty if not.
+    secret: str = ""
 
 
 def _split(line: str) -> Tuple[str, str, str, Tuple[str, ...]]:
@@ -227,6 +269,7 @@ def prepare(
     extras: List[str] = []
     pins: List[Tuple[str, Tuple[str, ...]]] = []
     names = set()
+    bare: List[str] = []
     pip_only = False
     hashed = require_hashes
     for line in flat.lines:
@@ -246,9 +289,18 @@ def prepare(
         pip_only = pip_only or " --" in _HASH.sub("", line.text)
         names.add(name)
         kept.append(line.text)
+        # Whether a marker holds is the installer's to say.
+        if not hashes and "#sha256=" not in line.text and ";" not in line.text:
+            bare.append(redact(line.text)[:80])
     pin = f"gunicorn{_extras(extras)}=={gunicorn}"
     if hashed:
         pin += "".join(f" --hash={value}" for value in _pinned_hashes(pins, gunicorn, source))
+    if hashed and bare:
+        raise FleetError(
+            f"{source}: hashes are required, and some requirements have none: "
+            f"{', '.join(bare[:10])}. Every package, those that others ask for included, needs a "
+            "pin with a hash (`pip-compile --generate-hashes`)."
+        )
     kept.append(pin)
     if (setuptools or _needs_pkg_resources(gunicorn)) and "setuptools" not in names:
         if not hashed:
@@ -264,14 +316,15 @@ def prepare(
         if not line.text.startswith("-") and _split(line.text)[0] != "gunicorn"
     ]
     text = "\n".join(options + sorted(set(kept))) + "\n"
+    asked = options + sorted(set(kept)) + ["-c " + c for c in constraints]
+    recorded = tuple(redact(line) for line in asked)
     return Prepared(
         text=text,
         constraints="\n".join(constraints) + "\n" if constraints else "",
         hashed=hashed,
         pip_only=pip_only,
-        recorded=tuple(
-            redact(line) for line in options + sorted(set(kept)) + ["-c " + c for c in constraints]
-        ),
+        recorded=recorded,
+        secret="" if list(recorded) == asked else "\n".join(asked),
     )
 
 

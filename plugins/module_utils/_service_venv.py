@@ -13,6 +13,7 @@ import os
 import re
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional
 
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._pep440 import same
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import Reader
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import redact
 
@@ -71,10 +72,16 @@ def python_version(reader: Reader, prefix: str) -> Optional[str]:
 
 
 def version_matches(found: Optional[str], wanted: Optional[str]) -> bool:
-    """ "3.11" is any 3.11.x; a version that could not be read matches nothing but "any"."""
+    """ "3.11" is any 3.11.x; a version that could not be read matches nothing but "any".
+
+    23.0.0rc1 is no 23.0.0, however its code spells it: only numbers may follow.
+    """
     if not wanted:
         return True
-    return found is not None and (found == wanted or found.startswith(wanted + "."))
+    if found is None:
+        return False
+    rest = found[len(wanted) :] if found.startswith(wanted + ".") else None
+    return same(found, wanted) or bool(rest and re.match(r"^(\.[0-9]+)+$", rest))
 
 
 def freeze(reader: Reader, prefix: str) -> List[str]:

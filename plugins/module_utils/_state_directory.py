@@ -14,10 +14,12 @@ from shlex import quote
 from typing import Callable, Iterator, Optional
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_file import Unbelievable
 
-# What is larger was not written here.
+# What is larger is not written here, and was not.
 _LIMIT = 1024 * 1024
 _TEMPORARY = ".tmp-"
+_ALONE = ".alone"
 # Between making a temporary file and giving it its name lie milliseconds.
 _ABANDONED = 60
 
@@ -30,8 +32,8 @@ class Opened:
         self._path = path
         self._mode = mode
 
-    def read(self, name: str) -> Optional[bytes]:
-        """The content; None if there is no such file."""
+    def read(self, name: str, limit: int = _LIMIT) -> Optional[bytes]:
+        """The content; None if there is no such file. Half of one is never taken for the whole."""
         try:
             handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=self.handle)
         except FileNotFoundError:
@@ -45,7 +47,10 @@ class Opened:
         with os.fdopen(handle, "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise FleetError(f"{self._path}/{name} is not a file. Look at it and remove it.")
-            return file.read(_LIMIT)
+            content = file.read(limit + 1)
+        if len(content) > limit:
+            raise Unbelievable(f"{self._path}/{name} is larger than {limit} bytes")
+        return content
 
     def exists(self, name: str) -> bool:
         """Whether there is anything of that name."""
@@ -55,13 +60,18 @@ class Opened:
             return False
         return True
 
-    def write(self, name: str, content: bytes) -> None:
-        """Replace the file as a whole."""
+    def write(self, name: str, content: bytes, limit: int = _LIMIT) -> None:
+        """Replace the file as a whole. What could not be read again is not written."""
+        if len(content) > limit:
+            raise FleetError(
+                f"{self._path}/{name} was not written: {len(content)} bytes, of {limit} at most."
+                " What was there is unchanged."
+            )
         temporary = self._temporary(content)
         try:
             os.rename(temporary, name, src_dir_fd=self.handle, dst_dir_fd=self.handle)
         except BaseException:
-            self.remove(temporary)
+            self._unlink(temporary)
             raise
         os.fsync(self.handle)
 
@@ -73,11 +83,18 @@ class Opened:
         except FileExistsError:
             return False
         finally:
-            self.remove(temporary)
+            self._unlink(temporary)
         os.fsync(self.handle)
         return True
 
     def remove(self, name: str) -> bool:
+        if not self._unlink(name):
+            return False
+        # A power cut must not bring it back.
+        os.fsync(self.handle)
+        return True
+
+    def _unlink(self, name: str) -> bool:
         try:
             os.unlink(name, dir_fd=self.handle)
         except FileNotFoundError:
@@ -86,10 +103,17 @@ class Opened:
 
     def append(self, name: str, line: bytes, limit: int) -> None:
         """Add a line; of a file that grew beyond `limit` bytes, the older half of it goes."""
-        content = (self.read(name) or b"") + line + b"\n"
+        try:
+            content = self.read(name, limit) or b""
+        except Unbelievable:
+            # It was never so large: nothing of it is worth more than the line.
+            content = b""
+        if content and not content.endswith(b"\n"):
+            content += b"\n"
+        content += line + b"\n"
         if len(content) > limit:
-            content = content[-limit // 2 :].split(b"\n", 1)[1] or line + b"\n"
-        self.write(name, content)
+            content = content[-(limit // 2) :].split(b"\n", 1)[1] or line[: limit - 1] + b"\n"
+        self.write(name, content, limit)
 
     def _temporary(self, content: bytes) -> str:
         self._sweep()
@@ -103,7 +127,7 @@ class Opened:
                 file.flush()
                 os.fsync(file.fileno())
         except BaseException:
-            self.remove(name)
+            self._unlink(name)
             raise
         return name
 
@@ -116,7 +140,7 @@ class Opened:
                 except FileNotFoundError:
                     continue
                 if time.time() - found.st_mtime > _ABANDONED:
-                    self.remove(name)
+                    self._unlink(name)
 
 
 class StateDirectory:
@@ -157,12 +181,33 @@ class StateDirectory:
             if box is None:
                 yield None
                 return
-            self._lock(box.handle, timeout)
-            try:
+            handle = box.handle if self._private else self._own(box.handle)
+            if handle < 0:
                 yield box
+                return
+            try:
+                self._lock(handle, timeout)
+                try:
+                    yield box
+                finally:
+                    # Closing is not enough: a process forked in here has the handle for a moment.
+                    fcntl.flock(handle, fcntl.LOCK_UN)
             finally:
-                # Closing is not enough: a process forked in here has the same handle for a moment.
-                fcntl.flock(box.handle, fcntl.LOCK_UN)
+                if handle != box.handle:
+                    os.close(handle)
+
+    def _own(self, directory: int) -> int:
+        """What to lock where others may read: whoever can open a directory could hold it for ever.
+
+        -1 for whoever may only read here, who has nothing to be alone for.
+        """
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+        try:
+            return os.open(_ALONE, flags, 0o600, dir_fd=directory)
+        except OSError as exc:
+            if exc.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+                return -1
+            raise
 
     def _lock(self, handle: int, timeout: float) -> None:
         deadline = self._now() + timeout

@@ -12,13 +12,20 @@ import json
 import os
 import re
 from email.parser import HeaderParser
-from typing import Dict, List, Tuple
+from typing import Dict, List, NamedTuple, Set
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._carry import Dist
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._requirements import (
     canonical,
     redact,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._site_files import (
+    Entry,
+    Owner,
+    infos,
+    read_owner,
+    unowned,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._trust import read_file
 
@@ -84,12 +91,29 @@ def _egg_requires(text: str) -> List[str]:
     return found
 
 
-def _from_metadata(info: str, metadata: str) -> Tuple[str, str, List[str]]:
+class _Metadata(NamedTuple):
+    name: str
+    version: str
+    requires: List[str]
+    requires_python: str
+
+
+def _metadata_of(site: str, entry: str) -> _Metadata:
+    """What the metadata of a distribution say, whichever of its shapes they have."""
+    path = os.path.join(site, entry)
+    metadata = os.path.join(path, "METADATA")
+    if entry.endswith(".egg-info"):
+        metadata = os.path.join(path, "PKG-INFO") if os.path.isdir(path) else path
     headers = HeaderParser().parsestr(_read(metadata))
     requires = [str(value) for value in headers.get_all("Requires-Dist") or []]
     if not requires:
-        requires = _egg_requires(_read(os.path.join(info, "requires.txt")))
-    return str(headers["Name"] or ""), str(headers["Version"] or ""), requires
+        requires = _egg_requires(_read(os.path.join(path, "requires.txt")))
+    return _Metadata(
+        str(headers["Name"] or ""),
+        str(headers["Version"] or ""),
+        requires,
+        str(headers["Requires-Python"] or ""),
+    )
 
 
 def read_dists(venv: str) -> List[Dist]:
@@ -98,24 +122,49 @@ def read_dists(venv: str) -> List[Dist]:
     for site in site_packages(venv):
         for entry in sorted(os.listdir(site)):
             path = os.path.join(site, entry)
-            origin = ""
-            if entry.endswith(".dist-info"):
-                metadata, origin = os.path.join(path, "METADATA"), _origin(path)
-            elif entry.endswith(".egg-info"):
-                metadata = os.path.join(path, "PKG-INFO") if os.path.isdir(path) else path
-            elif entry.endswith(".egg-link"):
+            if entry.endswith(".egg-link"):
                 name = entry[: -len(".egg-link")]
                 place = (_read(path).splitlines() or [""])[0]
                 found[canonical(name)] = Dist(canonical(name), "0", (), "editable " + place)
                 continue
-            else:
+            if not entry.endswith((".dist-info", ".egg-info")):
                 continue
-            name, version, requires = _from_metadata(path, metadata)
-            if name and version:
+            told = _metadata_of(site, entry)
+            origin = _origin(path) if entry.endswith(".dist-info") else ""
+            if told.name and told.version:
                 # An extra is never known to have been asked for: such a need is no edge.
-                edges = tuple(r for r in requires if not re.search(r"\bextra\s*==", r))
-                found.setdefault(canonical(name), Dist(canonical(name), version, edges, origin))
+                edges = tuple(r for r in told.requires if not re.search(r"\bextra\s*==", r))
+                name = canonical(told.name)
+                found.setdefault(
+                    name, Dist(name, told.version, edges, origin, told.requires_python)
+                )
     return [found[name] for name in sorted(found)]
+
+
+class Site(NamedTuple):
+    """A directory of packages: whose its files are, and what is nobody's."""
+
+    path: str
+    owners: List[Owner]
+    unowned: List[Entry]
+
+
+def read_sites(venv: str, wanted: bool = True) -> List[Site]:
+    """Whose the files of a virtualenv are; ``wanted``: what is nobody's is looked for too."""
+    sites = []
+    for site in site_packages(venv):
+        owners: List[Owner] = []
+        linked: Set[str] = set()
+        for entry in infos(site):
+            told = _metadata_of(site, entry)
+            if told.name and told.version:
+                owners.append(read_owner(site, entry, canonical(told.name), told.version))
+        for link in glob.glob(os.path.join(glob.escape(site), "*.egg-link")):
+            place = (_read(link).splitlines() or [""])[0].strip()
+            linked.add(os.path.normpath(os.path.join(site, place)))
+        nobody = unowned(site, owners, linked) if wanted else []
+        sites.append(Site(site, owners, nobody))
+    return sites
 
 
 def strip_credentials(venv: str) -> None:

@@ -114,6 +114,29 @@ options:
       - Seconds that the proof must hold, with the same arbiter, before it is believed.
     type: float
     default: 0.5
+  turn:
+    description:
+      - The turn of the run that holds the fleet's lock, from M(fleetops.gunicorn.fleet_lock).
+      - It is written down on the host, and whoever comes with a lower one is refused from then on,
+        also if he is at work already; he is refused before the stop and before the switch, and
+        starts again what he has stopped.
+      - V(0) is for work by hand.
+    type: int
+    default: 0
+  turn_by:
+    description:
+      - Whose turn it is, for whoever is refused.
+    type: str
+    default: ""
+  state_directory:
+    description:
+      - Where the host keeps the turn, and the lock that lets one process at a time change O(home).
+      - Made with mode 0700 if it is not there. Refused if it is a symbolic link, if another user
+        owns it, or if others get at it.
+      - If empty, C(/var/lib/fleetops-gunicorn-host) for root, and for others a directory in
+        O(home).
+    type: path
+    default: ""
   supervisor_url:
     description:
       - Where supervisord on this host answers XML-RPC, V(unix:///path/to.sock) or
@@ -130,6 +153,8 @@ options:
       - Password for supervisord, if it wants one.
     type: str
 notes:
+  - Of two that run at the same time on one O(home) the second waits for the first, at most as long
+    as that has for its stop and start.
   - Drain the host first. gunicorn resets connections when it stops.
   - Run it as root or as the user of the program.
 seealso:
@@ -176,6 +201,14 @@ generation:
     pid: {description: Process id., type: int, returned: success, sample: 4711}
     started: {description: Start time in seconds since 1970., type: float, returned: success}
     start_ticks: {description: Field 22 of /proc/<pid>/stat., type: int, returned: success}
+    logs:
+      description:
+        - Where the program's logs stood when the old generation had ended and the new one had not
+          begun, for C(begin) of M(fleetops.gunicorn.log_check). Empty if nothing was switched.
+      type: list
+      elements: dict
+      returned: success
+      sample: [{path: /var/log/app/app.err.log, dev: 2049, inode: 1234, size: 56789}]
 adopted:
   description: Release that the real directory has become; V(null) if there was nothing to adopt.
   returned: success
@@ -233,8 +266,13 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation impo
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation_evidence import Evidence
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation_files import Files
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation_plan import Wanted
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation_restart import AFTERMATH
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._health import check_headers
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._host_turn import (
+    TURN_OPTIONS,
+    HostTurn,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import (
     AnsibleModule,
     show_headers,
@@ -266,7 +304,9 @@ OPTIONS = {
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=dict(SITE_OPTIONS, **OPTIONS), supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec=dict(SITE_OPTIONS, **dict(OPTIONS, **TURN_OPTIONS)), supports_check_mode=True
+    )
     params = module.params
     show_headers(module, params["headers"])
 
@@ -292,17 +332,21 @@ def main() -> None:
             start_timeout=params["start_timeout"],
             stable_for=params["stable_for"],
         )
-        activation = Activation(
-            site=open_site(params, run),
-            wanted=wanted,
-            files=Files(),
-            clock=time.monotonic,
-            sleep=time.sleep,
-            probe=probe,
-            kill=os.kill,
-            stamp=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        )
-        result = activation.run(module.check_mode)
+        turn = HostTurn(params, time.monotonic, time.sleep, module.check_mode)
+        patience = params["stop_timeout"] + params["start_timeout"] + AFTERMATH
+        with turn.alone(patience, f"release {params['release']}"):
+            activation = Activation(
+                site=open_site(params, run),
+                wanted=wanted,
+                files=Files(),
+                clock=time.monotonic,
+                sleep=time.sleep,
+                probe=probe,
+                kill=os.kill,
+                stamp=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                permit=turn.check,
+            )
+            result = activation.run(module.check_mode)
     except Evidence as exc:
         module.fail_json(msg=str(exc), **exc.details)
     except FleetError as exc:

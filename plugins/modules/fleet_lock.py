@@ -43,12 +43,14 @@ options:
       - V(held) takes the lock, or renews the sign of life of one that is held with O(token)
         already (no change). Whoever lost the lock to V(broken) or to being taken over is refused
         from then on.
+      - V(asked) takes nothing and changes nothing, but waits and refuses as V(held) does. Whoever
+        looks at a fleet to decide what to do there looks when nobody else is at work.
       - V(kept) renews what is held with O(token), and is an error for whoever holds nothing. A run
         that was stopped, and has freed the lock, must not go on.
       - V(free) gives back what is held with O(token). It is an error if another holds it.
       - V(broken) removes the lock, whoever holds it and whatever is in it. Needs O(reason).
     type: str
-    choices: [held, kept, free, broken]
+    choices: [held, asked, kept, free, broken]
     default: held
   directory:
     description:
@@ -188,6 +190,13 @@ holder:
       description: How long ago that is, in seconds, whatever became of the clock meanwhile.
       returned: always
       type: float
+    turn:
+      description:
+        - Higher each time that the lock is taken, and the same for as long as it is held; V(0) in
+          check mode. It stands in C(<fleet>.turn) beside the lock.
+        - What changes a host or a balancer is given it, and refuses where a newer one has been.
+      returned: always
+      type: int
     controller:
       description: The holder's process, shaped like O(controller).
       returned: always
@@ -240,7 +249,11 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_directory
 
 ARGUMENTS = {
     "fleet": {"type": "str", "required": True},
-    "state": {"type": "str", "choices": ["held", "kept", "free", "broken"], "default": "held"},
+    "state": {
+        "type": "str",
+        "choices": ["held", "asked", "kept", "free", "broken"],
+        "default": "held",
+    },
     "directory": {"type": "path", "default": "/var/lib/fleetops-gunicorn"},
     "reason": {"type": "str", "default": ""},
     "owner": {"type": "str", "default": ""},
@@ -287,7 +300,7 @@ def lock_of(module: AnsibleModule) -> FleetLock:
         wish,
         lambda: Now(time.time(), boot_id(), boottime()),
         time.sleep,
-        module.check_mode,
+        module.check_mode or params["state"] == "asked",
     )
 
 
@@ -307,6 +320,8 @@ def main() -> None:
         lock = lock_of(module)
         if params["state"] == "held":
             outcome = lock.held(params["wait"])
+        elif params["state"] == "asked":
+            outcome = lock.asked(0 if module.check_mode else params["wait"])
         else:
             change = {"kept": lock.kept, "free": lock.free, "broken": lock.broken}
             outcome = change[params["state"]]()
@@ -326,10 +341,10 @@ def main() -> None:
             holder=None,
             history_file=history,
         )
-    if outcome.taken_over:
+    if outcome.taken_over and params["state"] != "asked":
         module.warn(outcome.text)
     module.exit_json(
-        changed=outcome.changed,
+        changed=outcome.changed and params["state"] != "asked",
         msg=outcome.text,
         holder=as_data(outcome.after, lock.now()),
         taken_over=as_data(outcome.taken_over, lock.now()),

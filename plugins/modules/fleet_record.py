@@ -11,8 +11,13 @@ description:
   - Keeps the record of a fleet, a small file on one host that all who work on the fleet agree on
     (the state host), usually the first load balancer. It outlives the run, the controller and the
     operator.
-  - It holds the run at hand or the last one, where each host is, which releases are good or bad,
-    and the last 500 events.
+  - It holds the run at hand or the last one, where each host is (of the 10,000 that were told of
+    last), and which releases are good or bad (of 500). It has 4 MiB at most; what would be larger
+    loses reasons first, and then the hosts that no run has been to for longest.
+  - What is history only stands beside it, and may be removed at any time. The last 500 events in
+    C(<fleet>.events), one JSON object per line; and in C(<fleet>.looks.json) what the balancers
+    had counted when the last eight hosts passed. A record of a version before, which held all of
+    that itself at any size, is read and taken apart at the next event.
   - Without O(event) it only reads.
   - Events of one run are told in turn; several hosts may tell at once. The file is replaced as a
     whole.
@@ -102,9 +107,17 @@ options:
   seen:
     description:
       - What the balancers had counted then, for V(passed). It is kept for the eight hosts that
-        passed last, and not among the events.
+        passed last, and not among the events. What has more than 256 KiB is not kept.
     type: dict
     default: {}
+  about:
+    description:
+      - The hosts that the answer is about. RV(record) then holds these of the hosts only, and
+        neither RV(record.marks) nor RV(record.events), so that it does not grow with the fleet.
+      - Without any it is the whole record.
+    type: list
+    elements: str
+    default: []
   by:
     description: Who. If empty, the user who runs Ansible on the controller.
     type: str
@@ -168,6 +181,12 @@ record:
       returned: always
       type: list
       elements: dict
+first:
+  description:
+    - Whether no other host has passed O(stage) with the plan of the run yet. V(false) if that has
+      no plan.
+  returned: success
+  type: bool
 path:
   description: Where the record is.
   returned: always
@@ -189,6 +208,8 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._fleet_record im
     FleetRecord,
     Halted,
     Record,
+    about,
+    is_first,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_directory import (
@@ -206,6 +227,7 @@ ARGUMENTS: Dict[str, Dict[str, Any]] = {
     "blame": {"type": "bool", "default": False},
     "overrides": {"type": "list", "elements": "str", "default": []},
     "seen": {"type": "dict", "default": {}},
+    "about": {"type": "list", "elements": "str", "default": []},
 }
 ARGUMENTS.update({word: {"type": "str", "default": ""} for word in _WORDS})
 
@@ -231,6 +253,14 @@ def seen(record: Record, host: str) -> Dict[str, str]:
     return words
 
 
+def answer(record: Record, params: Dict[str, Any]) -> Dict[str, Any]:
+    plan = record["run"]["plan"] if record["run"] else ""
+    return {
+        "record": about(record, params["about"]),
+        "first": bool(plan) and is_first(record, params["host"], plan, params["stage"]),
+    }
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec=ARGUMENTS,
@@ -244,7 +274,7 @@ def main() -> None:
             StateDirectory(params["directory"], private=False), params["fleet"], module.check_mode
         )
         if params["event"] is None:
-            module.exit_json(changed=False, record=kept.read(), path=path)
+            module.exit_json(changed=False, path=path, **answer(kept.read(), params))
         if params["event"] in PHASES and not params["host"]:
             raise FleetError(f"event {params['event']} needs host: to which did it happen?")
         if not params["run"] or not params["by"]:
@@ -252,10 +282,12 @@ def main() -> None:
         before, after = kept.tell(event_of(params))
     except FleetError as exc:
         module.fail_json(msg=str(exc), halted=isinstance(exc, Halted), path=path)
+    for note in kept.notes:
+        module.warn(note)
     module.exit_json(
         changed=True,
-        record=after,
         path=path,
+        **answer(after, params),
         diff={"before": seen(before, params["host"]), "after": seen(after, params["host"])},
     )
 

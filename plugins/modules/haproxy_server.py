@@ -51,19 +51,30 @@ options:
     description:
       - With V(drained), new requests go elsewhere and the module returns when no session and
         nothing queued is left. Idle connections that HAProxy keeps open to the server do not
-        count. A server that already is in DRAIN or MAINT is not changed, and its sessions are
-        awaited all the same. A server that is DOWN can be drained whatever the others do.
-      - With a cookie or a stick table in the backend, or if requests keep coming to the draining
-        server, DRAIN is not enough, since requests that belong to the server still come to it.
-        Once idle, the server goes on to MAINT.
+        count. The sessions of a server that already is in DRAIN or MAINT are awaited all the same.
+        A server that is DOWN can be drained whatever the others do.
+      - DRAIN is not enough, since a cookie, a stick table (also of another backend) and a
+        C(use-server) rule go on sending requests. Once idle, the server goes on to MAINT, where
+        nothing may come to it for one second, or for three where users may belong to it.
+        Requests that do come (C(option persist), C(force-persist)) would be lost in a switch, so
+        the server is put back and the module fails; with O(on_timeout=force) that is a note.
+      - An agent (C(agent-check)) that is heard is muted (C(disable agent)) while the server is out,
+        and with V(ready) and an O(share) below 100, since its answers put a server back and set its
+        weight. It is heard again once the server has all of its weight.
+      - What the server was in before is remembered in O(lease_directory), and V(ready) and the end
+        of a lease put it back to that. A server that somebody else had taken out stays out, with a
+        note and RV(servers[].left_out); one that is out and was not drained before is set ready.
       - In a backend of C(mode tcp), sessions are connections, and idle ones count.
-      - With V(ready), the server goes back into rotation and the module returns when its status
-        is C(UP), or C(no check) where HAProxy does not check it. C(UP 1/3) is not enough. Out of
-        MAINT the server first passes through DRAIN, where its checks run and no request comes,
-        since HAProxy takes a server out of MAINT for UP before it has looked.
+      - With V(ready), the server goes back into rotation and the module returns when its status is
+        C(UP), or C(no check) where HAProxy does not check it. C(UP 1/3) is not enough, nor is a
+        server that C(slowstart) still holds back, for which it waits beyond O(up_timeout) as long
+        as its share grows. Out of MAINT the server first passes through DRAIN, where its checks run
+        and no request comes, since HAProxy takes a server out of MAINT for UP before it has looked.
       - If HAProxy is reloaded while the module waits and forgets that the server is drained, it
-        is drained once more. The process before the reload must have ended too, where it can be
-        seen (socket on the same host). For a reload after that, see O(lease).
+        is drained once more. For a reload after that, see O(lease).
+      - The processes of before a reload, also of one before the drain, are waited for where they
+        can be seen in C(/proc) (a container's from its host too), until they have ended or have had
+        no connection to the server for ten seconds.
     type: str
     choices: [drained, ready]
     required: true
@@ -71,9 +82,9 @@ options:
     description:
       - How many other servers of each backend must be UP for a drain, as a count (V(1)) or a
         share of the backend's servers without its backups (V(50%), rounded up).
-      - Counted in HAProxy's live state. Servers in transition (C(UP 1/3)), with weight 0, in
-        DRAIN or MAINT, and backup servers that are not in use do not count; servers without a
-        check do.
+      - Counted in HAProxy's live state. Servers in transition (C(UP 1/3)), held back by
+        C(slowstart), with weight 0, in DRAIN or MAINT, and backup servers that are not in use do
+        not count; servers without a check do.
       - If fewer are left while the server drains, it is put back at once and the module fails.
       - Counting and draining are one step, which only one process of the host takes at a time, so
         that drains which run in parallel never take out more together than each of them may. They
@@ -125,6 +136,19 @@ options:
     description: The time between two looks while waiting, in seconds.
     type: float
     default: 0.1
+  turn:
+    description:
+      - The turn of the run that holds the fleet's lock, from M(fleetops.gunicorn.fleet_lock).
+      - It is written down in O(lease_directory), and whoever comes to the same server with a lower
+        one is refused from then on, also in the middle of what he does.
+      - V(0) is for work by hand.
+    type: int
+    default: 0
+  turn_by:
+    description:
+      - Whose turn it is, for whoever is refused.
+    type: str
+    default: ""
   lease:
     description:
       - With O(state=drained), the server is put back by itself after so many seconds, whatever
@@ -133,6 +157,8 @@ options:
       - The lease is taken before the server is drained, renewed while the module waits, and counts
         from the end of the drain. Every further O(state=drained) renews it, also for a server that
         is drained already; O(state=ready) cancels it. If it cannot be taken, nothing is drained.
+      - It is one for O(backends) together. Another application whose server has the same name in
+        other backends has a lease of its own.
       - A small process on the host where the module runs keeps it, and ends with it. At the end it
         finds the server ready, or sets it ready; HAProxy's own check keeps a dead one out. A
         balancer that gives no answer is asked again for ten minutes. A clock that is set does not
@@ -149,7 +175,8 @@ options:
     default: 0
   lease_directory:
     description:
-      - Where the leases of this host are, and C(lease.log) with what became of those that ended.
+      - Where the leases of this host are, what servers were in before, and C(lease.log) with what
+        became of the leases that ended.
       - Made with mode 0700 if it is not there. Refused if it is a symbolic link, if another user
         owns it, or if others get at it.
     type: path
@@ -210,6 +237,21 @@ node:
       description: The age of that process in seconds.
       returned: success
       type: int
+    started:
+      description: When it started, as seconds since the epoch; V(0) where HAProxy does not say.
+      returned: success
+      type: int
+    requests:
+      description:
+        - HTTP requests that this process has had (C(CumReq)). Never taken over from a process
+          before, as the counters of backends are with a C(stats-file). A backend that counts more
+          has such.
+      returned: success
+      type: int
+    connections:
+      description: Connections that this process has had (C(CumConns)), likewise.
+      returned: success
+      type: int
 level:
   description: The level of the socket, V(admin), V(operator) or V(user); empty before HAProxy 1.9.
   returned: success
@@ -267,6 +309,23 @@ servers:
       description: Whether it is a backup server.
       returned: success
       type: bool
+    throttle:
+      description: What C(slowstart) lets it have of its weight, in percent; V(100) otherwise.
+      returned: success
+      type: int
+    agent:
+      description:
+        - V(on) if an agent (C(agent-check)) is heard, V(off) if it is muted; empty without.
+      returned: success
+      type: str
+    agent_check:
+      description: What the agent last said.
+      returned: success
+      type: str
+    left_out:
+      description: Whether somebody else had taken it out before a drain, so that it is left out.
+      returned: success
+      type: bool
     address:
       description: Address and port.
       returned: success
@@ -313,7 +372,8 @@ up_at:
   type: float
 lease:
   description:
-    - The lease on the server; none (null) if nothing will put it back by itself.
+    - The lease on the server in O(backends), the one that ends first if there are several; none
+      (null) if nothing will put it back by itself.
   returned: always, if the server was found
   type: dict
   contains:
@@ -340,21 +400,27 @@ left_drained:
   type: bool
 """
 
-import os
 import time
-from typing import Any, Dict, Optional
+from typing import Any, Callable, Dict, Optional, Sequence
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._fencing import (
+    Fence,
+    Fenced,
+    key_of,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy import (
+    Found,
     describe,
     parse_need,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_drain import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_balancer import (
     Balancer,
-    Change,
     Clock,
     Wish,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_drain import Change
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_elders import Seen
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_socket import (
     ask,
     parse_address,
@@ -364,6 +430,9 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_watch i
     carry_out,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_directory import (
+    StateDirectory,
+)
 
 ARGUMENTS = {
     "socket": {"type": "str", "required": True},
@@ -377,9 +446,26 @@ ARGUMENTS = {
     "up_timeout": {"type": "float", "default": 60},
     "socket_timeout": {"type": "float", "default": 5},
     "poll": {"type": "float", "default": 0.1},
+    "turn": {"type": "int", "default": 0},
+    "turn_by": {"type": "str", "default": ""},
     "lease": {"type": "float", "default": 0},
     "lease_directory": {"type": "path", "default": "/run/fleetops-gunicorn"},
 }
+
+
+# What begins so changes something.
+CHANGING = ("set ", "enable ", "disable ", "shutdown ")
+
+
+def fenced(send: Callable[[Sequence[str]], str], fence: Fence) -> Callable[[Sequence[str]], str]:
+    """What sends commands, and looks right before each that changes something who may do so."""
+
+    def tell(commands: Sequence[str]) -> str:
+        if any(command.startswith(CHANGING) for command in commands):
+            fence.check()
+        return send(commands)
+
+    return tell
 
 
 def look(params: Dict[str, Any], check_mode: bool) -> Change:
@@ -395,9 +481,28 @@ def look(params: Dict[str, Any], check_mode: bool) -> Change:
     if params["share"] and params["state"] != "ready":
         raise FleetError("share goes with state=ready: a drained server gets nothing.")
     address = parse_address(params["socket"])
-    balancer = Balancer(
-        lambda commands: ask(address, commands, params["socket_timeout"]), params["backends"]
+    fence = Fence(
+        StateDirectory(params["lease_directory"], private=True),
+        key_of(address.text, *params["backends"], params["server"]),
+        params["turn"],
+        params["turn_by"],
+        f"{params['server']} on this balancer",
     )
+
+    def send(commands: Sequence[str]) -> str:
+        return ask(address, commands, params["socket_timeout"])
+
+    try:
+        if not check_mode:
+            fence.claim()
+        balancer = Balancer(fenced(send, fence), params["backends"], params["server"])
+    except Fenced:
+        raise
+    except FleetError:
+        # A lease needs the directory, too. Without one, nobody is kept out of rotation for it.
+        if params["lease"]:
+            raise
+        balancer = Balancer(send, params["backends"], params["server"])
     wish = Wish(
         server=params["server"],
         need=parse_need(params["min_available"]),
@@ -409,10 +514,18 @@ def look(params: Dict[str, Any], check_mode: bool) -> Change:
         share=params["share"],
     )
     clock = Clock(time.monotonic, time.time, time.sleep)
-    alive = (lambda pid: os.path.exists(f"/proc/{pid}")) if address.local else None
     # What cannot be put back stays out. What cannot be drained stays in, which may be told at once.
     patience = params["up_timeout"] if params["state"] == "ready" and not check_mode else 0
-    return Change(balancer, wish, clock, alive, patience)
+    return Change(balancer, wish, clock, Seen(address.local), patience)
+
+
+def recalled(kept: Leases, change: Change) -> Dict[str, Found]:
+    """What a drain before this one found. Without it, what is out counts as taken out here."""
+    try:
+        return kept.recall()
+    except FleetError as exc:
+        change.note(f"what the server was in before it was taken out cannot be told: {exc}")
+        return {}
 
 
 def main() -> None:
@@ -429,6 +542,7 @@ def main() -> None:
             params["server"],
             params["socket_timeout"],
         )
+        change.memory = recalled(kept, change)
         before, after = change.found(), change.plan(state)
         change.check(state, later=state == "drained" and params["lease"] > 0)
         if not module.check_mode:
@@ -439,16 +553,16 @@ def main() -> None:
             msg=str(exc),
             changed=change is not None and change.changed,
             left_drained=change is not None and change.left_drained,
-            lease=kept.look(change.note) if kept and change else None,
+            lease=kept.look(change.note, params["backends"]) if kept and change else None,
             notes=change.notes if change else [],
         )
-    lease = kept.look(change.note)
+    lease = kept.look(change.note, params["backends"])
     module.exit_json(
         changed=before != after,
         diff={"before": before, "after": after},
         lease=lease,
         notes=change.notes,
-        **describe(change.picture, change.wish.server, change.wish.need),
+        **describe(change.picture, change.wish.server, change.wish.need, change.memory),
         **change.measured,
     )
 

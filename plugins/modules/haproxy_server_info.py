@@ -59,6 +59,13 @@ options:
     description: Where M(fleetops.gunicorn.haproxy_server) keeps the leases of this host.
     type: path
     default: /run/fleetops-gunicorn
+  rows:
+    description:
+      - Which servers RV(backends) has, V(all) or only O(server). A backend of 5000 servers has 4 MB
+        of counters.
+    type: str
+    choices: [all, server]
+    default: all
 author:
   - The fleetops.gunicorn authors (@fleetops)
 seealso:
@@ -102,6 +109,21 @@ node:
       description: The age of that process in seconds.
       returned: success
       type: int
+    started:
+      description: When it started, as seconds since the epoch; V(0) where HAProxy does not say.
+      returned: success
+      type: int
+    requests:
+      description:
+        - HTTP requests that this process has had (C(CumReq)). Never taken over from a process
+          before, as the counters of backends are with a C(stats-file). A backend that counts more
+          has such.
+      returned: success
+      type: int
+    connections:
+      description: Connections that this process has had (C(CumConns)), likewise.
+      returned: success
+      type: int
 level:
   description:
     - The level of the socket, V(admin), V(operator) or V(user); empty before HAProxy 1.9. Changes
@@ -111,14 +133,15 @@ level:
 servers:
   description:
     - The wanted server in each backend, shaped like RV(backends[].servers). Empty without
-      O(server).
+      O(server). C(left_out) tells whether somebody else had taken it out before a drain, so that it
+      is left out.
   returned: success
   type: list
   elements: dict
 lease:
   description:
-    - The lease on O(server) that M(fleetops.gunicorn.haproxy_server) took on this host; none (null)
-      without one.
+    - The lease on O(server) in these backends that M(fleetops.gunicorn.haproxy_server) took on this
+      host, the one that ends first if there are several; none (null) without one.
   returned: success
   type: dict
   contains:
@@ -139,6 +162,32 @@ notes:
   returned: success
   type: list
   elements: str
+hazards:
+  description:
+    - What HAProxy itself would do to a drain or a ramp of O(server), in sentences. With
+      O(rows=server) also which other backends have a server of the same address.
+  returned: success
+  type: list
+  elements: str
+out_by_others:
+  description: Where O(server) is out of rotation, and not by M(fleetops.gunicorn.haproxy_server).
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    backend:
+      description: The backend.
+      returned: always
+      type: str
+    server:
+      description: The server.
+      returned: always
+      type: str
+    how:
+      description: How it is out.
+      returned: always
+      type: str
+      sample: in MAINT
 available:
   description:
     - For each backend, who serves it apart from O(server).
@@ -169,7 +218,9 @@ totals:
       description:
         - Whole numbers since the process of RV(node) started, from the row C(BACKEND) of C(show
           stat) and under its names. They are only comparable between two looks at the same process
-          (same RV(node.pid), and RV(node.uptime) has grown); a reload starts them from 0.
+          (same RV(node.pid) and RV(node.started), and RV(node.uptime) has grown); a reload starts
+          them from 0, unless HAProxy (3.0 and later) is given a C(stats-file). With one, none of
+          them has gone down, and C(req_tot) may exceed RV(node.requests).
         - C(req_tot) requests received (only in C(mode http)), C(stot) sessions (in C(mode tcp),
           connections), C(lbtot) choices of a server.
         - C(hrsp_1xx), C(hrsp_2xx), C(hrsp_3xx), C(hrsp_4xx), C(hrsp_5xx) and C(hrsp_other) answers
@@ -195,7 +246,7 @@ totals:
         econ: 3
         wretr: 9
 backends:
-  description: The backends with all their servers.
+  description: The backends with their servers, see O(rows).
   returned: success
   type: list
   elements: dict
@@ -269,6 +320,19 @@ backends:
           description: Whether it is a backup server.
           returned: success
           type: bool
+        throttle:
+          description: What C(slowstart) lets it have of its weight, in percent; V(100) otherwise.
+          returned: success
+          type: int
+        agent:
+          description:
+            - V(on) if an agent (C(agent-check)) is heard, V(off) if it is muted; empty without.
+          returned: success
+          type: str
+        agent_check:
+          description: What the agent last said.
+          returned: success
+          type: str
         address:
           description: Address and port; empty on a socket of C(level user).
           returned: success
@@ -282,15 +346,22 @@ backends:
           type: dict
 """
 
-from typing import List
+from typing import Dict, List
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy import (
+    Found,
+    Server,
     as_data,
     describe,
+    elsewhere,
+    hazards,
+    out_by_others,
     parse_need,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_drain import Balancer
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_balancer import (
+    Balancer,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_socket import (
     ask,
     parse_address,
@@ -305,7 +376,17 @@ ARGUMENTS = {
     "min_available": {"type": "str", "default": "1"},
     "socket_timeout": {"type": "float", "default": 5},
     "lease_directory": {"type": "path", "default": "/run/fleetops-gunicorn"},
+    "rows": {"type": "str", "choices": ["all", "server"], "default": "all"},
 }
+
+
+def recalled(kept: Leases, notes: List[str]) -> Dict[str, Found]:
+    """What a drain found before it took the server out."""
+    try:
+        return kept.recall()
+    except FleetError as exc:
+        notes.append(f"what the server was in before it was taken out cannot be told: {exc}")
+        return {}
 
 
 def main() -> None:
@@ -313,16 +394,24 @@ def main() -> None:
     params = module.params
     notes: List[str] = []
     lease = None
+    memory: Dict[str, Found] = {}
+    rows: List[Server] = []
+    others: List[str] = []
     try:
         address = parse_address(params["socket"])
         need = parse_need(params["min_available"])
-        picture = Balancer(
+        balancer = Balancer(
             lambda commands: ask(address, commands, params["socket_timeout"]), params["backends"]
-        ).read()
-        found = describe(picture, params["server"], need)
+        )
+        picture = balancer.read()
         if params["server"]:
             kept = Leases(params["lease_directory"], address, params["server"], 0)
-            lease = kept.look(notes.append)
+            rows = picture.mine(params["server"])
+            lease = kept.look(notes.append, [row.backend for row in rows])
+            memory = recalled(kept, notes)
+            if params["rows"] == "server":
+                others = elsewhere(balancer.places(), rows)
+        found = describe(picture, params["server"], need, memory)
     except FleetError as exc:
         module.fail_json(msg=str(exc))
     backends = [
@@ -331,13 +420,27 @@ def main() -> None:
             "mode": backend.mode,
             "balance": backend.balance,
             "sticky": backend.cookie or ("stick table" if backend.table else ""),
-            "servers": [as_data(row) for row in backend.servers],
+            "servers": [
+                as_data(row)
+                for row in backend.servers
+                if params["rows"] == "all" or row.server == params["server"]
+            ],
         }
         for backend in picture.backends
     ]
     totals = [{"backend": row.name, "counters": row.counters} for row in picture.backends]
+    out = out_by_others(rows, memory)
     module.exit_json(
-        changed=False, backends=backends, totals=totals, lease=lease, notes=notes, **found
+        changed=False,
+        backends=backends,
+        totals=totals,
+        lease=lease,
+        notes=notes,
+        hazards=hazards(picture, rows) + others,
+        out_by_others=[
+            {"backend": row.backend, "server": row.server, "how": why} for row, why in out
+        ],
+        **found,
     )
 
 

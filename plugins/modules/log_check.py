@@ -13,8 +13,11 @@ description:
     printed ten times by ten forked workers is one incident.
   - Lines belong to the generation of gunicorn that wrote them. With O(arbiter_pid), what an old
     arbiter wrote, or the stop of it, does not count.
-  - Finds events wherever they stand in a line, so custom formats, JSON, syslog and journald text
-    are read alike. Where the time of a line cannot be told, it counts as inside of the window.
+  - Believes an event only where gunicorn begins a message, behind its own prefix, behind the head
+    of another format, in JSON, and behind what syslog, journald, docker or Kubernetes add. What
+    clients send proves nothing, whatever log it stands in; RV(doubtful) counts such texts.
+  - With O(arbiter_pid) and O(since), what the log tells of processes of this generation that are
+    alive is not believed.
   - Excerpts are bounded, and obvious secrets in them are replaced by V(***).
 author:
   - The fleetops.gunicorn authors (@fleetops)
@@ -74,6 +77,45 @@ options:
       - Judge only what this generation wrote, the one whose arbiter has this pid. With O(since),
         the time at which it started, an older process with the same pid is not mistaken for it.
     type: int
+  begin:
+    description:
+      - Where the logs stood when the generation began, as the C(generation.logs) of
+        M(fleetops.gunicorn.active_release) tells. What is before that place is never of this
+        generation, whatever its lines say.
+      - A log that is not among them, or whose place cannot be found any more, is judged by
+        O(since) and O(arbiter_pid) alone.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Path of the log; for the reader, as a log is known by its inode.
+        type: str
+      dev:
+        description: Device that the file is on.
+        type: int
+        required: true
+      inode:
+        description: Inode of the file.
+        type: int
+        required: true
+      size:
+        description: Bytes that it held.
+        type: int
+        required: true
+  progress:
+    description:
+      - What an earlier look at the same window has returned as RV(progress). Then only what was
+        written since is read, and the verdict is still of the whole window.
+      - Progress of another window, or in a log where that place cannot be found again, is not used.
+        All is read then.
+    type: dict
+    default: {}
+  keep_progress:
+    description:
+      - Whether to return RV(progress).
+    type: bool
+    default: false
   cursor:
     description:
       - Absolute path of a file on the host that remembers how far the logs were read. Then every
@@ -164,8 +206,10 @@ EXAMPLES = r"""
 RETURN = r"""
 verdict:
   description:
-    - V(clean), V(dirty) (more than is tolerated), V(gap) (part of the log was lost to us) or
-      V(no_data) (nothing was written in the window, or nothing that is understood).
+    - V(clean), V(dirty) (more than is tolerated), V(gap) (part of the log was lost to us),
+      V(inconclusive) (more than is tolerated, but neither time nor place nor a pid tells whether it
+      was this generation) or V(no_data) (nothing was written in the window, or nothing that is
+      understood).
   returned: always
   type: str
   sample: dirty
@@ -219,6 +263,21 @@ counts:
   returned: always
   type: dict
   sample: {reentrant: 1, worker_killed: 8}
+doubtful:
+  description:
+    - Texts of events that stand where a client's or an application's words may stand. They are not
+      counted and change no verdict.
+  returned: always
+  type: int
+  sample: 0
+progress:
+  description:
+    - For O(progress) of the next look. It holds no text of the log but excerpts as in
+      RV(incidents[].excerpt).
+    - Empty if it would be above 256 KiB, or if the log ends within a block of several lines. Then
+      the next look reads all.
+  returned: if O(keep_progress)
+  type: dict
 tells:
   description:
     - Whether a log tells of the arbiter O(arbiter_pid) itself, V(start) (that it started), V(line)
@@ -228,7 +287,7 @@ tells:
   type: str
   sample: start
 scanned:
-  description: What was read.
+  description: What was read by this look.
   returned: always
   type: dict
   contains:
@@ -246,7 +305,7 @@ scanned:
 
 import signal
 import time
-from typing import Any, Callable, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_catalogue import (
@@ -254,6 +313,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_catalogue i
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_facts import Window
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_look import (
+    Begin,
     Request,
     check_paths,
     look,
@@ -301,6 +361,19 @@ def main() -> None:
             "since": {"type": "str"},
             "until": {"type": "str"},
             "arbiter_pid": {"type": "int"},
+            "begin": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "path": {"type": "str"},
+                    "dev": {"type": "int", "required": True},
+                    "inode": {"type": "int", "required": True},
+                    "size": {"type": "int", "required": True},
+                },
+            },
+            "progress": {"type": "dict", "default": {}},
+            "keep_progress": {"type": "bool", "default": False},
             "cursor": {"type": "str"},
             "tolerance": {"type": "dict", "default": {}},
             "patterns": {
@@ -342,7 +415,11 @@ def main() -> None:
             max_excerpts=params["max_excerpts"],
             gunicorn=params["gunicorn"] or "",
             advance=not module.check_mode,
+            progress=params["progress"],
+            keep=params["keep_progress"],
+            begin=tuple(Begin(it["dev"], it["inode"], it["size"]) for it in params["begin"]),
         )
+        request = request._replace(living=who_lives(request.window))
         result = look(request, now, Budget(params["pattern_timeout"]))
     except FleetError as exc:
         module.fail_json(msg=str(exc))
@@ -350,6 +427,18 @@ def main() -> None:
         who = Who(request.window.arbiter_pid, request.window.since)
         result["tells"] = told(request.paths, who, now)
     module.exit_json(changed=False, **result)
+
+
+def who_lives(window: Window) -> Optional[Dict[int, float]]:
+    """The processes of the generation that are alive, if it is the one that runs."""
+    if window.arbiter_pid is None or window.since is None:
+        return None
+    # Only who asks for it pays for these imports.
+    from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_living import living
+    from ansible_collections.fleetops.gunicorn.plugins.module_utils._machine import boottime
+    from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import Reader
+
+    return living(Reader(), time.time() - boottime(), window.arbiter_pid, window.since)
 
 
 def program_logs(module: AnsibleModule) -> List[str]:

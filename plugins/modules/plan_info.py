@@ -10,7 +10,8 @@ version_added: 0.1.0
 description:
   - Reads what the live virtualenv holds, with which settings its gunicorn runs, and for each stage
     which release that would be, whether it is there already, and which of its packages are known.
-  - Nothing is written, built, downloaded or booted, and no index is asked.
+  - Nothing is written, built, downloaded or booted. An index is asked only with O(ask_index), and
+    only where a package does not allow a stage.
 author:
   - The fleetops.gunicorn authors (@fleetops)
 attributes:
@@ -71,9 +72,33 @@ options:
     description: As in M(fleetops.gunicorn.release).
     type: bool
     default: false
+  carry_files:
+    description: As in M(fleetops.gunicorn.release).
+    type: list
+    elements: str
+    default: []
+  leave_files:
+    description: As in M(fleetops.gunicorn.release).
+    type: list
+    elements: str
+    default: []
   wheelhouse:
     description: As in M(fleetops.gunicorn.release).
     type: path
+  ask_index:
+    description:
+      - Ask the index which version of a package that does not allow a stage is the first to allow
+        it. An index that does not answer, or has no metadata apart from files, is no failure.
+    type: bool
+    default: false
+  index_url:
+    description: As in M(fleetops.gunicorn.release).
+    type: str
+  extra_index_urls:
+    description: As in M(fleetops.gunicorn.release).
+    type: list
+    elements: str
+    default: []
   installer:
     description: As in M(fleetops.gunicorn.release).
     type: str
@@ -150,6 +175,17 @@ stages:
       description: Whether pins carried over may move within their major version.
       type: bool
       returned: always
+    caps:
+      description:
+        - Packages whose metadata do not allow the stage, though another version of them may come.
+      type: list
+      elements: str
+      returned: always
+    problems:
+      description: Why the release cannot be built, as far as that is certain.
+      type: list
+      elements: str
+      returned: always
     error: {description: Why nothing is known., type: str, returned: always}
 settings:
   description: With which settings the live gunicorn runs, as far as they can be seen.
@@ -190,9 +226,11 @@ settings:
 """
 
 import os
-from typing import Any, Dict, Optional, Tuple
+import time
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._build import launch_of
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._caps import Cap
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import User
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._expected import expected
@@ -200,19 +238,40 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn_config
     settings_seen,
     unseen,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._installer import Source
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._index import (
+    end_fetcher,
+    fetcher,
+    first_within,
+    indexes,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._install import (
+    _pip_configuration,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._installer import (
+    Source,
+    install_environment,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import (
     Launch,
     arguments_at,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._order import Order, plan
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._order import (
+    Capped,
+    NoPython,
+    Order,
+    plan,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._place import (
     read_record,
     why_not_believed,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._pythons import user_named
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._venv import read_dists
+
+# Seconds that the index is given for all of it.
+PATIENCE = 8.0
+MAX_LIFTED = 4
 
 STAGE = {
     "stage": {"type": "int", "required": True},
@@ -228,7 +287,12 @@ ARGUMENTS = {
     "venv": {"type": "path", "required": True},
     "stages": {"type": "list", "elements": "dict", "options": STAGE, "default": []},
     "require_hashes": {"type": "bool", "default": False},
+    "carry_files": {"type": "list", "elements": "str", "default": []},
+    "leave_files": {"type": "list", "elements": "str", "default": []},
     "wheelhouse": {"type": "path"},
+    "ask_index": {"type": "bool", "default": False},
+    "index_url": {"type": "str", "no_log": True},
+    "extra_index_urls": {"type": "list", "elements": "str", "default": [], "no_log": True},
     "installer": {"type": "str", "choices": ["auto", "uv", "pip"], "default": "auto"},
     "like_pid": {"type": "int", "default": 0},
     "command": {"type": "str", "default": ""},
@@ -243,6 +307,26 @@ def settings_of(launch: Optional[Launch]) -> Dict[str, Any]:
     if launch is None or at is None:
         return unseen("how gunicorn is started cannot be seen")
     return settings_seen(launch.argv[at:], launch.environment, launch.directory)
+
+
+def lifted(p: Dict[str, Any], found: Sequence[Cap]) -> str:
+    """Which versions would allow the stage, if the index tells."""
+    if p["wheelhouse"]:
+        return ""
+    source = Source(p["index_url"] or "", tuple(p["extra_index_urls"]), "")
+    environment = install_environment(os.environ, source, _pip_configuration())
+    authorities = environment.get("SSL_CERT_FILE", "")
+    fetch, fetch_end = fetcher(PATIENCE, authorities), end_fetcher(PATIENCE, authorities)
+    urls = indexes(environment)
+    told = []
+    deadline = time.monotonic() + PATIENCE
+    for cap in found[:MAX_LIFTED]:
+        left = deadline - time.monotonic()
+        if left > 0:
+            asked = (urls, cap.package, cap.version, cap.allows, fetch, fetch_end)
+            told.append(first_within(left, *asked))
+    texts = list(dict.fromkeys(text for text in told if text))
+    return " By the index, {}.".format("; ".join(texts)) if texts else ""
 
 
 def stage_of(p: Dict[str, Any], stage: Dict[str, Any], user: Optional[User]) -> Dict[str, Any]:
@@ -260,15 +344,23 @@ def stage_of(p: Dict[str, Any], stage: Dict[str, Any], user: Optional[User]) -> 
         min_free_mb=0,
         built_by="",
         user=user,
+        carry_files=tuple(p["carry_files"]),
+        leave_files=tuple(p["leave_files"]),
     )
+    problems: List[str] = []
     try:
         wanted = plan(order)
         there = os.path.isdir(wanted.path) and not why_not_believed(wanted.path)
         told = expected(wanted, read_record(wanted.path) if there else None)
     except FleetError as exc:
         told = {"id": "", "there": False, "python": "", "source": "", "known": "nothing"}
-        told.update(packages={}, open=[], dropped=[], may_move=False, error=str(exc))
-    return dict(told, stage=stage["stage"])
+        told.update(packages={}, open=[], dropped=[], may_move=False, caps=[], error=str(exc))
+        # A Python that is not there may be provided.
+        if not isinstance(exc, NoPython):
+            more = lifted(p, exc.caps) if isinstance(exc, Capped) and p["ask_index"] else ""
+            problems.append(f"stage {stage['stage']}: {exc}{more}")
+            told["error"] = "it cannot be built, see the problem"
+    return dict(told, stage=stage["stage"], problems=problems)
 
 
 def look(p: Dict[str, Any]) -> Tuple[Optional[Launch], str]:

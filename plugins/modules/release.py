@@ -78,7 +78,7 @@ options:
     description:
       - Content of a requirements file; empty is the same as none.
       - It may not include other files, nor name relative paths
-        or editables.
+        or editables. What an absolute path in it holds is a part of the id.
       - Its URLs may hold credentials, so Ansible shows it nowhere, nor anything that is equal to
         it. A comment in a file of one line keeps that line, where it occurs elsewhere, from being
         hidden.
@@ -105,6 +105,31 @@ options:
       - A setuptools in it becomes C(setuptools<81), the last that has pkg_resources.
       - A release that was itself carried over hands on what it was carried over from.
     type: path
+  carry_files:
+    description:
+      - What no package of O(carry_from) owns, and is taken over as it is; paths in site-packages,
+        or patterns. Their content is a part of the id.
+      - What no package owns and neither this nor O(leave_files) names is refused. What venv, pip
+        and setuptools put there themselves, byte-code and caches are not meant.
+    type: list
+    elements: str
+    default: []
+  leave_files:
+    description: What no package of O(carry_from) owns, and is left behind; paths or patterns.
+    type: list
+    elements: str
+    default: []
+  trust:
+    description:
+      - Packages that are taken without proof.
+      - Of a package that is carried over it is proved that what the index gives under its name and
+        version is what runs, by the content of its files; one that differs is refused. For another
+        Python it may be installed a second time for the Python in place, to be compared.
+      - Of a package with compiled modules it is proved that it can be imported, if it can be in
+        O(carry_from).
+    type: list
+    elements: str
+    default: []
   wheelhouse:
     description: Directory of wheels on the host; no index is asked.
     type: path
@@ -259,7 +284,8 @@ checks:
   description:
     - What was proved. V(import) and V(check_config) are booleans, V(boot) has C(status),
       C(seconds), C(path) and
-      C(uid); null for what was not asked.
+      C(uid); null for what was not asked. V(compiled) is how many packages with compiled modules
+      could be imported.
   type: dict
   returned: when O(state) is not V(wheelhouse)
 timings:
@@ -307,6 +333,9 @@ ARGUMENTS = {
     "requirements_file": {"type": "path"},
     "requirements_source": {"type": "str", "default": ""},
     "carry_from": {"type": "path"},
+    "carry_files": {"type": "list", "elements": "str", "default": []},
+    "leave_files": {"type": "list", "elements": "str", "default": []},
+    "trust": {"type": "list", "elements": "str", "default": []},
     "wheelhouse": {"type": "path"},
     "require_hashes": {"type": "bool", "default": False},
     "index_url": {"type": "str", "no_log": True},
@@ -365,6 +394,9 @@ def run_module(module: AnsibleModule) -> None:
         min_free_mb=p["min_free_mb"],
         built_by=p["built_by"],
         user=user,
+        carry_files=tuple(p["carry_files"]),
+        leave_files=tuple(p["leave_files"]),
+        trust=tuple(p["trust"]),
     )
     wanted = plan(order)
     common = {"gunicorn": order.gunicorn, "python": wanted.interpreter.version}

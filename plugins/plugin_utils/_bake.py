@@ -11,25 +11,29 @@ a restart begins it anew. Everything here is pure.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from shlex import quote
 from typing import Any, NamedTuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._fleet_record import passed_with
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._canary import judge_canary
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._canary_balancer import (
     windows_from_looks,
 )
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._canary_types import Settings
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._few import few
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._ramp import passed_with
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._few import MOST, few
 
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 _COUNTERS = (
     "stot", "econ", "eresp", "ttime",
     "hrsp_1xx", "hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "hrsp_other",
 )  # fmt: skip
+# What one server is compared with need not be the whole fleet, and a look must not grow with it.
+_OTHERS = 40
+_ROWS = 600
 NEEDS = ("pass", "no_fail", "nothing")
 """What the comparison with the other servers must say, for ``rollout_canary``."""
 
@@ -57,8 +61,18 @@ def duration_words(seconds: float) -> str:
     return " ".join(parts[:2]) or "0 s"
 
 
-def bake_look(results: Sequence[Mapping[str, Any]], at: float) -> dict[str, Any]:
-    """What the comparison needs of the results of ``haproxy_server_info``, to be kept."""
+def bake_look(
+    results: Sequence[Mapping[str, Any]],
+    at: float,
+    server: str = "",
+    mates: Sequence[str] = (),
+) -> dict[str, Any]:
+    """What the comparison needs of the results of ``haproxy_server_info``, to be kept.
+
+    With ``server``, the rows of that one and of some others, the same ones everywhere and in every
+    look; of its ``mates``, which get the same release, only if there are no others.
+    """
+    kept = _worth_keeping(results, server, mates) if server else None
     return {
         "at": at,
         "balancers": [
@@ -66,7 +80,13 @@ def bake_look(results: Sequence[Mapping[str, Any]], at: float) -> dict[str, Any]
                 "item": result.get("item", ""),
                 "node": {key: (result.get("node") or {}).get(key) for key in ("name", "pid")},
                 "backends": [
-                    {"servers": [_counted(server) for server in backend["servers"]]}
+                    {
+                        "servers": [
+                            _counted(each)
+                            for each in backend["servers"]
+                            if kept is None or each["server"] in kept
+                        ]
+                    }
                     for backend in result.get("backends") or []
                 ],
             }
@@ -74,6 +94,20 @@ def bake_look(results: Sequence[Mapping[str, Any]], at: float) -> dict[str, Any]
             if not result.get("failed") and not result.get("unreachable")
         ],
     }
+
+
+def _worth_keeping(
+    results: Sequence[Mapping[str, Any]], server: str, mates: Sequence[str]
+) -> set[str]:
+    backends = [each for result in results for each in result.get("backends") or []]
+    names = {each["server"] for backend in backends for each in backend["servers"]} - {server}
+    late = set(mates)
+
+    def order(name: str) -> tuple[bool, str]:
+        return name in late, hashlib.sha256(name.encode()).hexdigest()
+
+    most = min(_OTHERS, max(1, _ROWS // max(1, len(backends)) - 1))
+    return {server, *sorted(names, key=order)[:most]}
 
 
 def _counted(server: Mapping[str, Any]) -> dict[str, Any]:
@@ -172,6 +206,8 @@ def decide(wish: Wish, hosts: Sequence[Mapping[str, Any]]) -> Decision:
         return _first(wish, todo)
     bake = duration_words(wish.bake)
     wrong = [text for host in canaries for text in _against(host, wish.needs)]
+    if len(wrong) > MOST:
+        wrong = [*wrong[:MOST], f"and {len(wrong) - MOST} more"]
     oldest = max((float(host["age"] or 0) for host in canaries), default=0.0)
     more = max(0.0, wish.bake - oldest)
     if canaries and more:
@@ -181,7 +217,7 @@ def decide(wish: Wish, hosts: Sequence[Mapping[str, Any]]) -> Decision:
         )
     if not canaries:
         wrong.append(
-            f"the canary of this plan is {', '.join(wish.elsewhere)}, which is not part of this"
+            f"the canary of this plan is {few(wish.elsewhere)}, which is not part of this"
             " run and so cannot be judged: add it to -l; it is not touched again"
         )
     if not wrong:
@@ -193,7 +229,7 @@ def decide(wish: Wish, hosts: Sequence[Mapping[str, Any]]) -> Decision:
     alone = len(wrong) == 1 and bool(canaries) and bool(more)
     return Decision(
         "refused",
-        f"Plan {wish.plan} is not baked (rollout_bake is {bake}); {', '.join(todo)} may not follow"
+        f"Plan {wish.plan} is not baked (rollout_bake is {bake}); {few(todo)} may not follow"
         f" yet: {'; '.join(wrong)}. Nothing was touched. Run the same command"
         f" {'then' if alone else 'when that is mended'}, or take it on you with"
         ' -e \'{"rollout_promote": true, "rollout_reason": "..."}\'.',
@@ -205,7 +241,7 @@ def _first(wish: Wish, todo: list[str]) -> Decision:
     if len(todo) <= wish.wave:
         return Decision(
             "canary",
-            f"{', '.join(todo)} is the canary of plan {wish.plan}; others may follow when it has"
+            f"{few(todo)} is the canary of plan {wish.plan}; others may follow when it has"
             f" run for {duration_words(wish.bake)}",
         )
     if wish.promote:

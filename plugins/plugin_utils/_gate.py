@@ -116,6 +116,9 @@ def _log(look: dict[str, Any]) -> Iterator[Finding]:
     elif log["verdict"] == "gap":
         # Nothing is known against the release, and nothing can be known for it.
         yield Finding("inconclusive", f"part of the log is lost: {reasons}")
+    elif log["verdict"] == "inconclusive":
+        # Neither time nor place nor a pid tells whose it is: no reason to go back, nor to move on.
+        yield Finding("inconclusive", f"the log cannot be judged: {reasons}")
     elif look.get("log_quiet", "fail") == "fail" and _silent(log):
         if log["verdict"] != "no_data":
             reasons = "what is in it, requests perhaps, is not the arbiter's"
@@ -140,7 +143,8 @@ def _balancers(look: dict[str, Any]) -> Iterator[Finding]:
             yield blind
     for node, server in _servers(look.get("balancers")):
         where = f"{server['backend']}/{server['server']}" + (f" on {node}" if node else "")
-        if server["status"] not in IN_SERVICE:
+        # What somebody else had taken out before, and what was left so.
+        if server["status"] not in IN_SERVICE and not server.get("left_out"):
             yield Finding("fail", f"the balancer sees {where} as {server['status']}")
         risen = _risen(before.get(_key(node, server)), server)
         for name, count in risen.items():

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._fleet_record import is_first
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._application import application_of
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._beside import planned
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._hazards import (
@@ -35,7 +36,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan_turns impo
     seconds,
     turns_of,
 )
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._ramp import is_first, ramp_steps
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._ramp import ramp_steps
 
 SCHEMA = 1
 MAX_TEXT = 500
@@ -139,6 +140,19 @@ def problems_of(info: Any, plan: Mapping[str, Any], program: str) -> list[str]:
     return list(plan["problems"])
 
 
+def stage_problems(stages: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return why stages cannot be built, each reason once: ``stage 1, 2: ...``.
+
+    ``stages`` is what module ``plan_info`` returned.
+    """
+    numbers: dict[str, list[str]] = {}
+    for stage in stages:
+        for problem in stage.get("problems") or []:
+            number, _colon, why = str(problem).partition(": ")
+            numbers.setdefault(why, []).append(number.rpartition(" ")[2])
+    return [f"stage {', '.join(those)}: {why}" for why, those in numbers.items()]
+
+
 def stages_to_look_at(
     plan: Mapping[str, Any], app_requirements: str, contents: Mapping[str, str]
 ) -> list[dict[str, Any]]:
@@ -186,12 +200,14 @@ class _Host:
             self.problems = [_bounded(lost)]
         self.info = _mapping(told.get("_service_info"))
         found = _mapping(told.get("_preflight_found"))
+        self.problems += stage_problems(found.get("stages") or [])
         self.unseen = str(found.get("msg") or "the host was not asked")
         self.packages: dict[str, str] = dict(found.get("packages") or {})
         self.releases = {each["stage"]: each for each in found.get("stages") or []}
         self.settings = _mapping(found.get("settings")) or {"error": "not seen"}
         seen = _mapping(_mapping(told.get("_service_info")).get("settings"))
         self.application = application_of(self.settings) or application_of(seen)
+        self.caps = {each["stage"]: list(each.get("caps") or []) for each in self.releases.values()}
         self.prune = {"releases": [], "error": ""} if self.problems else self._prune(told)
         actions = {step["action"] for step in self.steps}
         self.skipped = self.steps[-1]["reason"] if actions == {"skip"} else ""
@@ -260,6 +276,7 @@ def _turn(turn: dict[str, Any], host: _Host, step: Mapping[str, Any]) -> dict[st
             "keeps": [name for name in has if name not in brings],
             "cures": goes if upgrade else [],
         },
+        "caps": host.caps.get(turn["stage"], []),
         "settings": (
             changes_for(host.settings, step["from_gunicorn"], step["gunicorn"]) if upgrade else []
         ),

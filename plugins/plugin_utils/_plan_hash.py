@@ -16,11 +16,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._pep440 import numbers
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan import (
     read_stages,
     stages_of_run,
 )
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._versions import version_key
 
 SCHEMA = 1
 DIGITS = 12
@@ -50,7 +50,7 @@ def plan_asks(
         "require_hashes": bool(require_hashes),
         "stages": [
             {
-                "gunicorn": ".".join(map(str, version_key(stage.gunicorn))),
+                "gunicorn": ".".join(map(str, numbers(stage.gunicorn))),
                 "python": _anywhere(stage.python, app_home),
                 "requirements": _requirements(
                     stage.requirements or app_requirements, app_home, contents

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._pep440 import numbers
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._application import Application
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._hazards import (
     faults,
@@ -71,7 +72,7 @@ def _rank(
 ) -> tuple[Any, ...]:
     brings = new_hazards((gunicorn, python), (each.version, python), application)
     needs = version_key(each.floor) > version_key(python)
-    major, minor, *patch = (*version_key(each.version), 0, 0)
+    major, minor, *patch = (*numbers(each.version), 0, 0)
     return (
         len(faults(brings, application)),
         needs,

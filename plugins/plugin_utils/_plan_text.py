@@ -13,8 +13,6 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._few import few
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan import python_minor_of
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan_packages import built
 
-# More of a kind than these are counted; the JSON has all.
-MAX_NAMES = 12
 _LIMITS = {
     "drain": "draining",
     "stop": "stopping",
@@ -34,6 +32,7 @@ def plan_lines(plan: Mapping[str, Any]) -> list[str]:
         lines.append(_stage_line(stage, len(stages)))
         lines += _turn_lines(turns)
         lines += _package_lines(turns)
+        lines += _cap_lines(turns)
         lines += _hazard_lines(turns, plan["hazards"], explained)
         lines += _setting_lines(turns)
     lines += _newer_lines(plan, stages)
@@ -88,6 +87,15 @@ def _package_lines(turns: Iterable[Mapping[str, Any]]) -> list[str]:
         if turn["packages"] is not None
     ]
     return [f"  packages of {_names(hosts)}, against now: {text}" for text, hosts in _grouped(told)]
+
+
+def _cap_lines(turns: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Who does not allow the stage as it is, and may yet do so in another version."""
+    told = [(turn["host"], _some(turn["caps"])) for turn in turns if turn["caps"]]
+    return [
+        f"  not allowed by what {_names(hosts)} runs: {text}; another version of these must come"
+        for text, hosts in _grouped(told)
+    ]
 
 
 def packages_text(packages: Mapping[str, Any]) -> str:
@@ -273,7 +281,7 @@ def _names(hosts: Sequence[str]) -> str:
 
 
 def _some(names: Sequence[str]) -> str:
-    return few(names, MAX_NAMES)
+    return few(names)
 
 
 def _count(number: int, what: str) -> str:

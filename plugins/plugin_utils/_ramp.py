@@ -48,22 +48,22 @@ def ramp_steps(ramp: Sequence[Any]) -> list[int]:
     return [int(step) for step in ramp if int(step) < 100]
 
 
-def passed_with(record: Any, plan: str) -> dict[str, Mapping[str, Any]]:
-    """The hosts that passed with this very plan, as the record tells, and what it says of them."""
-    told = (record or {}).get("hosts") or {}
-    return {
-        host: each
-        for host, each in told.items()
-        if each.get("phase") == "passed" and each.get("plan") == plan
-    }
+def baseline(results: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Results of haproxy_server_info, of each server only which it is: the rest is in ``totals``.
 
-
-def is_first(record: Any, host: str, plan: str, stage: Any) -> bool:
-    """Whether no other host has passed the stage with this very plan, as the record tells."""
-    return not any(
-        name != host and int(told.get("stage") or 0) >= int(stage)
-        for name, told in passed_with(record, plan).items()
-    )
+    It is kept for the whole run, and what a run began with must not grow with the fleet.
+    """
+    kept = ("backend", "server", "backup")
+    return [
+        {
+            **result,
+            "backends": [
+                {**each, "servers": [{key: row[key] for key in kept} for row in each["servers"]]}
+                for each in result.get("backends") or []
+            ],
+        }
+        for result in results
+    ]
 
 
 def servers_beside(results: Iterable[Mapping[str, Any]], mates: Sequence[str]) -> list[str]:
@@ -120,7 +120,8 @@ def _unfit(
     small = too_small(share, server["server"], full)
     if small:
         yield f"{where}: {small}"
-    elif now != full and not resumed:
+    elif now != full and not resumed and not server.get("agent"):
+        # An agent says its weight at any time; it is muted during the ramp, and heard after it.
         yield (
             f"{where}: somebody has set the weight of {server['server']} to {now} of {full}, and"
             f" the ramp would end at {full}. Set it back (`set server"

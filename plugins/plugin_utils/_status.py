@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._fleet_record import is_first
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._bake import duration_words
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._ramp import is_first, share_of
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._ramp import share_of
 
 HEADERS = (
     "host",
@@ -32,6 +33,8 @@ _INCIDENTS = ("failed", "out")
 # Of a reason, as much as a column and as a line may have; all of it is in the data.
 _WHY = 60
 _REASON = 300
+# So many bad releases has the table, the newest; all of them are in the data.
+_BAD = 20
 
 
 def fleet_status(
@@ -50,13 +53,13 @@ def fleet_status(
     """
     known = (record or {}).get("record") or {}
     told = known.get("hosts") or {}
-    events = known.get("events") or []
+    incidents = _last_incidents(known.get("events") or [])
     shown = []
     for host in hosts:
         name = str(host["inventory_hostname"])
         one = _host(host, told.get(name))
         left = _left(one, waits, known) if waits else None
-        shown.append({**one, "left": left, "last_incident": _last_incident(events, name)})
+        shown.append({**one, "left": left, "last_incident": incidents.get(name)})
     return {
         "hosts": shown,
         "lock": _lock(lock or {}),
@@ -113,12 +116,13 @@ def _left(
     return None
 
 
-def _last_incident(events: Iterable[Mapping[str, Any]], host: str) -> dict[str, Any] | None:
-    """Of the record: when something last failed on the host, and what."""
-    for event in reversed(list(events)):
-        if event.get("host") == host and event.get("event") in _INCIDENTS:
-            return {"at": event["at"], "why": event.get("why", "")}
-    return None
+def _last_incidents(events: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Of the record, by host: when something last failed there, and what."""
+    return {
+        str(event.get("host")): {"at": event["at"], "why": event.get("why", "")}
+        for event in events
+        if event.get("event") in _INCIDENTS
+    }
 
 
 def _balancers(results: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -220,7 +224,7 @@ def _short(text: Any, limit: int) -> str:
 def _rotation(each: Mapping[str, Any]) -> str:
     """``lb1 UP``, or ``lb1 UP 10 %`` of its weight; what could not be asked is a question mark.
 
-    A server that the balancer will put back by itself: ``lb1 DRAIN (back in 540 s)``.
+    A server that the balancer will put back by itself: ``lb1 MAINT (back in 540 s)``.
     """
     back = f" (back in {each['lease']:.0f} s)" if each["lease"] else ""
     share = f" {each['share']} %" if each["share"] not in (None, 100) else ""
@@ -248,7 +252,10 @@ def _fleet_lines(status: Mapping[str, Any]) -> list[str]:
         if run["why"]:
             words += f": {_short(run['why'], _REASON)}"
         lines.append(f"last run  {words}")
-    for name, mark in sorted(status["bad_releases"].items()):
+    bad = sorted(status["bad_releases"].items(), key=lambda item: float(item[1]["at"]))
+    if len(bad) > _BAD:
+        lines.append(f"bad       {len(bad)} releases; the last {_BAD} of them:")
+    for name, mark in sorted(bad[-_BAD:]):
         why = _short(mark["why"], _REASON) or "no reason given"
         lines.append(f"bad       {name}: {mark['host']}, {mark['by']}, {_time(mark['at'])}: {why}")
     if status["error"]:

@@ -92,7 +92,8 @@ STOPS = (
     ),
     Stop(
         "F-LOCK",
-        _tasks("lock | ", "unlock | ") + r"|\b[Tt]he lock of fleet |^The lock that this run held",
+        _tasks("lock | ", "unlock | ", "claim | ", "begin | Refuse what is known no more")
+        + r"|\b[Tt]he lock of fleet |^The lock that this run held|\bA newer run works on ",
         "somebody else works on the fleet, or the lock cannot be had",
         "Wait for them, talk to them, or mend what the message says about the lock.",
     ),

@@ -8,6 +8,11 @@ from __future__ import annotations
 
 import re
 
+from ansible_collections.fleetops.gunicorn.plugins.module_utils import _pep440
+
+# ``"23.0"`` is ``"23.0.0"``, and ``"23.0.0rc1"`` comes before it.
+version_key = _pep440.key
+
 # Requires-Python of the published packages, newest first.
 PYTHON_FLOORS = (
     ("24.0", "3.10"),
@@ -18,21 +23,6 @@ PYTHON_FLOORS = (
 
 _EXACT = re.compile(r"^\d+(\.\d+){1,3}$")
 _MINOR = re.compile(r"^3\.\d+$")
-
-
-def version_key(version: str) -> tuple[int, ...]:
-    """Turn ``"23.0.0"`` into a tuple that compares; trailing zeros make no difference.
-
-    A suffix that is no number (``"20.1.0.dev1"``) ends the tuple.
-    """
-    numbers = []
-    for part in version.split("."):
-        if not part.isdigit():
-            break
-        numbers.append(int(part))
-    while numbers and numbers[-1] == 0:
-        numbers.pop()
-    return tuple(numbers)
 
 
 def is_exact(version: object) -> bool:

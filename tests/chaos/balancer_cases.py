@@ -223,7 +223,7 @@ def reload_switching(bed: Bed) -> None:
     run = switching(bed)
     reload(bed)
     wait_for("web1 is drained again", lambda: drained(bed), START)
-    bed.check("drain again" in story(bed), f"lease.log: {story(bed)}")
+    bed.check("maint again" in story(bed), f"lease.log: {story(bed)}")
     bed.ends(run, 0)
     # Until HAProxy's first check web1 gets its share, and is not there.
     done(bed, "web1")
@@ -391,7 +391,7 @@ def killed(bed: Bed) -> None:
 def back_by_itself(bed: Bed) -> None:
     wait_for("the lease puts web1 back", lambda: serves(bed), LEASE + LATE)
     wait_for("no lease is left", lambda: not leases(bed), 10)
-    bed.check("the lease ended: app: was in drain" in story(bed), f"lease.log: {story(bed)}")
+    bed.check("the lease ended: app: was in maint" in story(bed), f"lease.log: {story(bed)}")
 
 
 @case("lease", "the controller is gone while web1 is out")
@@ -406,7 +406,7 @@ def lease_holds(bed: Bed) -> None:
     killed(bed)
     reload(bed)
     wait_for("web1 is drained again", lambda: drained(bed), 10)
-    bed.check("drain again" in story(bed), f"lease.log: {story(bed)}")
+    bed.check("maint again" in story(bed), f"lease.log: {story(bed)}")
     back_by_itself(bed)
     done_by_another_run(bed)
 
@@ -416,7 +416,7 @@ def lease_of_a_dead_one(bed: Bed) -> None:
     switching(bed, load_balancer_lease=LEASE).kill()
     # It is set ready, and HAProxy's own check keeps it out: nobody has started it.
     wait_for("the lease ends", lambda: not leases(bed), LEASE + LATE)
-    bed.check("was in drain, restored; web1 is set ready" in story(bed), story(bed))
+    bed.check("was in maint, restored; web1 is set ready" in story(bed), story(bed))
     bed.check(not drained(bed) and not serves(bed), "HAProxy uses a server that is stopped")
     done_by_another_run(bed)
 

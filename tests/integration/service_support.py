@@ -284,8 +284,13 @@ killasgroup=true
         return run_module("gunicorn_info", self.options(**more))
 
     def activate(self, release, check=False, **more):
+        return run_module("active_release", self.switch_options(release, **more), check)
+
+    def switch_options(self, release, **more):
         options = {"url": self.url, "start_timeout": PATIENCE, "release": release}
-        return run_module("active_release", self.options(**{**options, **more}), check)
+        # Not root's own: a test leaves nothing behind on the machine.
+        options["state_directory"] = str(self.dir / "state")
+        return self.options(**{**options, **more})
 
 
 def module_command(name, options, check=False):

@@ -173,6 +173,19 @@ def test_a_socket_without_admin_rights(bed, untouched, tmp_path_factory):
     refused(run, ["level", "admin"])
 
 
+def test_a_server_that_somebody_took_out(bed):
+    """Whoever did it has a reason: a run would end with it in service."""
+    before = bed.fingerprint()
+    bed.fleet.admin.ask("set server app/web1 state maint")
+    try:
+        run = bed.playbook("upgrade.yml", "-l", "web1")
+        refused(run, ["web1 is out of rotation", "app/web1", "in MAINT", "-l 'all:!web1'"])
+        assert not bed.fleet.admin.look()["web1"].in_rotation
+    finally:
+        bed.fleet.admin.ask("set server app/web1 state ready")
+    assert bed.fingerprint() == before
+
+
 def test_a_limit_that_matches_no_host(bed, untouched):
     run = bed.playbook("upgrade.yml", "-l", "web9")
     refused(run, ["web9"])

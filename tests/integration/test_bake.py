@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import time
@@ -43,7 +44,8 @@ def test_others_follow_a_canary_when_it_has_baked_and_not_before(bed: Bed) -> No
     canary = bed.version("web1")["arbiter_pid"]
     record = bed.record()
     assert record["hosts"]["web1"]["plan"] == record["run"]["plan"] != ""
-    assert record["hosts"]["web1"]["seen"]["balancers"]
+    looks = json.loads((bed.fleet.root / "lb1/locks/app.looks.json").read_text())["looks"]
+    assert looks["web1"]["seen"]["balancers"]
 
     # The others, too early; the plan may be looked at.
     before = bed.fingerprint()

@@ -151,7 +151,9 @@ class Bench:
         return [json.loads(line) for line in (self.state / "web.history").read_text().splitlines()]
 
     def files(self) -> list[str]:
-        return sorted(path.name for path in self.state.iterdir())
+        """Without what is never removed."""
+        names = {path.name for path in self.state.iterdir()}
+        return sorted(names - {"web.turn", ".alone"})
 
 
 @pytest.fixture

@@ -143,13 +143,13 @@ def test_a_server_comes_back_when_everybody_is_gone(
     assert "Umask:\t0077" in Path(f"/proc/{lease['pid']}/status").read_text()
     assert leases.stat().st_mode & 0o777 == 0o700
 
-    assert balancer.status("app/web1") == balancer.status("api/web1") == "DRAIN"
+    assert balancer.status("app/web1") == balancer.status("api/web1") == "MAINT"
     balancer.wait_up("app/web1", "api/web1")
     assert time.time() >= began + 3, "not before its time"
     until(lambda: gone(lease["pid"]), "the watcher ends")
     assert only_the_log(leases)
-    assert "web1" in story(leases) and "app: was in drain, restored and UP" in story(leases)
-    assert "api: was in drain, restored and UP" in story(leases)
+    assert "web1" in story(leases) and "app: was in maint, restored and UP" in story(leases)
+    assert "api: was in maint, restored and UP" in story(leases)
     assert seen(balancer, leases) is None
 
 
@@ -161,7 +161,7 @@ def test_every_further_drained_renews_it(start: Callable[[], Haproxy], leases: P
     assert again["lease"]["pid"] == first["pid"], "one watcher, not one for each call"
     assert again["lease"]["seconds_left"] > LONG - 60
     until(lambda: time.time() > first["until"] + 2, "the first end is past")
-    assert balancer.status("app/web1") == "DRAIN"
+    assert balancer.status("app/web1") == "MAINT"
     assert seen(balancer, leases)["pid"] == first["pid"]
     # Without a lease of its own a drain leaves the one that there is.
     assert do(balancer, leases)["lease"]["pid"] == first["pid"]
@@ -184,11 +184,44 @@ def test_ready_in_one_backend_keeps_the_promise_for_the_other(
     start: Callable[[], Haproxy], leases: Path
 ) -> None:
     balancer = start()
-    lease = do(balancer, leases, backends=["app", "api"], lease=LONG)["lease"]
-    assert do(balancer, leases, "ready")["lease"]["pid"] == lease["pid"]
-    # A renewal for one is one for both.
-    do(balancer, leases, lease=1)
-    balancer.wait_up("app/web1", "api/web1")
+    lease = do(balancer, leases, backends=["app", "api"], lease=3)["lease"]
+    assert do(balancer, leases, "ready")["lease"] is None
+    assert watchers(leases) == [lease["pid"]]
+    balancer.wait_up("api/web1")
+
+
+def test_two_applications_with_one_name_of_a_server_hold_what_is_theirs(
+    start: Callable[[], Haproxy], leases: Path
+) -> None:
+    balancer = start()
+    do(balancer, leases, backends=["app"], lease=LONG)
+    do(balancer, leases, backends=["api"], lease=LONG)
+    assert len(watchers(leases)) == 2
+    balancer.reload()
+    until(
+        lambda: balancer.status("app/web1") == balancer.status("api/web1") == "MAINT",
+        "both are out again",
+    )
+    do(balancer, leases, "ready", backends=["api"])
+    assert balancer.status("app/web1") == "MAINT"
+    assert seen(balancer, leases)["seconds_left"] > LONG / 2
+    do(balancer, leases, "ready", backends=["app"])
+    assert not watchers(leases)
+
+
+def test_an_operators_maint_is_not_lifted_at_the_end_of_a_lease(
+    start: Callable[[], Haproxy], leases: Path
+) -> None:
+    balancer = start()
+    balancer.ask("set server app/web1 state maint")
+    do(balancer, leases, backends=["app", "api"], lease=1)
+    balancer.wait_up("api/web1")
+    until(lambda: not watchers(leases), "the lease ends")
+    assert balancer.status("app/web1") == "MAINT"
+    assert "app: was in maint already, nothing to do" in story(leases)
+    # Nor by who comes later and puts back what was taken out.
+    do(balancer, leases, "ready", backends=["app", "api"])
+    assert balancer.status("app/web1") == "MAINT"
 
 
 def test_the_module_is_killed_right_after_the_drain(
@@ -256,7 +289,7 @@ def test_two_servers_at_once(start: Callable[[], Haproxy], leases: Path) -> None
     assert not [result["msg"] for result in results if result.get("failed")]
     assert results[0]["lease"]["pid"] != results[1]["lease"]["pid"]
     balancer.wait_up("app/web2")
-    assert balancer.status("app/web1") == "DRAIN"
+    assert balancer.status("app/web1") == "MAINT"
     until(lambda: len(watchers(leases)) == 1, "one lease is left")
     assert do(balancer, leases, "ready")["lease"] is None
 
@@ -275,7 +308,7 @@ def test_a_haproxy_that_was_started_anew_is_told_again(
         anew = time.monotonic()
         balancer = start(up=False)
     until(
-        lambda: balancer.status("app/web1") == balancer.status("api/web1") == "DRAIN",
+        lambda: balancer.status("app/web1") == balancer.status("api/web1") == "MAINT",
         "it is drained again",
     )
     # Its own checks (every 100 ms here) must find the other UP, and then comes the watcher's look.
@@ -285,7 +318,7 @@ def test_a_haproxy_that_was_started_anew_is_told_again(
     assert not gone(lease["pid"]) and seen(balancer, leases)["pid"] == lease["pid"]
     balancer.wait_up("app/web1", "api/web1")
     until(lambda: gone(lease["pid"]), "the watcher ends")
-    assert "the lease ended: app: was in drain, restored and UP" in story(leases)
+    assert "the lease ended: app: was in maint, restored and UP" in story(leases)
     assert only_the_log(leases)
 
 
@@ -333,7 +366,7 @@ def test_where_too_few_others_are_up_it_stays_in_and_that_is_told(
     assert balancer.status("app/web1").startswith("UP")
     assert get(balancer.port) == "200 web1"
     apps.web2.start()
-    balancer.wait("app/web1", "DRAIN")
+    balancer.wait("app/web1", "MAINT")
     assert get(balancer.port) == "200 web2"
     do(balancer, leases, "ready")
 
@@ -361,7 +394,7 @@ def test_a_wedged_socket_neither_ends_the_watch_nor_makes_it_late(
         wedged_at = time.monotonic()
         until(lambda: relay.asked >= 2, "the watcher asks")
         relay.wedged = False
-        balancer.wait("app/web1", "DRAIN")
+        balancer.wait("app/web1", "MAINT")
         assert time.monotonic() - wedged_at < 10
         relay.wedged, relay.asked = True, 0
         until(lambda: "cannot be restored yet" in story(leases), "the lease ends")
@@ -397,7 +430,6 @@ def test_out_of_maint_no_user_meets_a_dead_server(
     start: Callable[[], Haproxy], leases: Path, apps: SimpleNamespace
 ) -> None:
     balancer = start()
-    balancer.ask("set server app/web1 state maint")
     do(balancer, leases, lease=2)
     apps.web1.stop()
     until(lambda: leases.exists() and only_the_log(leases), "the lease ends")
@@ -457,7 +489,7 @@ def test_through_ansible_which_removes_what_it_copied(
             timeout=LONG / 4,
             check=True,
         )
-        assert balancer.status("app/web1") == "DRAIN"
+        assert balancer.status("app/web1") == "MAINT"
 
     through_ansible(LONG)
     [pid] = watchers(leases)
@@ -473,7 +505,7 @@ def test_through_ansible_which_removes_what_it_copied(
         os.kill(worker, signal.SIGCONT)
     balancer.wait_up("app/web1", "api/web1")
     until(lambda: only_the_log(leases), "it clears up")
-    assert "app: was in drain, restored and UP; api: was in drain" in story(leases)
+    assert "app: was in maint, restored and UP; api: was in maint" in story(leases)
 
 
 @pytest.mark.parametrize("how", ["symlink", "open", "file", "no parent"])

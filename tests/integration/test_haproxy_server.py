@@ -140,11 +140,11 @@ def test_a_drain_waits_for_the_request_in_flight_and_ready_for_a_true_up(
     result = ok(run.result())
     assert {request.result() for request in requests} <= {"200 web1", "200 web2"}
     assert result["changed"]
-    assert result["diff"] == {"before": {"app/web1": "ready"}, "after": {"app/web1": "drain"}}
+    assert result["diff"] == {"before": {"app/web1": "ready"}, "after": {"app/web1": "maint"}}
     assert result["sessions_cut"] == 0
     assert result["waited"] > 0
     assert abs(result["drained_at"] - time.time()) < 30
-    assert result["servers"][0]["status"] == "DRAIN"
+    assert result["servers"][0]["status"] == "MAINT"
     assert result["servers"][0]["counters"]["stot"] >= 1
     assert result["servers"][0]["address"] == f"127.0.0.1:{apps.web1.port}"
     assert result["available"]["app"] == {
@@ -170,20 +170,20 @@ def test_check_mode_plans_the_same_and_writes_nothing(start: Callable[..., Hapro
     balancer = start()
     planned = ok(do(balancer, check_mode=True))
     assert planned["changed"]
-    assert planned["diff"] == {"before": {"app/web1": "ready"}, "after": {"app/web1": "drain"}}
+    assert planned["diff"] == {"before": {"app/web1": "ready"}, "after": {"app/web1": "maint"}}
     assert balancer.status("app/web1") == "UP"
     real = ok(do(balancer))
     assert real["diff"] == planned["diff"]
     planned = ok(do(balancer, "ready", check_mode=True))
-    assert planned["diff"] == {"before": {"app/web1": "drain"}, "after": {"app/web1": "ready"}}
-    assert balancer.status("app/web1") == "DRAIN"
+    assert planned["diff"] == {"before": {"app/web1": "maint"}, "after": {"app/web1": "ready"}}
+    assert balancer.status("app/web1") == "MAINT"
 
 
 def test_over_tcp(start: Callable[..., Haproxy]) -> None:
     balancer = start()
     address = f"tcp://127.0.0.1:{balancer.admin_port}"
     assert ok(do(address))["changed"]
-    assert balancer.status("app/web1") == "DRAIN"
+    assert balancer.status("app/web1") == "MAINT"
     assert ok(do(address, "ready"))["changed"]
 
 
@@ -206,8 +206,8 @@ backend api
     balancer.ask("enable server api/web2")
     balancer.wait_up("api/web2", "api/web1")
     result = ok(do(balancer, backends=["app", "api"]))
-    assert result["diff"]["after"] == {"app/web1": "drain", "api/web1": "drain"}
-    assert balancer.status("api/web1") == balancer.status("app/web1") == "DRAIN"
+    assert result["diff"]["after"] == {"app/web1": "maint", "api/web1": "maint"}
+    assert balancer.status("api/web1") == balancer.status("app/web1") == "MAINT"
     ok(do(balancer, "ready", backends=["app", "api"]))
     assert balancer.status("api/web1") == balancer.status("app/web1") == "UP"
 
@@ -343,7 +343,7 @@ def test_another_service_is_not_taken_for_haproxy(binary: str, apps: SimpleNames
 
 
 @pytest.mark.parametrize("state", ["drain", "maint"])
-def test_already_out_is_no_change_but_its_sessions_are_awaited(
+def test_already_out_is_left_so_and_its_sessions_are_awaited(
     start: Callable[..., Haproxy], apps: SimpleNamespace, state: str
 ) -> None:
     balancer = start()
@@ -355,9 +355,13 @@ def test_already_out_is_no_change_but_its_sessions_are_awaited(
     apps.web1.let_go.set()
     apps.web2.let_go.set()
     result = ok(run.result())
-    assert not result["changed"]
-    assert result["servers"][0]["admin"] == state
-    assert any("already" in note for note in result["notes"])
+    # DRAIN is no proof that nothing comes.
+    assert result["changed"] is (state == "drain")
+    assert result["servers"][0]["admin"] == "maint"
+    assert any(f"already was in {state}, and is left so" in note for note in result["notes"])
+    back = ok(do(balancer, "ready"))
+    assert back["servers"][0]["admin"] == state and back["servers"][0]["left_out"]
+    assert any("by somebody else's hand" in note for note in back["notes"])
 
 
 def test_a_server_that_is_down_can_be_drained_whatever_the_others_do(
@@ -370,8 +374,7 @@ def test_a_server_that_is_down_can_be_drained_whatever_the_others_do(
     balancer.wait("app/web2", "DOWN")
     result = ok(do(balancer))
     assert result["changed"]
-    assert result["servers"][0]["status"] == "DOWN"
-    assert result["servers"][0]["admin"] == "drain"
+    assert result["servers"][0]["status"] == "MAINT"
     assert not ok(do(balancer))["changed"]
     apps.web1.start()
     apps.web2.start()
@@ -381,7 +384,7 @@ def test_servers_without_a_check(start: Callable[..., Haproxy]) -> None:
     balancer = start(CHECKED.replace(" check", ""), up=False)
     result = ok(do(balancer))
     assert any("does not check" in note for note in result["notes"])
-    assert balancer.status("app/web1") == "DRAIN"
+    assert balancer.status("app/web1") == "MAINT"
     result = ok(do(balancer, "ready"))
     assert result["servers"][0]["status"] == "no check"
     assert any("not checked" in note for note in result["notes"])
@@ -408,9 +411,9 @@ def test_ready_after_a_drain_waits_for_the_application(
     balancer = start()
     ok(do(balancer))
     apps.web1.stop()
-    balancer.wait("app/web1", "DOWN")
     run = begin(balancer, "ready")
-    time.sleep(1)
+    balancer.wait("app/web1", "DOWN")
+    time.sleep(0.5)
     assert run.running(), run.result()
     apps.web1.start()
     result = ok(run.result())
@@ -538,7 +541,6 @@ def test_a_sticky_server_ends_in_maint_so_that_no_cookie_reaches_it(
     served = traffic.stop()
     assert result["diff"]["after"] == {"app/web1": "maint"}
     assert set(served[since:]) == {"200 web2"}
-    assert any("cookie SRV" in note for note in result["notes"])
     assert ok(do(balancer, check_mode=True))["changed"] is False
     assert ok(do(balancer, "ready"))["servers"][0]["status"] == "UP"
     assert get(balancer.port, cookie="SRV=w1") == "200 web1"
@@ -576,6 +578,84 @@ def test_requests_that_come_to_a_draining_server_take_it_to_maint(
     result = ok(run.result())
     assert balancer.status("app/web1") == "MAINT"
     assert any("while it was in DRAIN" in note for note in result["notes"])
+
+
+SEVERAL = """
+backend app
+  option httpchk GET /
+  balance roundrobin
+  server web1 127.0.0.1:{{web1}} check weight 100 {more} cookie w1
+  server web2 127.0.0.1:{{web2}} check weight 100 cookie w2
+"""
+
+
+def test_an_agent_does_not_undo_a_drain_nor_a_share(start: Callable[..., Haproxy]) -> None:
+    words = ["up ready"]
+    agent = socket.create_server(("127.0.0.1", 0))
+
+    def answer() -> None:
+        while True:
+            try:
+                link = agent.accept()[0]
+            except OSError:
+                return
+            with link:
+                link.sendall(words[0].encode() + b"\n")
+
+    threading.Thread(target=answer, daemon=True).start()
+    port = agent.getsockname()[1]
+    balancer = start(SEVERAL.format(more=f"agent-check agent-port {port} agent-inter 100ms"))
+    try:
+        ok(do(balancer))
+        time.sleep(0.5)
+        assert balancer.status("app/web1") == "MAINT"
+        words[0] = "75%"
+        ok(do(balancer, "ready", share=10))
+        time.sleep(0.5)
+        assert balancer.rows()["app/web1"]["weight"] == "10"
+        ok(do(balancer, "ready", share=100))
+        until(lambda: balancer.rows()["app/web1"]["weight"] == "75", "it is heard again")
+    finally:
+        agent.close()
+
+
+def test_requests_that_come_even_in_maint_are_no_drain(start: Callable[..., Haproxy]) -> None:
+    balancer = start(STICKY + "  option persist\n")
+    traffic = Traffic(balancer, cookie="SRV=w1")
+    until(lambda: "200 web1" in traffic.answers, "the cookie leads to web1")
+    result = do(balancer)
+    assert result["failed"] and "even in MAINT" in result["msg"], result
+    assert "`option persist`" in result["msg"] and "put back" in result["msg"]
+    assert balancer.status("app/web1") == "UP"
+    assert set(traffic.stop()) == {"200 web1"}
+
+
+def test_what_slowstart_holds_back_is_waited_for_and_does_not_count(
+    start: Callable[..., Haproxy],
+) -> None:
+    balancer = start(SEVERAL.format(more="slowstart 3s"))
+    ok(do(balancer))
+    run = begin(balancer, "ready")
+    until(lambda: balancer.rows()["app/web1"]["throttle"], "it comes back slowly")
+    refused = do(balancer, server="web2")
+    assert refused["failed"] and "held back by slowstart" in refused["msg"], refused
+    assert run.running()
+    ok(run.result())
+    assert not balancer.rows()["app/web1"]["throttle"]
+
+
+def test_with_fall_1_a_dead_server_meets_no_user(
+    start: Callable[..., Haproxy], apps: SimpleNamespace
+) -> None:
+    balancer = start(CHECKED.replace(" check", " check inter 1s fall 1"))
+    ok(do(balancer))
+    apps.web1.stop()
+    run = begin(balancer, "ready", up_timeout=3)
+    while run.running():
+        assert get(balancer.port) == "200 web2"
+    assert "web1 is DOWN" in run.result()["msg"]
+    assert balancer.rows()["app/web1"]["econ"] == "0"
+    apps.web1.start()
 
 
 # -- several at once ----------------------------------------------------------------------------
@@ -618,7 +698,7 @@ def test_drains_at_the_same_time_never_leave_too_few(
             for number, name in enumerate(servers)
         ]
         results = [run.result() for run in runs]
-        out = [name for name in servers if balancer.status(f"app/{name}") == "DRAIN"]
+        out = [name for name in servers if balancer.status(f"app/{name}") == "MAINT"]
         assert fewest == 5, "never fewer, and no drain was refused that could have been"
         assert len(out) == 3
         assert [r["servers"][0]["server"] for r in results if not r.get("failed")] == out
@@ -656,8 +736,8 @@ def test_a_drain_that_waits_is_not_disturbed_by_another_that_is_right(
         apps.web1.let_go.set()
         ok(first.result())
         assert [balancer.status(f"app/web{number}") for number in (1, 2, 3)] == [
-            "DRAIN",
-            "DRAIN",
+            "MAINT",
+            "MAINT",
             "UP",
         ]
     finally:
@@ -703,7 +783,26 @@ def test_a_reload_in_mid_drain_is_drained_again(
     assert all(request.result().startswith("200") for request in requests)
     assert any("reloaded" in note for note in result["notes"])
     assert any("drained again" in note for note in result["notes"])
-    assert balancer.status("app/web1") == "DRAIN"
+    assert balancer.status("app/web1") == "MAINT"
+
+
+def test_a_request_from_before_a_reload_that_was_before_the_drain_is_awaited(
+    start: Callable[..., Haproxy], apps: SimpleNamespace
+) -> None:
+    balancer = start()
+    requests = slow(balancer)
+    balancer.reload()
+    balancer.wait_up("app/web1", "app/web2")
+    assert balancer.rows()["app/web1"]["scur"] == "0"
+    refused = do(balancer, drain_timeout=1)
+    assert refused["failed"] and "its older process" in refused["msg"], refused
+    run = begin(balancer)
+    time.sleep(1)
+    assert run.running(), run.result()
+    apps.web1.let_go.set()
+    apps.web2.let_go.set()
+    ok(run.result())
+    assert all(request.result().startswith("200") for request in requests)
 
 
 def test_a_server_that_keeps_coming_back_is_an_error(start: Callable[..., Haproxy]) -> None:
@@ -841,7 +940,7 @@ def test_a_share_that_cannot_be_is_refused_before_anything_is_written(
     ok(do(balancer))
     refused = do(balancer, "ready", share=10)
     assert refused["failed"] and "is less than 1, the smallest there is" in refused["msg"]
-    assert balancer.status("app/web1") == "DRAIN"
+    assert balancer.status("app/web1") == "MAINT"
     ok(do(balancer, "ready", share=100))
 
 

@@ -172,7 +172,7 @@ def test_out_of_every_balancer_and_back(fleet: Fleet) -> None:
     assert fleet.status() == ["UP", "UP"]
 
     assert fleet.play("drained"), fleet.output
-    assert fleet.status() == ["DRAIN", "DRAIN"]
+    assert fleet.status() == ["MAINT", "MAINT"]
     assert all(result["drained_at"] for result in fleet.results())
 
     assert fleet.play("drained"), fleet.output
@@ -181,6 +181,15 @@ def test_out_of_every_balancer_and_back(fleet: Fleet) -> None:
     assert fleet.play("ready"), fleet.output
     assert fleet.status() == ["UP", "UP"]
     assert all(result["up_at"] >= result["ready_at"] for result in fleet.results())
+
+
+def test_what_somebody_had_taken_out_on_one_balancer_is_left_so(fleet: Fleet) -> None:
+    fleet.balancers[1].ask("set server app/web1 state maint")
+    assert fleet.play("drained"), fleet.output
+    assert fleet.play("ready"), fleet.output
+    assert fleet.status() == ["UP", "MAINT"]
+    words = " ".join(fleet.output.split())
+    assert "left out of rotation, as somebody had it before: app/web1 on lb2 in MAINT." in words
 
 
 def test_every_balancer_is_asked_before_the_first_is_changed(fleet: Fleet) -> None:
@@ -206,7 +215,7 @@ def test_a_failure_on_the_second_balancer_restores_the_first(fleet: Fleet) -> No
 def test_on_timeout_fail_leaves_it_out(fleet: Fleet) -> None:
     hold(fleet.balancers[1])
     assert not fleet.play("drained", load_balancer_drain_timeout=1, load_balancer_on_timeout="fail")
-    assert fleet.status() == ["DRAIN", "DRAIN"]
+    assert fleet.status() == ["MAINT", "DRAIN"]
     assert "Left out of rotation" in fleet.output and "lb1, lb2" in fleet.output
 
 

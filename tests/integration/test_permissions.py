@@ -308,7 +308,8 @@ def test_root_asks_no_python_of_the_app_as_root(app, trapped):
 
 
 def test_root_carries_over_without_running_what_is_carried(app, trapped, build):
-    outcome = build(_check=True, requirements="", carry_from=str(app.venv))
+    carried = {"carry_from": str(app.venv), "leave_files": ["trap.pth"]}
+    outcome = build(_check=True, requirements="", **carried)
     assert not outcome.failed, outcome.msg
     assert trapped() == [str(APP)]
 

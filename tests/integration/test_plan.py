@@ -129,6 +129,23 @@ def test_packages_carried_over_are_known_from_the_live_virtualenv(bed, tmp_path)
     assert "wheelhouse" in told["index"]["error"]
 
 
+def test_a_plan_that_cannot_be_built_is_refused_and_says_why_once(bed, tmp_path):
+    """What no package owns would be lost; the plan knows it, and nothing has to be built for it."""
+    (site,) = (bed.home("web1") / "venv").resolve().glob("lib/python*/site-packages")
+    mine = site / "config_local.py"
+    mine.write_text("LOGIN = 'required'\n")
+    try:
+        run, told = plan(bed, tmp_path, "-l", "web1", code=2)
+        kept, _told = plan(bed, tmp_path, "-l", "web1", release_carry_files=["config_local.py"])
+    finally:
+        mine.unlink()
+    assert run.code == 2
+    (problem,) = told["problems"]["web1"]
+    assert problem.startswith("stage 1, 2: ") and "config_local.py" in problem
+    assert "build | Refuse what is known to be impossible" in run.text
+    assert "PROBLEM" not in kept.text
+
+
 def test_settings_that_are_used_and_gone_are_told(bed, tmp_path):
     """The configuration file of the live gunicorn is looked at, and not run."""
     ran = tmp_path / "ran"

@@ -22,6 +22,7 @@ from tests.integration.service_support import (
     module_command,
     new_python,
     old_python,
+    run_module,
     wait_for,
 )
 
@@ -460,7 +461,7 @@ def test_converges_after_being_killed_at_any_moment(pair):
     pair.up()
     for turn, delay in enumerate((0.45, 0.6, 0.75, 0.9, 1.1, 1.4)):
         wanted, version = ((pair.new, NEW), (pair.old, OLD))[turn % 2]
-        options = pair.options(url=pair.url, release=wanted, start_timeout=60)
+        options = pair.switch_options(wanted)
         process = subprocess.Popen(
             module_command("active_release", options), stdout=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": str(ROOT / ".collections")},
@@ -472,6 +473,62 @@ def test_converges_after_being_killed_at_any_moment(pair):
         assert not done.get("failed"), done
         assert pair.get()["gunicorn"] == version
         assert not (pair.home / ".venv-next").is_symlink()
+
+
+# --- two at once ----------------------------------------------------------------------------------
+
+
+def background(pair, release, **more):
+    return subprocess.Popen(
+        module_command("active_release", pair.switch_options(release, **more)),
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT / ".collections")},
+    )
+
+
+def at_work(pair):
+    held = list((pair.dir / "state").glob("*.lock"))
+    return held and "pid" in held[0].read_text() and pair.ctl("status", "app").split()[1]
+
+
+def test_a_run_that_has_lost_the_lock_does_not_finish_its_switch(pair):
+    """Its controller was killed; it waits for a request, and the next run has the lock by then."""
+    pair.start()
+    pair.up()
+    request = Request(pair, 4)
+    older = background(pair, pair.new, turn=1, turn_by="alice")
+    wait_for(lambda: at_work(pair) == "STOPPING")
+    newer = pair.switch_options(pair.old, turn=2, turn_by="bob")
+    options = {key: newer[key] for key in ("home", "turn", "turn_by", "state_directory")}
+    waited = run_module("host_turn", {**options, "wait": 60})
+    assert not waited.get("failed") and waited["waited"] > 0, waited
+    told = json.loads(older.communicate(timeout=60)[0].splitlines()[-1])
+    request.join()
+    assert told["failed"] and "A newer run works on" in told["msg"] and "bob" in told["msg"], told
+    assert "The old program was started again." in told["msg"], told
+    assert links_to(pair) == f"releases/{pair.old}"
+    assert pair.up()["gunicorn"] == OLD
+    again = pair.activate(pair.new, turn=1, turn_by="alice")
+    assert again["failed"] and "A newer run works on" in again["msg"], again
+    done = pair.activate(pair.new, turn=2, turn_by="bob")
+    assert not done.get("failed") and pair.get()["gunicorn"] == NEW, done
+
+
+def test_of_two_by_hand_nobody_says_what_is_not_so(pair):
+    """Both said that theirs was switched on, and the link led to one of them."""
+    pair.start()
+    pair.up()
+    request = Request(pair, 4)
+    first = background(pair, pair.new)
+    wait_for(lambda: at_work(pair) == "STOPPING")
+    second = pair.activate(pair.old)
+    one = json.loads(first.communicate(timeout=60)[0].splitlines()[-1])
+    request.join()
+    assert (one["release"], one["changed"]) == (pair.new, True), one
+    # It came after the first had been proved, and saw what that had left.
+    assert (second["release"], second["previous"]) == (pair.old, pair.new), second
+    assert links_to(pair) == f"releases/{pair.old}" and pair.up()["gunicorn"] == OLD
 
 
 def test_waits_for_a_generation_that_someone_else_started(pair):

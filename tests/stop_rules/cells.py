@@ -26,6 +26,7 @@ PAPER_MODULES = (
     "active_release",
     "haproxy_server",
     "haproxy_server_info",
+    "host_turn",
     "http_health",
     "index_info",
     "log_check",
@@ -223,7 +224,7 @@ class Ended(NamedTuple):
 
 def run(cell: Cell, directory: Path, collections: Path, ansible: Path, **inputs: object) -> Ended:
     """One upgrade in which the fault happens."""
-    directory.mkdir(parents=True)
+    directory.mkdir(parents=True, exist_ok=True)
     (directory / "fault.json").write_text(json.dumps({**cell.fault._asdict(), "host": ILL}))
     (directory / "hosts.yml").write_text(INVENTORY % ", ".join(f"{name}: {{}}" for name in HOSTS))
     (directory / "ansible.cfg").write_text(

@@ -70,6 +70,9 @@ class ActionModule(ActionBase):
         failure = meet(name, state, host, machine)
         if failure:
             return {"failed": True, "msg": failure}
+        if "turn" in self._task.args and state != "asked":
+            with (paper() / "turns").open("a") as file:
+                file.write(f"{name} {host} {self._task.args['turn']}\n")
         share = str(self._task.args.get("share") or "")
         journal(name, state or "-", host, machine, *share.split())
         return {"changed": False, **getattr(self, f"_{name}")(host, state)}
@@ -81,11 +84,19 @@ class ActionModule(ActionBase):
         runs = self._home(host)
         release = runs.read_text() if runs.exists() else None
         version = {"gunicorn": "21.2.0"} if release and release.startswith("21") else {}
+        stopped = (paper() / f"{host}.stopped").exists()
         return {
-            "arbiter": {**ARBITER, **version},
+            "arbiter": None if stopped else {**ARBITER, **version},
             "workers": [{"pid": 8}, {"pid": 9}],
             "program": {"state": "RUNNING", "command": "gunicorn", "directory": "/", "user": ""},
-            "venv": {"path": "/x", "kind": "symlink", "release": release, "previous": None},
+            "venv": {
+                "path": "/x",
+                "kind": "symlink",
+                "release": release,
+                "previous": None,
+                "gunicorn": version.get("gunicorn", ARBITER["gunicorn"]),
+                "python": ARBITER["python"],
+            },
             "age": 60.0,
             "orphans": [],
             "unmanaged": [],
@@ -96,7 +107,11 @@ class ActionModule(ActionBase):
 
     def _active_release(self, host: str, state: str) -> dict[str, Any]:
         self._home(host).write_text(str(self._task.args["release"]))
+        (paper() / f"{host}.stopped").unlink(missing_ok=True)
         return {"changed": True, "release": self._task.args["release"], "generation": GENERATION}
+
+    def _host_turn(self, host: str, state: str) -> dict[str, Any]:
+        return {"waited": 0.0}
 
     def _haproxy_server(self, host: str, state: str) -> dict[str, Any]:
         return {"changed": state != "asked", "servers": [], "waited": 0}
@@ -110,6 +125,8 @@ class ActionModule(ActionBase):
             "node": {"pid": 1},
             "level": "admin",
             "available": available,
+            "hazards": [],
+            "out_by_others": [],
         }
 
     def _http_health(self, host: str, state: str) -> dict[str, Any]:
@@ -125,6 +142,11 @@ class ActionModule(ActionBase):
         return {"found": True, "executable": "/usr/bin/python3", "version": "3.6.15", "message": ""}
 
     def _release(self, host: str, state: str) -> dict[str, Any]:
+        meanwhile = paper() / "meanwhile.json"
+        if meanwhile.exists():
+            # Another run was faster, while this one built.
+            (paper() / "locks").mkdir(mode=0o755, exist_ok=True)
+            (paper() / "locks" / "app.record.json").write_text(meanwhile.read_text())
         version = self._task.args.get("gunicorn", "")
         return {
             "id": f"{version}-py3.6-00000000",

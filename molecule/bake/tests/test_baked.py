@@ -26,15 +26,21 @@ def record(balancer):
     return json.loads(balancer.host.check_output("cat /var/lib/fleetops-gunicorn/app.record.json"))
 
 
-def test_the_promotion_is_recorded_with_its_reason(record):
+@pytest.fixture
+def began(balancer):
+    """The events by which runs began, which stand beside the record."""
+    lines = balancer.host.check_output("cat /var/lib/fleetops-gunicorn/app.events").splitlines()
+    return [event for event in map(json.loads, lines) if event["event"] == "began"]
+
+
+def test_the_promotion_is_recorded_with_its_reason(record, began):
     assert record["run"]["status"] == "done"
     assert "rollout_promote" in record["run"]["overrides"]
     assert record["run"]["reason"] == "ticket-42"
-    began = [event for event in record["events"] if event["event"] == "began"]
     assert [event.get("overrides", []) for event in began] == [[], [], [], ["rollout_promote"]]
 
 
-def test_the_two_plans_have_names_of_their_own(record):
-    plans = [event["plan"] for event in record["events"] if event["event"] == "began"]
+def test_the_two_plans_have_names_of_their_own(record, began):
+    plans = [event["plan"] for event in began]
     assert plans[0] == plans[1] != plans[2] == plans[3]
     assert {host["plan"] for host in record["hosts"].values()} == {plans[2]}

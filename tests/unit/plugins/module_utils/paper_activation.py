@@ -157,8 +157,12 @@ class World(Machine):
         self.switch = _activation.Activation(
             site, _activation_plan.Wanted(**options), _activation_files.Files(), lambda: self.now,
             self.sleep, lambda where, timeout: (self.status, "why"),
-            lambda pid, number: self.log.append(("kill", pid, number)), "now")  # fmt: skip
+            lambda pid, number: self.log.append(("kill", pid, number)), "now",
+            self.permit)  # fmt: skip
         return self.switch.run(check)
+
+    def permit(self):
+        """Whether this process may still change the host: asked before each step."""
 
     def done(self):
         return [each[0] for each in self.log]

@@ -13,6 +13,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_drain i
 )
 
 BITS = {"ready": 0, "maint": 1, "drain": 8}
+AGENT = {"": 0, "on": 22, "off": 18}
 
 
 class Fake:
@@ -34,8 +35,20 @@ class Fake:
         self.alive = {100}
         self.uptime = 9
         self.wrote = lambda: None
+        self.weight = {"web1": 100, "web2": 100}
+        self.throttle = {"web1": 100, "web2": 100}
+        self.agent = {"web1": "", "web2": ""}
+        self.agent_says = ""  # `ready` or a weight such as `75`, once a second
+        self.tables = ()
+        self.connected = True
+        self.fall = 2
 
     def sleep(self, seconds):
+        if self.agent["web1"] == "on" and int(self.time + seconds) > int(self.time):
+            if self.agent_says == "ready":
+                self.admin["web1"] = "ready"
+            elif self.agent_says:
+                self.weight["web1"] = int(self.agent_says)
         self.time += seconds
         for moment in sorted(self.at):
             if moment <= self.time:
@@ -46,6 +59,7 @@ class Fake:
         self.id += 1
         self.alive.add(self.pid)
         self.admin = {"web1": "ready", "web2": "ready"}
+        self.agent = {name: "on" if agent else "" for name, agent in self.agent.items()}
 
     def status(self, name):
         if self.admin[name] == "maint":
@@ -63,21 +77,46 @@ class Fake:
         if command == "show cli level":
             return self.level + "\n"
         if command in ("show table", "show backend"):
-            return "# name\napp\n" if command == "show backend" else ""
+            tables = "".join(f"# table: {name}, type: ip, size:1, used:0\n" for name in self.tables)
+            return "# name\napp\n" if command == "show backend" else tables
         if command.startswith("show servers state"):
-            head = "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state\n"
+            head = (
+                "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state"
+                " srv_uweight srv_iweight srv_agent_state\n"
+            )
             return head + "".join(
-                f"{self.id} app {name[-1]} {name} 127.0.0.1 2 {BITS[self.admin[name]]}\n"
+                f"{self.id} app {name[-1]} {name} 127.0.0.1 2 {BITS[self.admin[name]]}"
+                f" {self.weight[name]} 100 {AGENT[self.agent[name]]}\n"
                 for name in ("web1", "web2")
             )
         if command.startswith("show stat"):
             if command.split()[2] != str(self.id):
                 return "# pxname,svname,\n"
-            head = "# pxname,svname,scur,qcur,stot,status,weight,act,bck,check_fall,mode,cookie\n"
+            head = (
+                "# pxname,svname,scur,qcur,stot,status,weight,act,bck,check_fall,mode,cookie,"
+                "throttle\n"
+            )
             for name in ("web1", "web2"):
                 busy = self.sessions if name == "web1" else 0
-                head += f"app,{name},{busy},0,{self.stot},{self.status(name)},1,1,0,2,http,c\n"
-            return head + f"app,BACKEND,0,0,9,UP,2,2,0,,http,{self.cookie}\n"
+                head += (
+                    f"app,{name},{busy},0,{self.stot},{self.status(name)},1,1,0,{self.fall},http,c"
+                )
+                slow = self.throttle[name]
+                head += f",{slow if slow < 100 else ''}\n"
+            return head + f"app,BACKEND,0,0,9,UP,2,2,0,,http,{self.cookie},\n"
+        if command in ("disable agent app/web1", "enable agent app/web1"):
+            self.writes.append("-agent" if command.startswith("dis") else "+agent")
+            self.wrote()
+            self.agent["web1"] = "off" if command.startswith("dis") else "on"
+            return ""
+        if command.startswith("set server app/web1 weight "):
+            self.writes.append("weight " + command.split()[-1])
+            self.weight["web1"] = int(command.split()[-1])
+            return ""
+        if command == "set server app/web1 health down":
+            self.writes.append("down")
+            self.health["web1"] = "DOWN 1/2"
+            return ""
         assert command.startswith("set server app/web1 state ")
         self.writes.append(command.split()[-1])
         self.wrote()
@@ -95,8 +134,26 @@ def late(fake):
     return ask
 
 
-def change(fake, on_timeout="restore", need=1, watch=True, patience=0):
-    wish = Wish("web1", Need(need, False), 10, on_timeout, 10, 1, 0.5)
+class Elders:
+    """The processes of before a reload. Each that lives has requests for whoever is asked for."""
+
+    def __init__(self, fake):
+        self.fake = fake
+        self.met = []
+
+    def meet(self, pid, uptime):
+        self.met.append(pid)
+        return True
+
+    def alive(self):
+        return sorted(pid for pid in self.fake.alive if pid != self.fake.pid)
+
+    def busy(self, addresses):
+        return self.alive() if self.fake.connected else []
+
+
+def change(fake, on_timeout="restore", need=1, watch=True, patience=0, share=0, memory=None):
+    wish = Wish("web1", Need(need, False), 10, on_timeout, 10, 1, 0.5, share)
     clock = Clock(lambda: fake.time, lambda: 1000 + fake.time, fake.sleep)
-    alive = (lambda pid: pid in fake.alive) if watch else None
-    return Change(Balancer(late(fake), ["app"]), wish, clock, alive, patience)
+    elders = Elders(fake) if watch else None
+    return Change(Balancer(late(fake), ["app"]), wish, clock, elders, patience, memory)

@@ -8,7 +8,9 @@ import json
 import os
 
 import pytest
+from ansible_collections.fleetops.gunicorn.plugins.module_utils import _activation
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._fencing import Fenced
 
 from tests.unit.plugins.module_utils.paper_activation import NEW, OLD, World, running_old
 from tests.unit.plugins.module_utils.paper_machine import make_venv, serve
@@ -91,3 +93,67 @@ def test_the_directory_that_would_be_adopted_is_itself_a_way_back(tmp_path):
     world.write_net()
     result = world.activate("adopted-x", adopt_as="adopted-x")
     assert (result["changed"], world.log) == (False, [])
+
+
+def test_where_the_logs_stood_is_noted_between_stop_and_start(world, tmp_path, monkeypatch):
+    """What the old generation writes while it stops is before that place, the new one's behind."""
+    log = tmp_path / "app.err.log"
+    log.write_text("old\n")
+    monkeypatch.setattr(_activation, "log_paths", lambda *_all: [str(log), str(tmp_path / "none")])
+    stop, start = world.stop, world.start
+
+    def appending(what, text):
+        def call(*args):
+            with log.open("a") as handle:
+                handle.write(text)
+            return what(*args)
+
+        return call
+
+    world.stop = appending(stop, "stopping\n")
+    world.start = appending(start, "starting\n")
+    (place,) = world.activate()["generation"]["logs"]
+    assert (place["path"], place["size"]) == (str(log), len("old\nstopping\n"))
+    assert place["inode"] == log.stat().st_ino
+    world.state = "RUNNING"
+    assert world.activate()["generation"]["logs"] == []
+
+
+# A controller was killed, and its module goes on; a newer run has taken the lock meanwhile.
+@pytest.mark.parametrize(
+    "step, done, link",
+    [
+        ("before the stop", [], OLD),
+        # What was stopped is started again, and the newer one finds the host as it was.
+        ("before the flip", ["stop", "start"], OLD),
+        # Not left stopped, and the newer one need not wait for a proof.
+        ("after the start", ["stop", "start"], NEW),
+    ],
+)
+def test_who_has_lost_the_lock_goes_no_step_further(world, step, done, link):
+    steps = iter(["before the stop", "before the flip", "after the start"])
+
+    def permit():
+        if next(steps) == step:
+            raise Fenced("a newer run works here")
+
+    world.permit = permit
+    began = world.now
+    with pytest.raises(FleetError, match="a newer run works here") as error:
+        world.activate()
+    assert world.done() == done
+    assert os.readlink(str(world.home / "venv")) == f"releases/{link}"
+    assert sorted(os.listdir(str(world.home))) == ["releases", "venv"]
+    assert ("started again" in str(error.value)) == (step == "before the flip")
+    assert world.now - began < 1
+
+
+def test_each_step_that_cannot_be_taken_back_is_asked_for_right_before(world):
+    asked = []
+    world.permit = lambda: asked.append((list(world.done()), os.readlink(str(world.home / "venv"))))
+    world.activate()
+    assert asked == [
+        ([], f"releases/{OLD}"),
+        (["stop"], f"releases/{OLD}"),
+        (["stop", "start"], f"releases/{NEW}"),
+    ]

@@ -1,5 +1,5 @@
 import pytest
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._expected import pins_of
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._carry import pins_of
 
 MARKERS = {"python_version": "3.11", "sys_platform": "linux"}
 

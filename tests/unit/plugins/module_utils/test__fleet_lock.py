@@ -63,7 +63,9 @@ class Host:
         return FleetLock(directory, Wish(**wish), self.now, self.sleep, check)
 
     def files(self):
-        return sorted(os.listdir(str(self.path))) if self.path.exists() else []
+        """Without what is never removed."""
+        found = os.listdir(str(self.path)) if self.path.exists() else []
+        return sorted(name for name in found if not name.endswith((".turn", ".alone")))
 
     def history(self):
         file = self.path / "web.history"
@@ -471,3 +473,99 @@ def test_check_mode_says_what_would_be_and_changes_nothing(host):
 )
 def test_lengths_of_time_as_people_say_them(seconds, words):
     assert locks.span(seconds) == words
+
+
+# -- turns --------------------------------------------------------------------------------------
+
+
+def turn(outcome):
+    return outcome.after.turn
+
+
+def test_each_time_that_it_is_taken_the_turn_is_higher_and_stays_while_it_is_held(host):
+    first = turn(host.lock().held(0))
+    assert first > 0
+    assert turn(host.lock().held(0)) == first
+    assert turn(host.lock().kept()) == first
+    host.lock().free()
+    second = turn(host.lock(BOB).held(0))
+    assert second > first
+    taken = host.lock(take_over="ctl2", proof="it has ended").held(0)
+    assert turn(taken) > second
+    host.lock(BOB, reason="it hangs").broken()
+    assert turn(host.lock(BOB, token="anew").held(0)) > turn(taken)
+
+
+@pytest.mark.parametrize("end", ["free", "broken", "taken over"])
+@pytest.mark.parametrize("lost", ["nothing", "the file", "its content"])
+@pytest.mark.parametrize("clock", ["goes on", "is set back", "is set back at the other's end"])
+def test_the_turn_rises_whatever_becomes_of_the_clock_or_the_file(host, end, lost, clock):
+    before = turn(host.lock().held(0))
+    if clock == "is set back at the other's end":
+        host.wall -= 5000
+    if lost == "the file":
+        (host.path / "web.turn").unlink()
+    elif lost == "its content":
+        (host.path / "web.turn").write_bytes(b"half of a num")
+    more = {}
+    if end == "free":
+        host.lock().free()
+    elif end == "broken":
+        host.lock(BOB, reason="it hangs").broken()
+    else:
+        more = {"take_over": "ctl1", "proof": "it has ended"}
+    host.wall += -100000 if clock == "is set back" else 1
+    assert turn(host.lock(BOB, **more).held(0)) > before
+
+
+def test_a_lost_file_after_the_end_is_made_up_for_by_the_time(host):
+    before = turn(host.lock().held(0))
+    host.lock().free()
+    (host.path / "web.turn").unlink()
+    host.sleep(1)
+    assert turn(host.lock(BOB).held(0)) > before
+
+
+def test_killed_right_after_it_took_it_the_lock_itself_tells_the_turn(host, monkeypatch):
+    def killed(*_args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(FleetLock, "_keep_turn", killed)
+        host.lock().held(0)
+    before = locks.parse((host.path / "web.lock").read_bytes()).turn
+    host.wall -= 5000
+    assert turn(host.lock(BOB, take_over="ctl1", proof="it has ended").held(0)) > before
+
+
+def test_a_lock_of_a_version_that_gave_out_no_turns_gets_one(host):
+    host.lock().held(0)
+    old = json.loads((host.path / "web.lock").read_bytes())
+    del old["turn"]
+    (host.path / "web.lock").write_text(json.dumps(old))
+    given = turn(host.lock().kept())
+    assert given > 0 and turn(host.lock().kept()) == given
+
+
+def test_a_check_gives_out_no_turn(host):
+    assert turn(host.lock(check=True).held(0)) == 0
+    assert not (host.path / "web.turn").exists()
+
+
+# -- asked --------------------------------------------------------------------------------------
+
+
+def test_who_asks_waits_until_the_other_has_ended_and_takes_nothing(host):
+    host.lock().held(0)
+    host.meanwhile = lambda: host.since_boot >= 60 and host.lock().free()
+    assert host.lock(BOB, check=True).asked(30).changed
+    assert host.since_boot >= 60
+    assert host.files() == []
+
+
+def test_who_asks_hears_who_it_is_when_the_wait_is_over(host):
+    host.lock().held(0)
+    with pytest.raises(Held, match="alice on ctl1"):
+        host.lock(BOB, check=True).asked(30)
+    assert 80 <= host.since_boot < 81
+    assert host.files() == ["web.lock"]

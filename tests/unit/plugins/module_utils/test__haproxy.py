@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.fleetops.gunicorn.plugins.module_utils import _haproxy as haproxy
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_socket import (
+    NotStats,
     Unreachable,
     ask,
     parse_address,
@@ -55,6 +56,63 @@ def test_a_server_is_read_from_both_answers():
     assert (row.status, row.admin, row.sessions, row.queue, row.busy) == ("DOWN", "drain", 2, 1, 3)
     assert row.counters == {"stot": 9, "hrsp_5xx": 7}
     assert picture().mine("web2")[0].check == "L4CON Connection refused"
+
+
+def test_a_backend_that_nobody_named_has_the_same_server():
+    text = """1
+# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_port
+4 app 1 web1 127.0.0.1 2 0 1
+5 admin 1 w1 127.0.0.1 2 0 1
+5 admin 2 w2 127.0.0.1 2 0 2
+6 v6 1 x ::1 2 0 1
+"""
+    places = haproxy.parse_places(text)
+    assert places[-1] == ("v6", "x", "[::1]:1")
+    [told] = haproxy.elsewhere(places, picture().mine("web1"))
+    assert "send requests to 127.0.0.1:1 too, as admin/w1:" in told
+    assert haproxy.elsewhere(places[:1], picture().mine("web1")) == []
+    assert haproxy.elsewhere(places, picture().mine("web2")) == [], "an address that is hidden"
+
+
+@pytest.mark.parametrize(
+    ("bits", "memory", "out"),
+    [
+        (0, {}, []),
+        (1, {}, ["in MAINT"]),
+        (8, {}, ["in DRAIN"]),
+        (5, {}, ["in MAINT"]),  # disabled in the configuration
+        (32, {}, ["in UP: the name of its address does not resolve, or what it tracks is out"]),
+        (1, {"app": haproxy.Found("ready", False)}, []),
+        (1, {"app": haproxy.Found("maint", False)}, ["in MAINT"]),
+        (1, {"app": haproxy.Found("", True)}, ["in MAINT"]),
+        (1, {"api": haproxy.Found("ready", False)}, ["in MAINT"]),
+    ],
+)
+def test_who_took_it_out(bits, memory, out):
+    rows = picture(bits=(bits, 0)).mine("web1")
+    assert [how for _row, how in haproxy.out_by_others(rows, memory)] == out
+
+
+def test_hazards():
+    look = picture(cookie="SRV")
+    row = look.mine("web1")[0]
+    assert len(haproxy.hazards(look, [row])) == 1
+    row = row._replace(agent="on", throttle=7)
+    agent, cookie, slow = haproxy.hazards(look, [row])
+    assert "muted" in agent and "cookie SRV" in cookie and "7 %" in slow
+    assert not haproxy.hazards(picture(), [picture().mine("web2")[0]._replace(agent="off")])
+
+
+def test_of_thousands_only_the_one_that_is_asked_for_is_read_with_its_counters():
+    rows = ["app,web1,1,2,9,UP,1,1,0,2,L7OK,2,,w1,http,,7,", "app,web2,0,0,9,UP,1,1,0,2,,2,,,,,0,"]
+    [web1, web2] = haproxy.parse_backends(
+        "\n".join([HEAD, *rows, "app,BACKEND,0,2,9,UP,3,1,1,1,,,,,http,,0,"]),
+        haproxy.parse_states(STATES.format(0, 0)),
+        (),
+        "web1",
+    )[0].servers
+    assert web1.counters and not web2.counters
+    assert web2.status == "UP"
 
 
 def test_a_backend_counts_for_itself_what_no_server_saw():
@@ -300,6 +358,24 @@ def test_commands_go_in_one_line_and_the_answer_is_whole(monkeypatch):
 def test_every_failure_says_what_to_do(monkeypatch, failure, words):
     with pytest.raises(Unreachable, match=words):
         talk(monkeypatch, [failure])
+
+
+MASTER = b"""Unknown command: 'show', but maybe one of the following ones is a better match:
+  show cli level                          : display the level of the current CLI session
+  show proc                               : show processes status
+  help [<command>]                        : list matching or all commands
+
+admin
+
+"""
+
+
+def test_the_master_socket_is_named_as_such(monkeypatch):
+    # It answers at once and never closes the connection, which looked like a wedged HAProxy.
+    with pytest.raises(NotStats, match=r"master's socket.*stats socket"):
+        talk(monkeypatch, [MASTER, socket.timeout("timed out")])  # noqa: UP041
+    with pytest.raises(Unreachable, match="wedged"):
+        talk(monkeypatch, [b"Name: HAProxy\n", socket.timeout("timed out")])  # noqa: UP041
 
 
 def test_silence_is_an_error(monkeypatch):

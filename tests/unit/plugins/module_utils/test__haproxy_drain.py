@@ -6,6 +6,7 @@
 
 import pytest
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy import Found
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_drain import (
     Balancer,
     Change,
@@ -32,8 +33,8 @@ def test_sessions_are_awaited_and_seen_to_be_gone_twice(fake):
     fake.sessions = 2
     fake.at[3] = lambda: setattr(fake, "sessions", 0)
     done = run(fake)
-    assert fake.writes == ["drain"]
-    assert done.measured["drained_at"] == 1003.5
+    assert fake.writes == ["drain", "maint"]
+    assert 1003.5 < done.measured["drained_at"] <= 1006
     assert done.measured["sessions_cut"] == 0
 
 
@@ -42,7 +43,10 @@ def test_one_look_at_zero_is_not_enough(fake):
     fake.at[1] = lambda: setattr(fake, "sessions", 0)
     fake.at[1.5] = lambda: setattr(fake, "sessions", 1)
     fake.at[4] = lambda: setattr(fake, "sessions", 0)
-    assert run(fake).measured["drained_at"] == 1004.5
+    when = []
+    fake.wrote = lambda: when.append(fake.time)
+    run(fake)
+    assert when == [0, 4.5], "MAINT when it was idle twice"
 
 
 def test_nothing_is_written_when_it_is_refused(fake):
@@ -81,7 +85,7 @@ def test_a_command_whose_answer_is_lost_may_have_worked(fake):
 def test_a_server_that_is_down_is_drained_without_others(fake):
     fake.health.update(web1="DOWN", web2="DOWN")
     run(fake)
-    assert fake.writes == ["drain"]
+    assert fake.writes == ["drain", "maint"]
 
 
 def test_others_that_fall_end_the_wait_at_once(fake):
@@ -137,20 +141,213 @@ def test_a_timeout_of_what_was_drained_before_leaves_it(fake):
     assert fake.writes == []
 
 
-def test_an_idle_sticky_server_goes_on_to_maint(fake):
-    fake.cookie = "SRV"
+def test_an_idle_server_goes_on_to_maint(fake):
+    # DRAIN is no proof: a `use-server` rule or the table of another backend goes on sending to it,
+    # and nothing that HAProxy tells of the backend says so.
     made = change(fake)
     assert made.plan("drained") == {"app/web1": "maint"}
     run(fake)
     assert fake.writes == ["drain", "maint"]
 
 
-def test_arrivals_in_drain_show_what_no_setting_does(fake):
+def test_arrivals_in_drain_are_told(fake):
     fake.sessions = 1
     fake.at[2] = lambda: setattr(fake, "stot", 6)
     fake.at[3] = lambda: setattr(fake, "sessions", 0)
-    run(fake)
+    done = run(fake)
     assert fake.writes == ["drain", "maint"]
+    assert any("1 request(s) came to it while it was in DRAIN" in note for note in done.notes), (
+        done.notes
+    )
+
+
+@pytest.mark.parametrize("where", ["", "cookie", "table"])
+def test_arrivals_in_maint_are_refused(fake, where):
+    fake.cookie = "SRV" if where == "cookie" else ""
+    fake.tables = ("another",) if where == "table" else ()
+    # Where users can belong to a server, they are given longer to show themselves.
+    fake.at[3.5 if where else 2] = lambda: setattr(fake, "stot", 6)
+    with pytest.raises(FleetError, match="even in MAINT.*option persist.*put back") as caught:
+        run(fake)
+    assert "backend app" in str(caught.value)
+    assert fake.writes == ["drain", "maint", "ready"]
+
+
+def test_forced_arrivals_in_maint_are_told(fake):
+    fake.at[2] = lambda: setattr(fake, "stot", 6)
+    done = run(fake, on_timeout="force")
+    assert fake.writes == ["drain", "maint"]
+    assert any("even in MAINT" in note for note in done.notes)
+
+
+def test_a_server_that_is_out_already_is_looked_at_for_arrivals_too(fake):
+    fake.admin["web1"] = "maint"
+    fake.at[1.5] = lambda: setattr(fake, "stot", 6)
+    with pytest.raises(FleetError, match="even in MAINT.*left as it was"):
+        run(fake)
+    assert fake.writes == []
+
+
+# -- what an agent undoes -----------------------------------------------------------------------
+
+
+def test_an_agent_is_muted_while_the_server_is_out(fake):
+    fake.agent["web1"] = "on"
+    fake.agent_says = "ready"
+    fake.sessions = 1
+    fake.at[4] = lambda: setattr(fake, "sessions", 0)
+    done = run(fake)
+    assert fake.writes == ["-agent", "drain", "maint"]
+    assert any("agent" in note for note in done.notes)
+    fake.sleep(5)
+    assert fake.admin["web1"] == "maint", "nobody undoes it"
+    back = run(fake, "ready", memory={"app": Found("ready", True)})
+    assert fake.writes[3:] == ["drain", "ready", "+agent"]
+    assert back.picture.mine("web1")[0].agent == "on"
+
+
+def test_an_agent_that_was_muted_by_an_operator_stays_so(fake):
+    fake.agent["web1"] = "off"
+    run(fake)
+    run(fake, "ready", memory={"app": Found("ready", False)})
+    assert "agent" not in " ".join(fake.writes)
+
+
+def test_an_agent_does_not_undo_the_share_of_a_ramp(fake):
+    fake.agent["web1"] = "off"
+    fake.admin["web1"] = "maint"
+    fake.agent_says = "75"
+    memory = {"app": Found("ready", True)}
+    run(fake, "ready", share=10, memory=memory)
+    fake.sleep(5)
+    assert fake.weight["web1"] == 10
+    run(fake, "ready", share=100, memory=memory)
+    assert fake.writes[-2:] == ["weight 100", "+agent"]
+
+
+def test_a_ramp_mutes_an_agent_that_nobody_muted(fake):
+    fake.agent["web1"] = "on"
+    run(fake, "ready", share=10)
+    assert fake.writes == ["-agent", "weight 10"]
+
+
+def test_a_drain_that_fails_gives_the_agent_back(fake):
+    fake.agent["web1"] = "on"
+    fake.sessions = 1
+    with pytest.raises(FleetError, match="put back"):
+        run(fake)
+    assert fake.writes == ["-agent", "drain", "ready", "+agent"]
+
+
+def test_after_a_reload_the_agent_is_muted_again(fake):
+    fake.agent["web1"] = "on"
+    fake.sessions = 1
+
+    def reload():
+        fake.reload()
+        fake.alive.discard(100)
+        fake.sessions = 0
+
+    fake.at[2] = reload
+    run(fake)
+    assert fake.writes == ["-agent", "drain", "-agent", "drain", "maint"]
+
+
+# -- what was found is put back -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("found", ["maint", "drain"])
+def test_a_server_that_somebody_else_took_out_stays_so(fake, found):
+    fake.admin["web1"] = found
+    run(fake)
+    assert fake.admin["web1"] == "maint"
+    done = run(fake, "ready", memory={"app": Found(found, False)})
+    assert fake.admin["web1"] == found
+    assert any("left" in note and found in note for note in done.notes), done.notes
+    assert done.plan("ready") == {"app/web1": found}
+
+
+def test_a_server_that_was_set_ready_since_is_left_ready(fake):
+    done = run(fake, "ready", memory={"app": Found("maint", False)})
+    assert fake.writes == []
+    assert fake.admin["web1"] == "ready"
+    assert done.notes == []
+
+
+def test_without_a_memory_ready_is_ready(fake):
+    fake.admin["web1"] = "maint"
+    run(fake, "ready")
+    assert fake.admin["web1"] == "ready"
+
+
+def test_requests_that_came_while_it_was_out_are_told(fake):
+    fake.admin["web1"] = "maint"
+    done = run(fake, "ready", memory={"app": Found("ready", False, stot=3, pid=100)})
+    assert any("2 request(s) reached" in note for note in done.notes), done.notes
+    fake.admin["web1"] = "maint"
+    done = run(fake, "ready", memory={"app": Found("ready", False, stot=3, pid=99)})
+    assert not any("reached" in note for note in done.notes), "another process counts anew"
+
+
+# -- slowstart ----------------------------------------------------------------------------------
+
+
+def test_a_server_that_slowstart_holds_back_is_no_reason_to_take_another(fake):
+    fake.throttle["web2"] = 7
+    with pytest.raises(FleetError, match="web2 is UP, held back by slowstart at 7 %"):
+        run(fake)
+    assert fake.writes == []
+
+
+def test_ready_waits_until_slowstart_is_over_however_long_that_takes(fake):
+    fake.admin["web1"] = "drain"
+    fake.throttle["web1"] = 5
+    for second in range(1, 20):
+        fake.at[second] = lambda share=5 + 5 * second: fake.throttle.update(web1=share)
+    done = run(fake, "ready")
+    assert fake.throttle["web1"] == 100
+    assert done.measured["up_at"] == 1019, "beyond up_timeout, since it went on"
+
+
+def test_a_slowstart_that_does_not_go_on_is_an_error(fake):
+    fake.admin["web1"] = "drain"
+    fake.throttle["web1"] = 5
+    with pytest.raises(FleetError, match="held back by slowstart at 5 %"):
+        run(fake, "ready")
+    assert fake.time < 12
+
+
+# -- the process before a reload ----------------------------------------------------------------
+
+
+def test_requests_of_a_process_before_a_reload_are_awaited_though_it_was_before_the_drain(fake):
+    fake.alive = {99, 100}
+    fake.at[4] = lambda: fake.alive.discard(99)
+    run(fake)
+    assert fake.time >= 4
+    fake.alive.add(99)
+    fake.admin["web1"] = "ready"
+    with pytest.raises(FleetError, match=r"older process.*99"):
+        run(fake)
+
+
+def test_a_process_before_a_reload_that_has_nothing_for_the_server_is_left_after_a_while(fake):
+    fake.alive = {99, 100}
+    fake.connected = False
+    made = change(fake)
+    made = Change(made._balancer, made.wish._replace(drain_timeout=60), made._clock, made._elders)
+    made.carry_out("drained")
+    # It knows nothing of the drain, so that its clients may still send something.
+    assert 10 <= fake.time < 20
+    assert any("none of them to web1" in note for note in made.notes)
+
+
+def test_a_process_that_is_not_to_be_seen_is_no_reason_to_refuse(fake):
+    # In a container /proc/PID is somebody else's: nothing is to be concluded from it.
+    fake.alive = {99, 100}
+    done = run(fake, watch=False)
+    assert fake.writes == ["drain", "maint"]
+    assert any("not to be seen" in note for note in done.notes)
 
 
 def test_a_reload_is_drained_again_once_the_others_are_up(fake):
@@ -165,7 +362,7 @@ def test_a_reload_is_drained_again_once_the_others_are_up(fake):
     fake.at[2] = reload
     fake.at[5] = lambda: fake.health.update(web2="UP")
     done = run(fake)
-    assert fake.writes == ["drain", "drain"]
+    assert fake.writes == ["drain", "drain", "maint"]
     assert fake.time >= 5, "until then web1 had to serve"
     assert any("reloaded" in note for note in done.notes)
 
@@ -233,7 +430,7 @@ def test_a_moment_without_a_socket_is_a_reload(fake):
         Clock(lambda: fake.time, lambda: fake.time, fake.sleep),
     )
     made.carry_out("drained")
-    assert fake.writes == ["drain"]
+    assert fake.writes == ["drain", "maint"]
 
 
 def test_a_balancer_that_stays_away_may_have_left_it_drained(fake):
@@ -317,6 +514,15 @@ def test_out_of_maint_checks_run_before_requests_come(fake):
     done = run(fake, "ready")
     assert fake.writes == ["drain", "ready"]
     assert done.measured["ready_at"] == 1002
+
+
+def test_out_of_maint_with_fall_1_a_check_must_pass_first(fake):
+    fake.admin["web1"] = "maint"
+    fake.fall = 1
+    fake.at[3] = lambda: fake.health.update(web1="UP")
+    done = run(fake, "ready")
+    assert fake.writes == ["drain", "down", "ready"]
+    assert done.measured["ready_at"] == 1003
 
 
 def test_out_of_maint_a_dead_server_is_set_ready_all_the_same(fake):

@@ -9,7 +9,7 @@ import json
 import pytest
 from ansible_collections.fleetops.gunicorn.plugins.module_utils import _haproxy_lease as leases
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy import Glance
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy import Found, Glance
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_drain import Clock
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_lease import (
     Hold,
@@ -426,17 +426,28 @@ def test_names_of_files_are_one_per_server_and_balancer():
     assert all("/" not in name and len(name) < 255 for name in names)
 
 
-def test_a_renewal_for_one_backend_forgets_no_other():
-    assert leases.merged(["api"], LEASE) == ("app", "api")
-    assert leases.merged(["api", "api"], None) == ("api",)
+def test_each_application_has_a_file_of_its_own():
+    shop, blog = (leases.file_name("/a.sock", "web1", [name]) for name in ("shop", "blog"))
+    assert len({shop, blog, leases.file_name("/a.sock", "web1")}) == 3
+    both = leases.file_name("/a.sock", "web1", ["shop", "blog"])
+    assert both == leases.file_name("/a.sock", "web1", ["blog", "shop", "blog"])
+
+
+def test_a_lease_for_the_other_backends():
+    hold = HOLD._replace(out=(("app", "maint"), ("api", "maint")))
+    both = LEASE._replace(backends=("app", "api"), hold=hold)
+    rest = leases.without(both, ["app", "other"])
+    assert (rest.backends, rest.hold.out) == (("api",), (("api", "maint"),))
+    assert leases.without(both, ["api", "app"]) is None
+    assert leases.without(both, ["other"]) == both
 
 
 # -- putting it back ----------------------------------------------------------------------------
 
 
-def put_back(fake, backends=("app",)):
+def put_back(fake, backends=("app",), memory=None):
     clock = Clock(lambda: fake.time, lambda: fake.time, fake.sleep)
-    return leases.put_back(late(fake), "web1", backends, clock, 1)
+    return leases.put_back(late(fake), "web1", backends, clock, 1, memory)
 
 
 def test_a_drained_server_is_put_back():
@@ -484,3 +495,52 @@ def test_a_command_without_effect_is_no_success():
     fake.deaf = True
     with pytest.raises(FleetError, match="reads back as drain"):
         put_back(fake)
+
+
+@pytest.mark.parametrize("found", ["maint", "drain"])
+def test_what_an_operator_had_taken_out_stays_out_at_the_end(found):
+    fake = Fake()
+    fake.admin["web1"] = "maint"
+    said = put_back(fake, memory={"app": Found(found, False)})
+    assert fake.admin["web1"] == found
+    assert f"in {found}" in said
+
+
+def test_the_agent_is_given_back_also_where_somebody_was_faster():
+    fake = Fake()
+    fake.agent["web1"] = "off"
+    put_back(fake, memory={"app": Found("ready", True)})
+    assert fake.writes == ["+agent"]
+    fake.admin["web1"] = "maint"
+    fake.agent["web1"] = "off"
+    put_back(fake, memory={"app": Found("ready", True)})
+    assert (fake.admin["web1"], fake.agent["web1"]) == ("ready", "on")
+    fake.agent["web1"] = "off"
+    put_back(fake, memory={"app": Found("ready", False)})
+    assert fake.agent["web1"] == "off", "an operator muted it"
+
+
+def test_nobody_waits_for_slowstart_in_there():
+    fake = Fake()
+    fake.admin["web1"] = "drain"
+    fake.throttle["web1"] = 3
+    assert "restored and UP" in put_back(fake)
+    assert fake.time <= 1
+
+
+def test_what_is_known_after_the_end():
+    memory = {
+        "a": Found("ready", True),
+        "b": Found("maint", True, 7, 9),
+        "c": Found("drain", False),
+    }
+    assert leases.left_out(memory, ["a", "b", "x"]) == {"b": Found("maint", False, -1, 9)}
+
+
+def test_out_again_an_agent_is_muted_first():
+    fake = Fake()
+    fake.agent["web1"] = "on"
+    held = HELD._replace(hold=HOLD._replace(out=(("app", "maint"),)))
+    clock = Clock(lambda: fake.time, lambda: fake.time, fake.sleep)
+    leases.take_out_again(late(fake), held, ["app"], clock)
+    assert fake.writes == ["-agent", "maint"]

@@ -13,6 +13,7 @@ import time
 import pytest
 from ansible_collections.fleetops.gunicorn.plugins.module_utils import _haproxy_watch as watch
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy import Found
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_socket import parse_address
 
 from tests.unit.plugins.module_utils.paper_balancer import Fake, change
@@ -42,6 +43,8 @@ class Noted:
         self.fails = {}
         self.inside = False
         self.no_place = ""
+        self.memory = {}
+        self.remembered = []
         fake.entered = lambda: None
 
     def make(self):
@@ -55,6 +58,15 @@ class Noted:
         self.fake.entered()
         yield
         self.inside = False
+
+    def recall(self):
+        return dict(self.memory)
+
+    def remember(self, backends, after):
+        if self.no_place:
+            raise FleetError(self.no_place)
+        self.memory = dict(after)
+        self.remembered.append((dict(after), list(self.fake.writes)))
 
     def let_go(self, backends):
         self.calls.append(("let_go", list(backends), list(self.fake.writes)))
@@ -73,17 +85,19 @@ class Noted:
 def test_the_lease_is_there_before_the_drain_and_counts_from_its_end(fake):
     kept = Noted(fake)
     watch.carry_out(change(fake), "drained", kept, 300)
-    assert kept.calls == [("take", []), ("take", ["drain"]), ("take", ["drain"])]
-    assert [hold.out for hold in kept.holds] == [(), (("app", "drain"),), (("app", "drain"),)]
+    both = ["drain", "maint"]
+    assert kept.calls == [("take", []), ("take", ["drain"]), ("take", both), ("take", both)]
+    out = [hold.out for hold in kept.holds]
+    assert out == [(), (("app", "drain"),), (("app", "maint"),), (("app", "maint"),)]
     assert (kept.holds[-1].pid, kept.holds[-1].need) == (100, "1")
 
 
 def test_what_is_kept_out_follows_what_the_server_is_in(fake):
-    fake.cookie = "SRV"
     kept = Noted(fake)
     watch.carry_out(change(fake), "drained", kept, 300)
     assert kept.holds[-1].out == (("app", "maint"),)
     fake.reload()
+    fake.alive.discard(100)
     fake.admin["web1"] = "drain"
     watch.carry_out(change(fake), "drained", kept, 300)
     assert kept.holds[-1].pid == 101
@@ -117,8 +131,9 @@ def test_all_that_takes_out_is_written_alone_and_nobody_waits_for_sessions_there
     fake.sleep = watched
     fake.alive = set()
     watch.carry_out(change(fake, watch=False), "drained", kept, 0)
-    assert fake.writes == ["drain", "drain"]
-    assert inside == [True, True]
+    assert fake.writes == ["drain", "drain", "maint"]
+    # What goes on to MAINT is out already.
+    assert inside == [True, True, False]
     assert slept and not any(slept)
 
 
@@ -127,8 +142,9 @@ def test_without_a_lease_a_directory_that_cannot_be_had_is_told(fake):
     kept.no_place = "/run is not yours"
     asked = change(fake)
     watch.carry_out(asked, "drained", kept, 0)
-    assert fake.writes == ["drain"]
+    assert fake.writes == ["drain", "maint"]
     assert any("/run is not yours" in note for note in asked.notes)
+    assert any("cannot be remembered: /run is not yours" in note for note in asked.notes)
     with pytest.raises(FleetError, match="/run is not yours.*left as it was"):
         watch.carry_out(change(fake), "drained", kept, 300)
 
@@ -201,9 +217,91 @@ def test_a_drain_that_was_there_before_keeps_its_lease(fake):
     fake.admin["web1"] = "drain"
     fake.sessions = 1
     kept = Noted(fake)
+    kept.memory = {"app": Found("ready", False)}
     with pytest.raises(FleetError, match="left as it was"):
         watch.carry_out(change(fake), "drained", kept, 300)
     assert [call[0] for call in kept.calls] == ["take", "take"]
+    assert kept.memory == {"app": Found("ready", False)}
+
+
+# -- what was found -----------------------------------------------------------------------------
+
+
+def test_what_is_found_is_remembered_before_anything_is_written_until_it_is_back(fake):
+    fake.agent["web1"] = "on"
+    kept = Noted(fake)
+    watch.carry_out(change(fake), "drained", kept, 300)
+    assert kept.remembered[0] == ({"app": Found("ready", True)}, [])
+    assert kept.memory == {"app": Found("ready", True, stot=5, pid=100)}
+    watch.carry_out(change(fake, memory=kept.memory), "ready", kept, 0)
+    assert kept.memory == {}
+    assert fake.agent["web1"] == "on"
+
+
+def test_a_drain_that_fails_is_forgotten(fake):
+    fake.sessions = 1
+    kept = Noted(fake)
+    with pytest.raises(FleetError, match="put back"):
+        watch.carry_out(change(fake), "drained", kept, 300)
+    assert kept.memory == {}
+
+
+def test_the_second_drain_of_a_stopped_run_knows_that_the_first_was_its_own(fake):
+    kept = Noted(fake)
+    watch.carry_out(change(fake), "drained", kept, 300)
+    watch.carry_out(change(fake), "drained", kept, 300)
+    assert kept.memory["app"].own == "ready"
+    watch.carry_out(change(fake, memory=kept.memory), "ready", kept, 0)
+    assert fake.admin["web1"] == "ready"
+
+
+def test_what_an_operator_took_out_stays_out_through_every_step_of_a_ramp(fake):
+    fake.admin["web1"] = "maint"
+    kept = Noted(fake)
+    watch.carry_out(change(fake), "drained", kept, 300)
+    for share in (10, 50, 100):
+        watch.carry_out(change(fake, share=share, memory=kept.memory), "ready", kept, 0)
+        assert fake.admin["web1"] == "maint"
+    assert fake.writes == []
+
+
+def test_the_agent_is_remembered_through_every_step_of_a_ramp(fake):
+    fake.agent["web1"] = "on"
+    kept = Noted(fake)
+    watch.carry_out(change(fake), "drained", kept, 300)
+    for share in (10, 50):
+        watch.carry_out(change(fake, share=share, memory=kept.memory), "ready", kept, 0)
+        assert kept.memory == {"app": Found("", True)}
+    watch.carry_out(change(fake, share=100, memory=kept.memory), "ready", kept, 0)
+    assert kept.memory == {} and fake.agent["web1"] == "on"
+
+
+def test_an_operator_who_takes_it_out_after_a_ramp_was_killed_is_no_drain_of_ours(fake):
+    fake.admin["web1"] = "maint"
+    kept = Noted(fake)
+    kept.memory = {"app": Found("", True)}
+    watch.carry_out(change(fake), "drained", kept, 300)
+    assert kept.memory["app"].own == "maint"
+
+
+def test_memories_of_two_applications_are_kept_apart(kept, tmp_path):
+    kept.remember(["app"], {"app": Found("ready", True)})
+    kept.remember(["api"], {"api": Found("maint", False, 7, 100)})
+    assert kept.recall() == {"app": Found("ready", True), "api": Found("maint", False, 7, 100)}
+    kept.remember(["app"], {})
+    assert kept.recall() == {"api": Found("maint", False, 7, 100)}
+    [file] = (tmp_path / "leases").iterdir()
+    file.write_text(file.read_text().replace('"maint"', '"gone"'))
+    with pytest.raises(FleetError, match="damaged"):
+        kept.recall()
+    kept.remember(["api"], {})
+    assert list((tmp_path / "leases").iterdir()) == []
+
+
+def test_a_memory_of_before_a_reboot_is_void(monkeypatch, kept):
+    kept.remember(["app"], {"app": Found("maint", False)})
+    monkeypatch.setattr(watch, "boot_id", lambda: "another")
+    assert kept.recall() == {}
 
 
 # -- processes ----------------------------------------------------------------------------------
@@ -246,17 +344,67 @@ def test_taken_renewed_seen_and_dropped(kept, tmp_path):
     assert kept.take(300, ["app"]) == []
     notes = []
     first = kept.look(notes.append)
-    assert kept.take(600, ["api"]) == []
+    assert kept.take(600, ["app"]) == []
     second = kept.look(notes.append)
     assert second["pid"] == first["pid"]
     assert second["seconds_left"] > first["seconds_left"] + 200
-    kept.drop(["app"])
-    assert kept.look(notes.append)["pid"] == first["pid"]
     kept.drop(["api"])
+    assert kept.look(notes.append)["pid"] == first["pid"]
+    kept.drop(["app"])
     assert kept.look(notes.append) is None
     assert not watch.started(first["pid"])
     assert notes == []
     assert list((tmp_path / "leases").iterdir()) == []
+
+
+def test_two_applications_with_the_same_name_of_a_server_do_not_touch_each_other(kept):
+    shop = watch.leases.Hold((("shop", "maint"),), 100, 9, "1")
+    blog = watch.leases.Hold((("blog", "maint"),), 100, 30, "50%")
+    kept.take(300, ["shop"], shop)
+    kept.take(600, ["blog"], blog)
+    assert 290 < kept.look(print, ["shop"])["seconds_left"] <= 300
+    assert 590 < kept.look(print, ["blog"])["seconds_left"] <= 600
+    assert kept.look(print, ["shop"])["pid"] != kept.look(print, ["blog"])["pid"]
+    kept.let_go(["blog"])
+    with kept.alone() as box:
+        holds = {each.backends: each.hold for each in kept._all(box).values()}
+    assert holds == {("shop",): shop, ("blog",): blog._replace(out=())}
+    kept.drop(["blog"])
+    assert kept.look(print, ["blog"]) is None
+    assert kept.look(print, ["shop"])["pid"]
+    kept.drop(["shop", "blog"])
+    assert kept.look(print) is None
+
+
+def test_a_lease_on_more_backends_takes_over_that_on_some(kept, tmp_path):
+    kept.take(300, ["app", "other"])
+    first = kept.look(print)["pid"]
+    kept.take(600, ["app", "api"])
+    assert 290 < kept.look(print, ["other"])["seconds_left"] <= 300
+    assert kept.look(print, ["app"])["seconds_left"] > 590
+    kept.take(500, ["app", "api", "other"])
+    assert not watch.started(first)
+    assert len(list((tmp_path / "leases").glob("*.json"))) == 1
+    kept.drop(["app", "api", "other"])
+
+
+def test_a_lease_from_before_they_were_kept_apart_is_understood_and_ended(
+    monkeypatch, kept, tmp_path
+):
+    name = watch.leases.file_name(kept._address.where, "web1")
+    monkeypatch.setattr(kept, "_file_name", lambda backends: name)
+    hold = watch.leases.Hold((("app", "drain"),), 100, 9, "1")
+    kept.take(300, ["app"], hold)
+    pid = kept.look(print)["pid"]
+    monkeypatch.undo()
+    old = tmp_path / "leases" / name
+    assert old.exists()
+    assert kept.look(print, ["app"])["pid"] == pid
+    assert kept.recall() == {"app": Found("ready", False)}, "nobody else had taken it out"
+    kept.take(300, ["app"], hold)
+    assert not old.exists() and not watch.started(pid)
+    kept.drop(["app"])
+    assert kept.look(print) is None
 
 
 def test_what_is_kept_out_is_renewed_and_let_go(kept, tmp_path):

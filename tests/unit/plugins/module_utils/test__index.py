@@ -1,9 +1,14 @@
+import io
 import json
+import os
 import threading
 import time
+import zipfile
 
 import pytest
 from ansible_collections.fleetops.gunicorn.plugins.module_utils import _index
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._index import first_that_allows
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._pep440 import within
 
 PAGE = """<!DOCTYPE html><html><body>
 <a href="https://f/gunicorn-22.0.0-py3-none-any.whl#sha256=x" data-requires-python="&gt;=3.7">w</a>
@@ -125,3 +130,83 @@ def test_an_index_in_a_directory(tmp_path):
     fetch = _index.fetcher(5)
     assert _index.ask([tmp_path.as_uri()], "gunicorn", fetch).versions[0].version == "22.0.0"
     assert _index.ask(["ftp://x"], "gunicorn", fetch).error
+
+
+def wheel(version, requires, padding=0):
+    """The bytes of a wheel, with its metadata last."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr("app.py", os.urandom(padding))
+        lines = ["Metadata-Version: 2.1", "Name: app", "Version: " + version]
+        lines += ["Requires-Dist: " + each for each in requires]
+        archive.writestr(f"app-{version}.dist-info/METADATA", "\n".join(lines) + "\n")
+    return made.getvalue()
+
+
+CAPS = {"2.9.2": "<22", "2.10.0": "<22", "2.10.1": "<23", "2.11.0": "<24", "3.0": "<24"}
+
+
+class Index:
+    """An index of one project; ``how``: how it tells of metadata."""
+
+    def __init__(self, how, caps=CAPS):
+        self.how, self.caps, self.asked = how, caps, []
+
+    def page(self):
+        names = [f"app-{version}-py3-none-any.whl" for version in self.caps]
+        if self.how == "html":
+            links = "".join(
+                f'<a href="../../f/{name}#sha256=ab" data-core-metadata="true">{name}</a>'
+                for name in names
+            )
+            return "text/html", links.encode()
+        files = [{"filename": name, "url": f"../../f/{name}"} for name in names]
+        for file in files if self.how == "json" else ():
+            file["core-metadata"] = {"sha256": "ab"}
+        return "application/vnd.pypi.simple.v1+json", json.dumps({"files": files}).encode()
+
+    def version(self, url):
+        assert url.startswith("https://h/f/app-")
+        return url.split("-")[1]
+
+    def fetch(self, url):
+        self.asked.append(url)
+        if url == "https://h/simple/app/":
+            return self.page()
+        assert url.endswith(".metadata")
+        version = self.version(url)
+        return "", f"Name: app\nRequires-Dist: gunicorn{self.caps[version]}\n".encode()
+
+    def fetch_end(self, url):
+        self.asked.append(url)
+        version = self.version(url)
+        whole = wheel(version, ["gunicorn" + self.caps[version]], 1 << 12)
+        end = 100 if self.how == "short" else 1 << 10
+        return len(whole), whole[-end:]
+
+    def first(self, wanted, above="2.9.2"):
+        def allows(requires, _python):
+            return within(wanted, requires[0].replace("gunicorn", ""))
+
+        return first_that_allows(
+            ["https://h/simple"], "app", above, allows, self.fetch, self.fetch_end
+        )
+
+
+@pytest.mark.parametrize("how", ["html", "json", "wheels"])
+def test_which_version_lifts_a_cap(how):
+    assert Index(how).first("23.0.0") == "app 2.11.0 does, as the first"
+    assert Index(how).first("22.0.0") == "app 2.10.1 does, as the first"
+    assert Index(how).first("24.1.1") == "no version of app does, up to 3.0"
+
+
+def test_an_index_without_metadata_tells_nothing():
+    assert Index("short").first("23.0.0") == ""
+    assert Index("json").first("23.0.0", above="3.0") == ""
+
+
+def test_metadata_of_few_versions_are_asked_for():
+    caps = {f"1.{n}": "<22" if n < 700 else "<24" for n in range(1000)}
+    index = Index("json", caps)
+    assert "does" in index.first("23.0.0", above="1.0")
+    assert len(index.asked) <= 11

@@ -261,3 +261,15 @@ def test_an_error_that_goes_on_in_the_next_line_is_told_whole():
 def test_whatever_else_is_bounded():
     failure = told("noise\n" * 5000 + "ERROR: " + "x" * 5000)
     assert len(failure.text) < 2000
+
+
+@pytest.mark.parametrize(
+    "local, house, wanted",
+    [(False, "", False), (True, "", True), (False, "/w", True)],
+)
+def test_uv_takes_nothing_from_its_cache_where_a_file_may_have_changed(local, house, wanted):
+    """It knows a file in a directory by its name, and would give what lay there before."""
+    source = Source(wheelhouse=house)
+    command = install_command("uv", "p", "r", "", False, source, "/uv", local)
+    assert ("--no-cache" in command) is wanted
+    assert "--no-cache" not in install_command("pip", "p", "r", "", False, source, "", local)

@@ -8,6 +8,8 @@ import pytest
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._requirements import (
     flatten,
+    link_places,
+    local_paths,
     logical_lines,
     prepare,
     redact,
@@ -190,3 +192,68 @@ def test_versions_are_compared_as_numbers():
     assert same_version("23.0", "23.0.0")
     assert not same_version("23.0.0rc1", "23.0.0")
     assert not same_version("2.30", "23.0")
+
+
+def test_two_texts_that_are_told_alike_are_not_alike():
+    """What is redacted is not what a release is known by."""
+    one, other = (given(f"x @ https://h/x.whl?api_key={key}\n") for key in ("a", "b"))
+    assert one.recorded == other.recorded
+    assert one.secret != other.secret
+    assert "api_key=a" not in str(one.recorded)
+    assert given("x @ https://h/x.whl?version=1\n").secret == ""
+
+
+@pytest.mark.parametrize(
+    "line, advice",
+    [
+        (
+            "-e git+https://git.example.net/team/lib.git@v1#egg=lib",
+            "`lib @ git+https://git.example.net/team/lib.git@v1`.",
+        ),
+        ("-e git+https://joe:pw@h/r#egg=x", "`x @ git+https://***@h/r`, with a commit or a tag"),
+        ("--editable git+ssh://git@h/r.git@abc", "`NAME @ git+ssh://***@h/r.git@abc`."),
+        (
+            "-e git+https://h/r@v1#egg=x&subdirectory=y",
+            "`x @ git+https://h/r@v1#subdirectory=y`.",
+        ),
+        ("-e /srv/lib", "whenever that directory does"),
+    ],
+)
+def test_what_to_write_instead_of_an_editable(line, advice):
+    with pytest.raises(FleetError) as error:
+        given(line + "\n")
+    assert advice in str(error.value)
+    assert ("directory does" in str(error.value)) == (line == "-e /srv/lib")
+    assert "pw" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "line, path",
+    [
+        ("/srv/lib", "/srv/lib"),
+        ("/srv/lib/", "/srv/lib"),
+        ("/srv/lib[extra]", "/srv/lib"),
+        ("/srv/lib ; python_version > '3.6'", "/srv/lib"),
+        ("/srv/x-1.0-py3-none-any.whl --hash=sha256:ab", "/srv/x-1.0-py3-none-any.whl"),
+        ("lib @ file:///srv/a%20b", "/srv/a b"),
+        ("lib[x]@file:///srv/lib#egg=lib", "/srv/lib"),
+        ("file:///srv/lib#egg=lib", "/srv/lib"),
+        ("file://localhost/srv/lib", "/srv/lib"),
+    ],
+)
+def test_the_places_on_the_host_that_requirements_name(line, path):
+    assert local_paths(logical_lines(line + "\n")) == [path]
+
+
+def test_what_is_no_place_on_the_host():
+    lines = logical_lines("flask==2\nx @ https://h/srv/x.whl\n-f /srv/wheels\n--pre\n")
+    assert local_paths(lines) == []
+    assert link_places(lines) == ["/srv/wheels"]
+    lines = logical_lines("--find-links=file:///srv/w\n-f https://h/w\n")
+    assert link_places(lines) == ["/srv/w"]
+
+
+def test_what_has_no_hash_is_known_before_anything_is_fetched():
+    with pytest.raises(FleetError) as error:
+        given("flask==2.0.3\nx==1 --hash=sha256:aa\ngunicorn==23.0.0 --hash=sha256:bb\n")
+    assert "some requirements have none: flask==2.0.3." in str(error.value)

@@ -30,6 +30,10 @@ def test_versions_of_a_virtualenv(tmp_path):
     "found, wanted, matches",
     [
         ("3.11.7", "3.11", True),
+        ("23.0.0.rc1", "23.0.0", False),
+        ("23.0.0rc1", "23.0.0", False),
+        ("23.0", "23.0.0", True),
+        ("20.0.4+local.7", "20.0.4", False),
         ("3.11.7", "3.1", False),
         ("3.1.7", "3.11", False),
         ("23.0.0", "23.0.0", True),

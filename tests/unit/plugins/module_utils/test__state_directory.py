@@ -13,6 +13,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import F
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_directory import (
     StateDirectory,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_file import Unbelievable
 
 
 @pytest.fixture
@@ -152,7 +153,31 @@ def test_a_log_is_bounded_and_keeps_the_newest_whole_lines(box):
         assert content.endswith(b"line %d\n" % number)
         assert content.startswith(b"line ")
     box.append("log", b"y" * 500, 200)
-    assert box.read("log") == b"y" * 500 + b"\n"
+    assert box.read("log", 200) == b"y" * 199 + b"\n"
+
+
+def test_a_line_follows_on_half_a_line_and_on_a_log_that_is_not_ours(box):
+    box.write("log", b"half")
+    box.append("log", b"whole", 200)
+    assert box.read("log") == b"half\nwhole\n"
+    box.write("log", b"x" * 500)
+    box.append("log", b"whole", 200)
+    assert box.read("log") == b"whole\n"
+
+
+def test_what_could_not_be_read_again_is_not_written(box, place):
+    box.write("a", b"one")
+    with pytest.raises(FleetError, match="not written: 11 bytes, of 10 at most"):
+        box.write("a", b"x" * 11, 10)
+    assert box.read("a") == b"one"
+    assert [path.name for path in place.iterdir()] == ["a"]
+
+
+def test_half_of_a_file_is_not_taken_for_the_whole(box):
+    box.write("a", b"x" * 11, 11)
+    with pytest.raises(Unbelievable, match="larger than 10 bytes"):
+        box.read("a", 10)
+    assert box.read("a", 11) == b"x" * 11
 
 
 def test_one_at_a_time_and_a_wait_that_ends(place):
@@ -191,3 +216,51 @@ def test_a_full_disk_is_told_in_words(place, monkeypatch):
     with pytest.raises(FleetError, match="No space left.*Make room"), made as box:
         monkeypatch.setattr(state.os, "fsync", full)
         box.write("a", b"x")
+
+
+def test_who_may_only_read_cannot_keep_the_others_out(place):
+    """Any local user can open a directory that others may read, and hold its lock for ever."""
+    directory = StateDirectory(str(place), private=False)
+    with directory.locked(create=True):
+        pass
+    stranger = os.open(str(place), os.O_RDONLY)
+    try:
+        fcntl.flock(stranger, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with directory.locked(timeout=0) as box:
+            assert box
+        assert os.stat(str(place / ".alone")).st_mode & 0o777 == 0o600
+    finally:
+        os.close(stranger)
+
+
+def test_one_at_a_time_where_others_may_read(place):
+    directory = StateDirectory(str(place), False)
+    again = directory.locked(timeout=0)
+    with directory.locked(create=True), pytest.raises(FleetError, match="Another process"), again:
+        pass
+    with directory.locked(timeout=0):
+        pass
+
+
+def test_who_may_only_read_is_not_refused(place, monkeypatch):
+    directory = StateDirectory(str(place), private=False)
+    with directory.opened(create=True) as box:
+        box.write("a", b"x")
+    really = state.os.open
+
+    def refused(path, flags, *more, **where):
+        if flags & os.O_CREAT:
+            raise OSError(13, "Permission denied")
+        return really(path, flags, *more, **where)
+
+    monkeypatch.setattr(state.os, "open", refused)
+    with directory.locked() as box:
+        assert box.read("a") == b"x"
+
+
+def test_a_link_in_the_place_of_the_lock_is_not_followed(place, tmp_path):
+    (tmp_path / "secret").write_text("secret")
+    place.mkdir(mode=0o755)
+    (place / ".alone").symlink_to(tmp_path / "secret")
+    with pytest.raises(FleetError), StateDirectory(str(place), False).locked():
+        pass

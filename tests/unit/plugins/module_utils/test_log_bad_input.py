@@ -101,19 +101,21 @@ def test_a_line_of_100_megabytes(paper, use_ctypes):
 
 def test_a_line_without_end(paper):
     """No newline in the whole of the file, which is longer than what is read at once."""
-    text = ("y" * 9000).join(
+    text = start() + ("y" * 9000).join(
         [line(KILLED).rstrip("\n")] + [f"WORKER TIMEOUT (pid:{n})" for n in range(100, 200)]
     )
     assert len(text) > 600000
     result = paper.judge(text)
-    assert result["counts"] == {"worker_killed": 1, "worker_timeout": 100}
+    # Only what begins a line can be told to be gunicorn's.
+    assert result["counts"] == ONE
+    assert result["doubtful"] == 100
     again = paper.next()
     assert again["counts"] == result["counts"]
     assert paper.next()["counts"] == {}
 
 
 def test_a_hit_on_every_line_is_bounded(paper):
-    text = "".join(f"[x] WORKER TIMEOUT (pid:{n})\n" for n in range(20000))
+    text = "".join(f"WORKER TIMEOUT (pid:{n})\n" for n in range(20000))
     result = paper.judge(text)
     assert result["counts"] == {"worker_timeout": 20000}
     assert len(result["incidents"]) == 20
@@ -128,7 +130,6 @@ def test_a_hit_on_every_line_is_bounded(paper):
         "[9999-12-31 23:59:59 -2359] [1] [ERROR] " + KILLED,
         "[0000-00-00 00:00:00] [1] [ERROR] " + KILLED,
         "[2026-11-23 03:02:13 +0000] [99999999999999999999] [ERROR] " + KILLED,
-        "99/Xxx/0000:00:00:00 " + KILLED,
         "Xxx 99 99:99:99 web1 x: " + KILLED,
         "Feb 30 12:00:00 web1 x: " + KILLED,
         '{"time": 1e400, "pid": -1, "message": "' + KILLED + '"}',
@@ -137,8 +138,6 @@ def test_a_hit_on_every_line_is_bounded(paper):
         '{"time": "' + "9" * 400 + '", "message": "' + KILLED + '"}',
         '{"time": ' + "9" * 400 + ', "message": "' + KILLED + '"}',
         '{"time": NaN, "message": "' + KILLED + '"}',
-        "[" * 3000 + KILLED,
-        '{"a":' * 3000 + KILLED,
         KILLED.replace("7", "9" * 400),
     ],
 )
@@ -150,6 +149,16 @@ def test_a_prefix_that_makes_no_sense(paper, text, since):
         assert result["counts"] == ONE
 
 
+@pytest.mark.parametrize(
+    "text", ["99/Xxx/0000:00:00:00 " + KILLED, "[" * 3000 + KILLED, '{"a":' * 3000 + KILLED]
+)
+@pytest.mark.parametrize("since", [None, NOON])
+def test_what_can_be_no_head_of_a_message_brings_nothing_down(paper, text, since):
+    """It may be anybody's words: not counted, and said to be there."""
+    result = paper.judge(start() + text + "\n", since=since)
+    assert (result["verdict"], result["counts"], result["doubtful"]) == ("clean", {}, 1)
+
+
 def test_no_bytes_at_all_bring_it_down(paper):
     """Random damage to a real log: something is always said, and said the same by both engines."""
     with open(fixture("21.2.0-py3.6.burst"), "rb") as handle:
@@ -157,12 +166,14 @@ def test_no_bytes_at_all_bring_it_down(paper):
     dice = random.Random(7)
     for _turn in range(60):
         data = bytearray(good)
-        for _turn in range(dice.choice([1, 10, 300])):
+        damages = dice.choice([1, 10, 300])
+        for _turn in range(damages):
             at = dice.randrange(len(data))
             data[at : at + dice.choice([1, 1, 50])] = garbage(dice.choice([0, 1, 60]), at)
         results = [paper.judge(bytes(data), since=NOON, use_ctypes=use) for use in (True, False)]
         assert results[0] == results[1]
-        assert results[0]["verdict"] == "dirty"
+        # With 300 damages there may be no line left that can be told to be gunicorn's.
+        assert results[0]["verdict"] == "dirty" or damages == 300
 
 
 # -- files that are none

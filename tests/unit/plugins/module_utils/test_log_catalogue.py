@@ -66,7 +66,28 @@ SAMPLES = [
     ("worker_exited", "Worker (pid:57) exited with code -6", 57, None),
     ("worker_timeout", "WORKER TIMEOUT (pid:57)", 57, None),
     ("worker_exception", "Exception in worker process", 100, None),
+    ("lifespan_failure", "ASGI lifespan startup failed: no database", 100, None),
+    ("lifespan_failure", "Application startup failed. Exiting.", 100, None),
+    ("dirty_arbiter_ended", "Dirty arbiter (pid:57) killed by signal 9", 57, "SIGKILL"),
+    ("dirty_arbiter_ended", "Dirty arbiter (pid:57) exited with code 1", 57, None),
+    ("dirty_worker_ended", "Dirty worker (pid:57) killed by signal 9", 57, "SIGKILL"),
+    ("dirty_worker_ended", "Dirty worker failed to boot (pid:57)", 57, None),
+    ("dirty_worker_timeout", "DIRTY WORKER TIMEOUT (pid:57)", 57, None),
+    ("worker_terminated", "Dirty worker (pid:57) killed by signal 15", 57, "SIGTERM"),
     ("boot_failure", "Reason: Worker failed to boot.", None, None),
+    (
+        "boot_failure",
+        "gunicorn.errors.HaltServer: <HaltServer 'Worker failed to boot.' 3>",
+        None,
+        None,
+    ),
+    (
+        "app_load_failure",
+        "gunicorn.errors.HaltServer: <HaltServer 'App failed to load.' 4>",
+        None,
+        None,
+    ),
+    ("memory_error", "numpy.core._exceptions._ArrayMemoryError: Unable", None, None),
     ("app_load_failure", "Reason: App failed to load.", None, None),
     ("main_loop_exception", "Unhandled exception in main loop", None, None),
     ("connection_in_use", "Connection in use: ('127.0.0.1', 8000)", None, None),
@@ -79,6 +100,10 @@ INNOCENT = [
     "Booting worker with pid: 57",
     "Worker exiting (pid: 57)",
     "Worker (pid:57) exited with code 0",
+    "Dirty arbiter (pid:57) exited",
+    "Dirty worker exited (pid:57)",
+    "Spawned dirty arbiter (pid: 57) at /run/gunicorn/dirty.sock",
+    "ASGI lifespan shutdown error: no",
     "Handling signal: term",
     "Shutting down: Master",
     "Autorestarting worker after current request.",
@@ -134,7 +159,12 @@ def test_each_row_of_the_table_has_a_sample():
 
 def test_the_table_is_consistent():
     assert {w.event for w in catalogue.WORDINGS} <= set(catalogue.EVENTS)
-    told = {w.event for w in catalogue.WORDINGS} | {"worker_terminated", "restart_loop"}
+    told = {w.event for w in catalogue.WORDINGS} | {
+        "worker_terminated",
+        "restart_loop",
+        "child_exited",
+        "reentrant_elsewhere",
+    }
     assert told == set(catalogue.EVENTS)
     for name, event in catalogue.EVENTS.items():
         assert event.severity in catalogue.SEVERITIES, name

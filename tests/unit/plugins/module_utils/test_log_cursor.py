@@ -484,3 +484,19 @@ def test_a_rotation_in_the_middle_of_the_look(log, monkeypatch):
     result = log.next()
     assert log.found(result) == [*wanted, wanted[0] + 1, wanted[0] + 2]
     assert not any("lost" in reason for reason in result["reasons"])
+
+
+def test_nobody_can_lead_the_cursor_to_another_file(log, tmp_path, monkeypatch):
+    """Whoever may write to the directory plants links under every name that could be foreseen."""
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    folder = tmp_path / "state"
+    folder.mkdir()
+    cursor = folder / "app.cursor"
+    for name in (f"app.cursor.{os.getpid()}.tmp", "app.cursor.tmp", "app.cursor.0.tmp"):
+        (folder / name).symlink_to(victim)
+    result = log.look(cursor=str(cursor))
+    assert result["verdict"] == "clean" and victim.read_text() == "precious"
+    assert cursor.is_file() and not cursor.is_symlink()
+    assert cursor.stat().st_mode & 0o777 == 0o600
+    assert len(list(folder.iterdir())) == 4

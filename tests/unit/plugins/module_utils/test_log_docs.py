@@ -15,6 +15,8 @@ DOCS = os.path.join(os.path.dirname(__file__), "..", "..", "..", "..", "docs", "
 # These are told by others: a SIGTERM among the killed, and addresses taken again and again.
 TOLD_BY = {
     "worker_terminated": ("20.1.0 -", "as `worker_killed`, by SIGTERM"),
+    "reentrant_elsewhere": ("any", "as `reentrant`, without gunicorn's files in its trace"),
+    "child_exited": ("21.0.0 -", "as `worker_exited`, of a pid that never booted as a worker"),
     "restart_loop": ("all", "`connection_in_use` of two arbiters within a minute"),
 }
 
@@ -23,7 +25,9 @@ def rows():
     for name, event in EVENTS.items():
         wordings = [wording for wording in WORDINGS if wording.event == name]
         versions = ", ".join(dict.fromkeys(wording.versions for wording in wordings))
-        texts = ", ".join(f"`{wording.literal.decode().strip()}`" for wording in wordings)
+        texts = ", ".join(
+            dict.fromkeys(f"`{wording.literal.decode().strip()}`" for wording in wordings)
+        )
         versions, texts = TOLD_BY.get(name, (versions, texts))
         cells = (f"`{name}`", event.severity, event.tolerance, versions, texts, event.meaning)
         yield "| " + " | ".join(cells) + " |"

@@ -102,7 +102,7 @@ def test_check_mode_reads_and_leaves_the_cursor(capsys, log):
         ({"patterns": [{"name": "x"}]}, "missing required arguments: regex"),
         ({"arbiter_pid": "me"}, "arbiter_pid"),
         ({"cursor": "/"}, "Asked to use the cursor /"),
-        ({"cursor": "/nonexistent/of/nobody/cursor"}, "Asked to write the cursor"),
+        ({"cursor": "/proc/nonexistent/cursor"}, "Asked to write the cursor"),
         ({"program": "app", "paths": None, "supervisor_url": "unix:///nonexistent"}, "supervisor"),
     ],
 )

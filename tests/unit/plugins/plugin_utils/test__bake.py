@@ -2,9 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+import json
+
 import pytest
 from ansible_collections.fleetops.gunicorn.plugins.filter.bake import bake_decision
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._fleet_history import LOOK_LIMIT
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._bake import (
     Wish,
     bake_look,
@@ -205,3 +208,71 @@ def test_ansible_core_2_16_gives_numbers_as_words():
     wish = {**WISH._asdict(), "bake": "0.0", "wave": "1"}
     assert bake_decision([todo("web1"), todo()], wish)["role"] == "free"
     assert bake_decision([todo("web1")], {**wish, "bake": "7200.0"})["role"] == "canary"
+
+
+COUNTERS = {"stot": 5, "hrsp_2xx": 5}
+
+
+def counted(servers, backends=("app",), balancers=("lb1", "lb2", "lb3")):
+    """Results of haproxy_server_info on balancers of a large fleet."""
+    return [
+        {
+            "item": item,
+            "node": {"name": "", "pid": 7},
+            "backends": [
+                {
+                    "name": name,
+                    "servers": [
+                        {"backend": name, "server": f"web{n}", "counters": COUNTERS}
+                        for n in range(servers)
+                    ],
+                }
+                for name in backends
+            ],
+        }
+        for item in balancers
+    ]
+
+
+def servers_of(look):
+    return [
+        {row["server"] for row in backend["servers"]}
+        for balancer in look["balancers"]
+        for backend in balancer["backends"]
+    ]
+
+
+@pytest.mark.parametrize("backends", [("app",), ("app", "api"), tuple(f"b{n}" for n in range(50))])
+def test_a_look_that_is_kept_does_not_grow_with_the_fleet(backends):
+    look = bake_look(counted(5000, backends), 1.0, "web4711")
+    assert len(json.dumps(look)) < LOOK_LIMIT
+    [names] = {frozenset(each) for each in servers_of(look)}
+    assert "web4711" in names and len(names) >= 2
+
+
+def test_a_small_fleet_is_kept_whole():
+    assert servers_of(bake_look(counted(20), 1.0, "web3")) == [{f"web{n}" for n in range(20)}] * 3
+
+
+def test_looks_keep_the_same_others_and_rather_no_mates():
+    mates = [f"web{n}" for n in range(4000)]
+    first = bake_look(counted(5000), 1.0, "web1", mates)
+    again = bake_look(counted(5000), 2.0, "web2", mates)
+    assert servers_of(first)[0] - {"web1"} == servers_of(again)[0] - {"web2"}
+    assert not servers_of(first)[0] & set(mates) - {"web1"}
+    assert bake_look(counted(5), 1.0, "web1", mates)["balancers"]
+    assert servers_of(bake_look(counted(5), 1.0, "web1", mates))[0] == {f"web{n}" for n in range(5)}
+
+
+def test_a_sample_is_compared_like_the_whole():
+    then = bake_look(counted(5000), 1.0, "web1")
+    now = bake_look(counted(5000), 601.0)
+    assert compare(then, now, "web1", [f"web{n}" for n in range(2, 5000)])["verdict"]
+
+
+def test_a_refusal_stays_a_sentence_on_a_large_fleet():
+    hosts = [todo(f"web{n}") for n in range(999)]
+    refused = decide(WISH._replace(elsewhere=tuple(f"lb{n}" for n in range(500))), hosts)
+    assert len(refused.text) < 1000 and "and 987 more" in refused.text
+    wrong = [canary(gate={"verdict": "fail", "reasons": ["x"]}, name=f"w{n}") for n in range(500)]
+    assert len(decide(WISH, [*wrong, todo()]).text) < 1500

@@ -104,6 +104,13 @@ def test_what_could_not_be_looked_at_is_an_error_neither_pass_nor_fail(path):
     assert "permission denied" in result["reasons"][0]
 
 
+def test_a_log_that_cannot_be_placed_is_no_reason_to_go_back():
+    reasons = ["1 worker killed; neither its time nor its place nor a pid tells"]
+    result = change(["log"], {"verdict": "inconclusive", "reasons": reasons})
+    assert result["verdict"] == "inconclusive"
+    assert "the log cannot be judged: 1 worker killed" in "; ".join(result["reasons"])
+
+
 def test_a_silent_log_is_inconclusive_unless_the_operator_says_otherwise():
     silent = {"verdict": "no_data", "reasons": ["nothing written"]}
     assert change(["log"], silent)["verdict"] == "inconclusive"

@@ -157,3 +157,21 @@ def test_the_record_knows_what_was_never_proved(phase, release, expected):
 def test_nothing_known_is_nothing_to_finish(record):
     assert not _plan.unfinished(record, "web1", "")
     assert not _plan.unfinished(record, "web1", "x")
+
+
+@pytest.mark.parametrize(
+    ("has", "wanted", "action"),
+    [
+        ("23.0.0rc1", "23.0.0", "upgrade"),
+        ("23.0.0", "23.0.0", "skip"),
+        ("20.0.4+local.7", "20.0.1", "skip"),
+        ("20.0.4+local.7", "20.0.4", "skip"),
+        ("20.0.4.dev3", "20.0.4", "upgrade"),
+        ("20.0.4-0ubuntu1", "20.0.1", "skip"),
+    ],
+)
+def test_versions_of_a_host_are_ordered_as_pep_440_says(has, wanted, action):
+    stages, _problems = _plan.read_stages([{"gunicorn": wanted}])
+    running = _plan.Running(has, "3.8.18", "")
+    steps, _problems = _plan.host_steps(stages, running, False)
+    assert steps[0].action == action

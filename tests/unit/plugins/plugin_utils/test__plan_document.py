@@ -303,6 +303,32 @@ def test_who_follows_has_no_ramp():
     assert found["ramp"]["stages"] == [] and found["ramp"]["seconds"] == 0
 
 
+def test_what_cannot_be_built_is_a_problem_of_the_host_told_once():
+    why = "carried over: gunicorn 23.0.0 is not allowed: mlflow 2.9.2 wants gunicorn<22"
+    stages = [
+        release(1, "21.2.0", problems=["stage 1: the venv holds config_local.py"]),
+        release(
+            2, "23.0.0", problems=["stage 2: the venv holds config_local.py", f"stage 2: {why}"]
+        ),
+    ]
+    found = {"packages": NOW, "settings": SETTINGS, "stages": stages}
+    told = document(host("web1", _preflight_found=found), host("web2"))
+    assert told["problems"] == {
+        "web1": ["stage 1, 2: the venv holds config_local.py", f"stage 2: {why}"]
+    }
+
+
+def test_who_may_have_to_move_is_told_with_the_stage():
+    caps = ["pkg 1.0 wants Python<3.11"]
+    found = {"packages": NOW, "settings": SETTINGS}
+    found["stages"] = [release(1, "21.2.0"), release(2, "23.0.0", caps=caps)]
+    told = text(host("web1", _preflight_found=found), host("web2"))
+    assert (
+        "not allowed by what web1 runs: pkg 1.0 wants Python<3.11; another version of these must"
+        in told
+    )
+
+
 def test_what_else_runs_from_the_virtualenv_is_told_for_hosts_that_are_switched():
     celery = {"program": "celery:celery", "pid": 5, "python": "3.6.15", "gunicorn": False}
     info = {"beside": [{**celery, "listeners": [], "started": 1.0}]}

@@ -5,8 +5,9 @@
 """Who comes back step by step, with how much, and on which balancers that can be done."""
 
 import pytest
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._fleet_record import is_first
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._ramp import (
-    is_first,
+    baseline,
     lowest_share,
     ramp_problems,
     ramp_shares,
@@ -136,3 +137,20 @@ def test_without_a_ramp_any_balancer_will_do():
 def test_a_share_is_told_of_what_is_known():
     assert lowest_share([server(), server(now=10)]) == 10
     assert lowest_share([{"status": "UP"}]) == lowest_share([]) == 100
+
+
+def test_what_a_run_began_with_keeps_totals_and_names_and_no_rows():
+    row = {"backend": "app", "server": "web1", "backup": False, "counters": {"stot": 1}}
+    result = {
+        "item": "lb1",
+        "node": {"pid": 7},
+        "totals": [{"backend": "app", "counters": {"req_tot": 5}}],
+        "backends": [{"name": "app", "balance": "roundrobin", "servers": [row]}],
+    }
+    [kept] = baseline([result])
+    assert kept["totals"] == result["totals"] and kept["node"] == result["node"]
+    assert kept["backends"][0]["servers"] == [
+        {"backend": "app", "server": "web1", "backup": False},
+    ]
+    assert servers_beside([kept], []) == ["web1"]
+    assert baseline([{"item": "lb1", "msg": "gone", "failed": True}])[0]["backends"] == []

@@ -14,7 +14,7 @@ import json
 import os
 import re
 import stat
-from typing import Any, Iterable, List, NamedTuple, Optional, Tuple
+from typing import Any, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_reader import family
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_records import (
@@ -61,6 +61,8 @@ class Who(NamedTuple):
 
     pid: int
     since: Optional[float]
+    # By device and inode, how much was in a log already when it began.
+    begin: Mapping[Tuple[int, int], int] = {}
 
 
 def told(paths: Iterable[str], who: Who, now: float) -> str:
@@ -164,7 +166,9 @@ def _search(path: str, who: Who, clock: Clock) -> Tuple[str, Optional[float]]:
         oldest = _begin(head, clock)
         record = any(f'"{key}"'.encode() in head for key in PID_KEYS)
         left = MAX_CANDIDATES
-        for line in _candidates(file, status.st_size, _texts(who, record)):
+        place = who.begin.get((status.st_dev, status.st_ino))
+        least = max(place or 0, status.st_size - MAX_BYTES)
+        for line in _candidates(file, status.st_size, least, _texts(who, record)):
             if left <= 0 and b"Starting gunicorn " not in line:
                 continue
             left -= 1
@@ -172,9 +176,10 @@ def _search(path: str, who: Who, clock: Clock) -> Tuple[str, Optional[float]]:
             # A line by its pid is enough; its start would only say it once more.
             if found:
                 return found, oldest
-        if status.st_size > MAX_BYTES:
+        if least > (place or 0):
             return LOST, oldest
-        return SILENT, oldest
+        # From its very begin it was silent here.
+        return SILENT, oldest if place is None else who.since
 
 
 def _begin(head: bytes, clock: Clock) -> Optional[float]:
@@ -196,15 +201,15 @@ def _texts(who: Who, record: bool) -> List[bytes]:
     return [text.encode() for text in texts]
 
 
-def _candidates(file: Any, size: int, literals: List[bytes]) -> Iterable[bytes]:
+def _candidates(file: Any, size: int, least: int, literals: List[bytes]) -> Iterable[bytes]:
     """The lines that may tell of it, the last one first."""
-    end, rest, least = size, b"", max(0, size - MAX_BYTES)
+    end, rest = size, b""
     while end > least:
         begin = max(least, end - CHUNK)
         file.seek(begin)
         block = file.read(end - begin) + rest
-        cut = block.find(b"\n") + 1 if begin > 0 else 0
-        if begin > 0 and cut == 0 and len(block) < 2 * CHUNK:
+        cut = block.find(b"\n") + 1 if begin > least else 0
+        if begin > least and cut == 0 and len(block) < 2 * CHUNK:
             rest, end = block, begin
             continue
         yield from _lines_with(block, cut, literals)

@@ -134,6 +134,22 @@ def test_a_start_is_found_behind_many_lines_that_only_look_alike(tmp_path, monke
     assert told([str(log)], WHO, NOW) == "start"
 
 
+def test_what_was_there_before_the_switch_is_of_another(tmp_path):
+    """A format that tells neither time nor pid: only the place does."""
+    log = tmp_path / "app.log"
+    log.write_text("INFO: Starting gunicorn 20.0.4\n")
+    status = os.stat(str(log))
+    who = WHO._replace(begin={(status.st_dev, status.st_ino): status.st_size})
+    assert told([str(log)], WHO, NOW) == "start"
+    assert told([str(log)], who, NOW) == ""
+    with log.open("a") as file:
+        file.write("INFO: hello\n")
+    assert told([str(log)], who, SINCE + 2 * _log_told.ROTATION) == ""
+    with log.open("a") as file:
+        file.write("INFO: Starting gunicorn 23.0.0\n")
+    assert told([str(log)], who, NOW) == "start"
+
+
 def test_no_fifo_hangs_it(tmp_path):
     os.mkfifo(str(tmp_path / "app.log"))
     assert told([str(tmp_path / "app.log")], WHO, NOW) == ""

@@ -32,7 +32,6 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation_rest
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._fencing import Fenced
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_reader import standing
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_options import log_paths
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_picture import Observation
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_program import (
     RUNNING_STATES,
@@ -103,6 +102,8 @@ class Activation:
         served = bool(seen.arbiter and seen.listeners)
         expected = sorted({each.address for each in seen.listeners})
         channel = "Stdout" if seen.program["redirect_stderr"] else "Stderr"
+        # Only while it runs can it be seen what it writes to.
+        logs = site.logs(seen)
         self._permit()
         down = clock()
         try:
@@ -116,8 +117,7 @@ class Activation:
             raise FleetError(f"{exc} {again}") from exc
         offset = site.supervisor.log_size(site.name, channel)
         # The old generation is gone: what is in its logs now was not written by the new one.
-        cwd = seen.arbiter.cwd if seen.arbiter else seen.program["directory"]
-        self._logs = standing(log_paths(seen.program, seen.options, cwd))
+        self._logs = standing(logs)
         start = clock()
         self.timings["switch_s"] = round(start - mark, 3)
         try:

@@ -64,6 +64,9 @@ class Owners:
                 what = os.path.basename(_name(table[pid])) or "a program"
                 return f"{what} of another {os.path.basename(_name(parent))}"
             pid = table[pid].ppid
+        if self.supervisor_pid in above:
+            # Below this supervisord and none of its other programs: left by USR2, for example.
+            return None
         return self._unit(process.pid, above)
 
     def _unit(self, pid: int, above: List[int]) -> Optional[str]:
@@ -77,9 +80,7 @@ class Owners:
             main = re.search(r"^MainPID=(\d+)$", said, re.M)
             self._mains[unit] = int(main.group(1)) if main else 0
         main_pid = self._mains[unit]
-        # Of supervisord's own unit is only what supervisord itself has below it.
-        mine = main_pid in above and main_pid != self.supervisor_pid
-        return f"{unit} of systemd" if mine else None
+        return f"{unit} of systemd" if main_pid in above else None
 
 
 def _name(process: Process) -> str:

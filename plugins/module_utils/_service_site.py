@@ -314,6 +314,10 @@ class Site:
     def adopted_id(self, venv: Venv) -> str:
         return name_adopted(venv.gunicorn, venv.python, freeze(self.reader, venv.path))
 
+    def logs(self, seen: Observation) -> List[str]:
+        """The files that the program and its running gunicorn write to."""
+        return self._logging(seen)[1]
+
     def _logging(self, seen: Observation) -> Tuple[List[Sink], List[str], Optional[Setting]]:
         """Where the running gunicorn's words go, the logs among that, and what hides its start."""
         program, arbiter = seen.program, seen.arbiter

@@ -424,7 +424,8 @@ def main() -> None:
     except FleetError as exc:
         module.fail_json(msg=str(exc))
     if request.window.arbiter_pid is not None:
-        who = Who(request.window.arbiter_pid, request.window.since)
+        begin = {(it["dev"], it["inode"]): it["size"] for it in params["begin"]}
+        who = Who(request.window.arbiter_pid, request.window.since, begin)
         result["tells"] = told(request.paths, who, now)
     module.exit_json(changed=False, **result)
 

@@ -39,7 +39,7 @@ def asking():
                     )
 
 
-@pytest.mark.parametrize(("options", "name"), asking())
+@pytest.mark.parametrize(("options", "name"), list(asking()))
 def test_every_question_has_the_headers(options, name):
     assert options[name] == "{{ gate_health_headers }}"
 

@@ -8,7 +8,7 @@ import json
 import os
 
 import pytest
-from ansible_collections.fleetops.gunicorn.plugins.module_utils import _activation
+from ansible_collections.fleetops.gunicorn.plugins.module_utils import _service_site
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._fencing import Fenced
 
@@ -99,7 +99,8 @@ def test_where_the_logs_stood_is_noted_between_stop_and_start(world, tmp_path, m
     """What the old generation writes while it stops is before that place, the new one's behind."""
     log = tmp_path / "app.err.log"
     log.write_text("old\n")
-    monkeypatch.setattr(_activation, "log_paths", lambda *_all: [str(log), str(tmp_path / "none")])
+    paths = [str(log), str(tmp_path / "none")]
+    monkeypatch.setattr(_service_site.Site, "logs", lambda _site, _seen: paths)
     stop, start = world.stop, world.start
 
     def appending(what, text):

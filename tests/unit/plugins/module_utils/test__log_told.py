@@ -50,7 +50,10 @@ def test_a_log_is_heard(what, tmp_path, monkeypatch):
     monkeypatch.setenv("TZ", "UTC")
     line, found = HEARD[what]
     log = tmp_path / "app.log"
-    log.write_text(ACCESS % "x" * 50 + line + "\n" + ACCESS % "y" * 50)
+    around = [f'{{"pid": 1, "message": "{number}"}}' for number in range(50)]
+    if not line.startswith("{"):
+        around = [ACCESS.rstrip() % "x"] * 50
+    log.write_text("\n".join([*around, line, *around, ""]))
     assert told([str(log)], WHO, NOW) == found
 
 
@@ -106,6 +109,45 @@ def test_lines_across_the_edges_of_what_is_read_at_once(tmp_path, monkeypatch):
     for before in range(70):
         log.write_text("x" * before + "\n" + HEARD["its start"][0] + "\n" + "y" * 100)
         assert told([str(log)], WHO, NOW) == "start", before
+
+
+def test_what_lies_too_far_back_is_not_looked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(_log_told, "MAX_BYTES", 1000)
+    log = tmp_path / "app.log"
+    log.write_text(HEARD["its start"][0] + "\n" + ACCESS % "x" * 100)
+    assert told([str(log)], WHO, NOW) == "lost"
+
+
+def test_lines_without_a_time_say_nothing_of_how_far_back_it_goes(tmp_path):
+    log = tmp_path / "app.log"
+    log.write_text("hello\n" * 100)
+    assert told([str(log)], WHO, NOW) == ""
+    assert told([str(log)], WHO, SINCE + 2 * _log_told.ROTATION) == "lost"
+    log.write_text("hello\n2026-11-20 10:00:00 INFO app: hello\n")
+    assert told([str(log)], WHO, SINCE + 2 * _log_told.ROTATION) == ""
+
+
+def test_a_start_is_found_behind_many_lines_that_only_look_alike(tmp_path, monkeypatch):
+    monkeypatch.setattr(_log_told, "MAX_CANDIDATES", 10)
+    log = tmp_path / "app.log"
+    log.write_text(HEARD["its start"][0] + "\n" + '{"pid": 9, "bytes": 4711, "path": "/"}\n' * 100)
+    assert told([str(log)], WHO, NOW) == "start"
+
+
+def test_what_was_there_before_the_switch_is_of_another(tmp_path):
+    """A format that tells neither time nor pid: only the place does."""
+    log = tmp_path / "app.log"
+    log.write_text("INFO: Starting gunicorn 20.0.4\n")
+    status = os.stat(str(log))
+    who = WHO._replace(begin={(status.st_dev, status.st_ino): status.st_size})
+    assert told([str(log)], WHO, NOW) == "start"
+    assert told([str(log)], who, NOW) == ""
+    with log.open("a") as file:
+        file.write("INFO: hello\n")
+    assert told([str(log)], who, SINCE + 2 * _log_told.ROTATION) == ""
+    with log.open("a") as file:
+        file.write("INFO: Starting gunicorn 23.0.0\n")
+    assert told([str(log)], who, NOW) == "start"
 
 
 def test_no_fifo_hangs_it(tmp_path):

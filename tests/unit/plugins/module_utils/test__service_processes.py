@@ -135,6 +135,23 @@ def test_a_unit_of_systemd_is_what_systemd_says(machine, main, above, managed):
     assert [each["pid"] for each in told["unmanaged"]] == ([] if managed else [80])
 
 
+def test_what_usr2_left_below_this_supervisord_is_nobodys(machine):
+    """Its unit may have a shell for main process, which is above all of it."""
+    make_venv(machine.home / "venv")
+    serve(machine)
+    machine.process(9, 1, "/bin/sh -c supervisord")
+    (machine.root / "proc/10/stat").write_text(
+        (machine.root / "proc/10/stat").read_text().replace("S 1 ", "S 9 ")
+    )
+    serve(machine, 70, 20, environ="GUNICORN_PID=20")
+    for pid in (70, 71, 72):
+        (machine.root / f"proc/{pid}/cgroup").write_text("0::/system.slice/s.service\n")
+    machine.said["systemctl show --property=MainPID -- s.service"] = "MainPID=9\n"
+    told = report(machine)
+    assert [each["pid"] for each in told["unmanaged"]] == [70]
+    assert told["beside"] == []
+
+
 def test_a_worker_of_another_kind_on_the_virtualenv_is_told(machine):
     make_venv(machine.home / "venv")
     serve(machine)

@@ -233,6 +233,7 @@ class Judge:
         self.slow = [custom for custom in self.customs if not custom.literal]
         self.scanner = Scanner(literals, self._on_hit, self._on_chunk, use_ctypes)
         self.reading = Lines(self.scanner, self.clock)
+        self.reading.known = self._is_known
         self.scanner.armed[self.arguments] = False
 
     def _on_hit(self, kind: int, at: int) -> None:
@@ -300,6 +301,11 @@ class Judge:
     def _arbiter(self) -> Optional[int]:
         """Whose line it is, if it does not say so itself."""
         return self.generation.pid if self.generation else self.writer
+
+    def _is_known(self, pid: int) -> bool:
+        """Whether a pid is of those that have spoken here; until one has, anybody may."""
+        arbiter = self._arbiter() or self.window.arbiter_pid
+        return pid in self.booted or arbiter in (None, pid)
 
     # -- who speaks ---------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@
 """The lines around what was found, and when they were written."""
 
 import time
-from typing import NamedTuple, Optional, Tuple
+from typing import Callable, NamedTuple, Optional, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_records import (
     GUNICORN,
@@ -46,6 +46,8 @@ class Lines:
         # Has a line of gunicorn's own been met? Then no other line tells the time: a request's path
         # may hold one.
         self.own = False
+        # Whether a pid can be one of gunicorn's: an access line may begin with a client's words.
+        self.known: Callable[[int], bool] = lambda _pid: True
 
     def at(self, at: int, context: bool = True) -> Line:
         """The line around ``at``, and when it was written as far as that can be told."""
@@ -70,7 +72,7 @@ class Lines:
         found = scanner.buffer.rfind(b"\n[", low, at)
         while found >= 0:
             match = GUNICORN.match(scanner.buffer, found + 1, at)
-            if match is not None:
+            if match is not None and self.known(int(match.group(3))):
                 when = self.clock.gunicorn(*match.group(1, 2))
                 self.context = (position, when)
                 self.own = True

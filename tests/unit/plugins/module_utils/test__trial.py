@@ -58,10 +58,9 @@ names = vars(module)
         cwd=str(tmp_path),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
         check=False,
     )
-    return done.stdout.strip()
+    return done.stdout.decode().strip()
 
 
 def test_what_the_programs_file_sets_holds_in_the_trial(tmp_path):
@@ -147,5 +146,5 @@ def test_a_log_that_cannot_be_opened_fails_the_trial_too(tmp_path):
 
 
 def test_a_device_is_no_log(tmp_path):
-    code = "logging.FileHandler('/dev/stdout').emit(logging.makeLogRecord({'msg': 'seen'}))"
+    code = "logging.FileHandler('/dev/stdout', 'w').emit(logging.makeLogRecord({'msg': 'seen'}))"
     assert run(tmp_path, code) == "seen"

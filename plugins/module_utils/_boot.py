@@ -46,6 +46,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import (
     literal_start,
     log_tail,
     marked_as_trial,
+    parse_command,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import (
     Reader,
@@ -62,6 +63,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes impor
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._pythons import user_of_pid
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import HIDDEN
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._requirements import same_version
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_config import read_start
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._start_place import (
     starting_place,
 )
@@ -131,12 +133,16 @@ def user_of(launch: Launch) -> User:
 
 
 def live_launch(
-    pid: int, environment: Dict[str, str], fallback: Optional[Launch], directory: str = ""
+    pid: int,
+    environment: Dict[str, str],
+    fallback: Optional[Launch],
+    directory: str = "",
+    command: str = "",
 ) -> Launch:
     """How the live arbiter was started: by the service manager's word, else from the kernel.
 
     ``fallback`` is the service manager's command where it shows gunicorn, ``directory`` where that
-    is started (empty: where the service manager itself is).
+    is started (empty: where the service manager itself is), ``command`` how it was told.
     """
     reader = Reader()
     process = read_process(reader, pid)
@@ -161,6 +167,7 @@ def live_launch(
             "its user."
         )
 
+    origin = f"the live arbiter (pid {pid})"
     argv, arguments = process.cmdline, running_arguments(process.cmdline) or ()
     literal = literal_start(fallback.argv, arguments) if fallback else None
     if argv[0].startswith("gunicorn: "):
@@ -169,16 +176,25 @@ def live_launch(
             raise FleetError(
                 f"like_pid: process {pid} hides its command line (setproctitle); give command too."
             )
-        if any(HIDDEN in word for word in fallback.argv):
+        started = read_start(reader, process.ppid, command)
+        variables = fallback.environment
+        words = fallback.argv
+        if started:
+            words, more = parse_command(started.command)
+            variables = dict(fallback.environment, **more)
+        if any(HIDDEN in word for word in words):
             raise FleetError(
                 f"like_pid: process {pid} hides its command line (setproctitle), and the command of"
                 " its program holds what looks like a secret, which is not told. Put that into the"
                 " program's environment, or set release_boot_test to none."
             )
-        argv = literal = fallback.argv
+        argv = literal = words
         arguments = argv[arguments_at(argv) or 0 :]
-        env = dict(read_environ(reader, process.ppid), **environment)
-        env.update({k: v for k, v in fallback.environment.items() if k not in env})
+        env = dict(read_environ(reader, process.ppid), **(started.environment if started else {}))
+        env.update(environment)
+        env.update({k: v for k, v in variables.items() if k not in env})
+        if not started:
+            origin += ", whose variables are hidden by setproctitle"
     return Launch(
         # To the letter what will be started, rather than what became of it.
         argv=tuple(literal or argv),
@@ -194,7 +210,7 @@ def live_launch(
         uid=user.uid,
         gid=user.gid,
         groups=user.groups,
-        origin=f"the live arbiter (pid {pid})",
+        origin=origin,
         literal=literal is not None,
         habits=habits_of(reader.text(base + "status"), reader.text(base + "limits")),
     )

@@ -516,7 +516,7 @@ def launch_of(
                 argv, env, place, who.uid, who.gid, who.groups, "the program's command"
             )
     if like_pid:
-        return _boot.live_launch(like_pid, environment, fallback, directory)
+        return _boot.live_launch(like_pid, environment, fallback, directory, command)
     return fallback
 
 

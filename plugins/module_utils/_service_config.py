@@ -17,6 +17,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes impor
     Reader,
     read_environ,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import redact
 
 KINDS = ("program", "fcgi-program", "eventlistener")
 MAX_PROCESSES = 10000
@@ -38,6 +39,13 @@ class Section(NamedTuple):
     why: str
 
 
+class Start(NamedTuple):
+    """How a program is started: its command, and what is added to supervisord's environment."""
+
+    command: str
+    environment: Dict[str, str]
+
+
 def parse_supervisor_config(
     texts: Iterable[str],
     group: str,
@@ -54,10 +62,7 @@ def parse_supervisor_config(
 def read_section(reader: Reader, supervisor_pid: int, group: str, name: str) -> Section:
     """What the files of this supervisord say about the process."""
     environ = read_environ(reader, supervisor_pid)
-    known = {f"ENV_{key}": value for key, value in environ.items()}
-    node = reader.text("/proc/sys/kernel/hostname").strip()
-    if node:
-        known["host_node_name"] = node
+    known = _known(reader, environ)
     parser, why = _read(reader, supervisor_pid, environ, known)
     if parser is None:
         return Section({}, why)
@@ -68,6 +73,22 @@ def read_section(reader: Reader, supervisor_pid: int, group: str, name: str) -> 
     if section.why and why:
         return Section(section.settings, f"{section.why}; {why}")
     return section
+
+
+def read_start(reader: Reader, supervisor_pid: int, told: str) -> Optional[Start]:
+    """The command and the environment of the program whose command is told so, without secrets."""
+    environ = read_environ(reader, supervisor_pid)
+    known = _known(reader, environ)
+    parser, _why = _read(reader, supervisor_pid, environ, known)
+    return find_start(parser, told, known) if parser else None
+
+
+def _known(reader: Reader, environ: Mapping[str, str]) -> Dict[str, str]:
+    known = {f"ENV_{key}": value for key, value in environ.items()}
+    node = reader.text("/proc/sys/kernel/hostname").strip()
+    if node:
+        known["host_node_name"] = node
+    return known
 
 
 # --- which section --------------------------------------------------------------------------------
@@ -99,6 +120,39 @@ def find_section(
         expansions = dict(known, program_name=_own_name(candidates[0]), group_name=group)
         return _expanded(parser, candidates[0], expansions)
     return Section({}, "no section of supervisord's files makes a process of that name")
+
+
+def find_start(
+    parser: configparser.RawConfigParser, told: str, known: Mapping[str, str]
+) -> Optional[Start]:
+    """What of the files starts a command that is told so; None where that is not one thing."""
+    known, own = dict(known), {}
+    for key, value in _pairs(parser.get("supervisord", "environment", fallback="")).items():
+        text = _expand(value, known)
+        if text is None:
+            return None
+        own[key] = known[f"ENV_{key}"] = text
+    groups = _groups(parser)
+    found: List[Start] = []
+    for section in parser.sections():
+        if section.partition(":")[0] not in KINDS:
+            continue
+        name = _own_name(section)
+        for group in sorted(groups.get(name, {name})):
+            for expansions in _processes(parser, section, group, known):
+                command = _expand(parser.get(section, "command", fallback=""), expansions)
+                if not command or _as_told(command) != _as_told(told):
+                    continue
+                pairs = _pairs(parser.get(section, "environment", fallback=""))
+                added = {key: _expand(value, expansions) for key, value in pairs.items()}
+                if None in added.values():
+                    return None
+                found.append(Start(command, {**own, **{k: v or "" for k, v in added.items()}}))
+    return found[0] if found and all(each == found[0] for each in found) else None
+
+
+def _as_told(command: str) -> str:
+    return redact(" ".join(command.split()))
 
 
 def _own_name(section: str) -> str:

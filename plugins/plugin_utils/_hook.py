@@ -31,6 +31,11 @@ def hook_problems(hooks: Sequence[Mapping[str, Any]]) -> list[str]:
                 f"{name} is at {hook['at']}: say on_failure: warn. A hook does not keep a host from"
                 " going back."
             )
+        if hook["at"] == "after_trial" and hook.get("on_failure", "stop") != "warn":
+            found.append(
+                f"{name} is at after_trial: say on_failure: warn. It is done after a trial that failed"
+                " as well, and does not hide why."
+            )
     return found
 
 

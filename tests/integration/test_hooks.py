@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from conftest import Bed
 STAGES = [{"gunicorn": "21.2.0"}]
 QUICK = {"gate_soak": 1, "gate_interval": 1, "rollout_stages": STAGES}
 ALL = [
+    "before_trial",
+    "after_trial",
     "before_run",
     "before_drain",
     "before_switch",
@@ -101,6 +104,18 @@ def test_a_hook_before_the_switch_stops_it_and_the_release_is_not_blamed(
     assert not [name for name, mark in record["marks"].items() if mark["mark"] == "bad"]
 
 
+def test_what_was_prepared_for_a_trial_is_put_away_when_it_fails(bed: Bed, tmp_path: Path) -> None:
+    done = tmp_path / "done"
+    hooks = [note(done, "before_trial"), note(done, "after_trial", on_failure="warn")]
+    before = bed.fingerprint()
+    stopped = upgrade(bed, rollout_hooks=hooks, release_boot_timeout=0.01)
+    assert stopped.code == 2, stopped.text
+    # By which task it ends, the code of the stop is told: F-BACK.
+    assert re.search(r"TASK \[[^]]*prove \| Stop\].*did not answer within 0.01 s", stopped.words)
+    assert done.read_text().split() == "before_trial web1 upgrade after_trial web1 upgrade".split()
+    assert bed.fingerprint() == before
+
+
 def test_hooks_run_in_order_and_whoever_wants_to_is_told(
     bed: Bed, tmp_path: Path, listener: tuple[str, list[dict[str, Any]]]
 ) -> None:
@@ -110,7 +125,7 @@ def test_hooks_run_in_order_and_whoever_wants_to_is_told(
         "  ansible.builtin.shell: >-\n"
         f"    echo 'tasks {{{{ hook_at }}}} {{{{ rollout_target.gunicorn }}}}' >> {done}\n"
     )
-    hooks = [note(done, at) for at in ALL]
+    hooks = [note(done, at, on_failure="warn") for at in ALL]
     hooks += [
         {"at": "after_switch", "name": "warm", "tasks": str(tmp_path / "warm.yml")},
         breaks("before_drain", on_failure="warn"),
@@ -128,10 +143,10 @@ def test_hooks_run_in_order_and_whoever_wants_to_is_told(
     lines = done.read_text().splitlines()
     expected = [
         f"{at} web1 {'' if at.endswith('_run') else 'upgrade'} "
-        f"{'' if at.endswith('_run') else '21.2.0'}"
+        f"{'' if at.endswith(('_run', '_trial')) else '21.2.0'}"
         for at in ALL
     ]
-    expected.insert(4, "tasks after_switch 21.2.0")
+    expected.insert(6, "tasks after_switch 21.2.0")
     assert [line.rstrip() for line in lines] == [line.rstrip() for line in expected]
     assert "failed on web1, and on_failure is warn: it ended with 3" in took.words
     assert "it took longer than 1 s" in took.words

@@ -307,12 +307,30 @@ def test_a_live_arbiter_that_hides_its_command_line(tmp_path):
         built = place.good(boot_test=False, **order)
         place.venv.symlink_to(built["path"])
         port = support.free_port()
-        command = f"{place.venv}/bin/gunicorn -b 127.0.0.1:{port} app:app"
-        pid = place.start(command.split(), port=port)
+        secret = f"{place.venv}/bin/gunicorn -b 127.0.0.1:{port} -e API_TOKEN=hunter22 app:app"
+        place.trouble(
+            "assert os.environ['API_TOKEN'] == 'hunter22' and os.environ['DB'] == 'a, b'\n"
+            + support.NO_TROUBLE
+        )
+        config = place.path / "supervisord.conf"
+        config.write_text(
+            f"[supervisord]\nnodaemon=true\nlogfile=/dev/null\nlogfile_maxbytes=0\n"
+            f"pidfile={place.path}/s.pid\n[program:app]\ncommand={secret}\n"
+            f'directory={place.path}\nenvironment=DB="a, b"\n'
+        )
+        supervisord = place.start(
+            [sys.executable, "-m", "supervisor.supervisord", "-c", config], port=port
+        )
+        (child,) = Path(f"/proc/{supervisord}/task/{supervisord}/children").read_text().split()
+        pid = int(child)
         assert b"gunicorn: master" in Path(f"/proc/{pid}/cmdline").read_bytes()
         message = bad(place, path=built["path"], like_pid=pid)
         assert "hides its command line" in message and "give command" in message
-        good(place, path=built["path"], like_pid=pid, command=command)
+        message = bad(place, path=built["path"], like_pid=pid, command=f"env TOKEN=*** {secret}")
+        assert "holds what looks like a secret" in message
+        # As gunicorn_info tells it.
+        command = secret.replace("hunter22", "***")
+        good(place, path=built["path"], like_pid=pid, command=command, environment={})
 
 
 def test_the_live_directory_that_is_no_release_yet(tmp_path):

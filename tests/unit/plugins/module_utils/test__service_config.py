@@ -127,3 +127,43 @@ def test_why_nothing_is_known_is_told(tmp_path, files, why):
     found = place.read()
     assert found.settings == {}
     assert re.search(why, found.why), found.why
+
+
+STARTS = """
+[supervisord]
+environment=TOP="/srv",BOTH=below
+[program:app]
+command=%(ENV_TOP)s/venv/bin/gunicorn  -b :81%(process_num)02d -e API_TOKEN=hunter22 app
+process_name=%(program_name)s_%(process_num)02d
+numprocs=2
+environment=BOTH="above",NUMBER="%(process_num)d",PASSWORD="of the program"
+[program:one]
+command=gunicorn same
+environment=A="1"
+[program:two]
+command=gunicorn same
+environment=A="2"
+[program:riddle]
+command=gunicorn riddle
+environment=A="%(ENV_NOBODY)s"
+"""
+
+
+def start_of(told):
+    parser = _service_config._parser()
+    parser.read_string(STARTS)
+    return _service_config.find_start(parser, told, {})
+
+
+def test_a_start_is_known_by_its_command_as_it_is_told():
+    """What a process has written over its own environment (setproctitle) stands here."""
+    told = "/srv/venv/bin/gunicorn -b :8101 -e API_TOKEN=*** app"
+    assert start_of(told) == (
+        "/srv/venv/bin/gunicorn  -b :8101 -e API_TOKEN=hunter22 app",
+        {"TOP": "/srv", "BOTH": "above", "NUMBER": "1", "PASSWORD": "of the program"},
+    )
+
+
+@pytest.mark.parametrize("told", ["gunicorn same", "gunicorn riddle", "gunicorn other", ""])
+def test_a_start_that_is_not_one_thing_is_not_told(told):
+    assert start_of(told) is None

@@ -22,6 +22,7 @@ def test_a_good_one_has_no_problem():
         ({**GOOD, "command": []}, "its command is empty"),
         ({**GOOD, "at": "before_rollback"}, "does not keep a host from going back"),
         ({**GOOD, "at": "after_rollback", "on_failure": "stop"}, "say on_failure: warn"),
+        ({**GOOD, "at": "after_trial"}, "after_trial: say on_failure: warn"),
     ],
 )
 def test_a_bad_one_is_named(hook, why):

@@ -130,7 +130,7 @@ class ActionModule(ActionBase):
         }
 
     def _http_health(self, host: str, state: str) -> dict[str, Any]:
-        return {"status": 200}
+        return {"answers": 1, "seconds": 0.1}
 
     def _log_check(self, host: str, state: str) -> dict[str, Any]:
         return {"verdict": "clean", "reasons": [], "incidents": [], "scanned": {"bytes": 1}}

@@ -112,7 +112,14 @@ def test_what_was_prepared_for_a_trial_is_put_away_when_it_fails(bed: Bed, tmp_p
     assert stopped.code == 2, stopped.text
     # By which task it ends, the code of the stop is told: F-BACK.
     assert re.search(r"TASK \[[^]]*prove \| Stop\].*did not answer within 0.01 s", stopped.words)
-    assert done.read_text().split() == "before_trial web1 upgrade after_trial web1 upgrade".split()
+    assert done.read_text().split() == [
+        "before_trial",
+        "web1",
+        "upgrade",
+        "after_trial",
+        "web1",
+        "upgrade",
+    ]
     assert bed.fingerprint() == before
 
 

@@ -116,7 +116,8 @@ def test_number_and_size_are_bounded(tmp_path, opened, monkeypatch):
     assert len(logs(found)) == 4
     assert len(found) <= 8
     assert "more than 0 GiB" in found["a-huge.log"].why
-    assert "more than 4 of them" in found["04.log"].why
+    # Which one it is depends on what else this process has open.
+    assert any("more than 4 of them" in each.why for each in found.values())
 
 
 CHILD = """

@@ -33,8 +33,8 @@ def hook_problems(hooks: Sequence[Mapping[str, Any]]) -> list[str]:
             )
         if hook["at"] == "after_trial" and hook.get("on_failure", "stop") != "warn":
             found.append(
-                f"{name} is at after_trial: say on_failure: warn. It is done after a trial that failed"
-                " as well, and does not hide why."
+                f"{name} is at after_trial: say on_failure: warn. It is done after a trial that"
+                " failed as well, and does not hide why."
             )
     return found
 

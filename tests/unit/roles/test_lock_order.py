@@ -53,7 +53,8 @@ def steps(tasks: list[dict[str, Any]], role: str, given: Vars) -> Iterator[str]:
 def include(name: Any, role: str, given: Vars) -> Iterator[str]:
     if not isinstance(name, str) or role != "rollout":
         return
-    # The only name that is made up is take.yml's.
+    # The only names that are made up are those of trials.yml and take.yml.
+    name = name.replace("{{ rollout_trial }}", str(given.get("rollout_trial")))
     for each in ("lost.yml", "repair.yml") if "{{" in name else (name,):
         ends = each in ("halt.yml", "lost.yml", "repair.yml")
         yield from ["rescue"] * ends
@@ -68,7 +69,8 @@ def call(called: Mapping[str, Any], given: Vars) -> Iterator[str]:
     elif role == "load_balancer":
         yield str(given["load_balancer_state"])
     elif role == "hook":
-        yield "hook"
+        # Around trials it is beside what serves, as they are.
+        yield "hook beside" if given["hook_at"].endswith("_trial") else "hook"
     else:
         name = f"{called.get('tasks_from', 'main')}.yml"
         yield from steps(load(ROOT / "roles" / role / "tasks" / name), role, given)

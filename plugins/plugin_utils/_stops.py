@@ -144,7 +144,7 @@ STOPS = (
     ),
     Stop(
         "F-BUILD",
-        _tasks("build | ", "requirements | ", "wheelhouse | "),
+        _tasks("build | ", "requirements | ", "wheelhouse | ", "trials | "),
         "a release could not be built, or does not boot",
         "Read the end of its log in the message, repair the cause, run the same command again.",
     ),
@@ -177,6 +177,7 @@ OTHER = Stop(
 
 BY_CODE = {stop.code: stop for stop in (*STOPS, OTHER)}
 _PATTERNS = tuple((re.compile(stop.pattern, re.DOTALL | re.MULTILINE), stop.code) for stop in STOPS)
+_TOLD_AGAIN = "trials | Stop: "
 # Tasks that are done at a balancer's host: where that one cannot be reached, Ansible says it of
 # the server in whose name it was.
 _AT_BALANCERS = re.compile(
@@ -193,6 +194,11 @@ def who_stopped(host: str, unreachable: bool, code: str) -> str:
 
 def stop_of(words: str, unreachable: bool = False) -> Stop:
     """Which way to stop the last words of a run tell of."""
+    # What failed between two hooks is told again after them.
+    if words.startswith(_TOLD_AGAIN) and not unreachable:
+        first = stop_of(words[len(_TOLD_AGAIN) :])
+        if first is not BY_CODE[OTHER.code]:
+            return first
     if unreachable:
         return BY_CODE["F-BALANCER" if _AT_BALANCERS.match(words) else "F-LOST"]
     code = next((code for pattern, code in _PATTERNS if pattern.search(words)), "")

@@ -53,9 +53,8 @@ def steps(tasks: list[dict[str, Any]], role: str, given: Vars) -> Iterator[str]:
 def include(name: Any, role: str, given: Vars) -> Iterator[str]:
     if not isinstance(name, str) or role != "rollout":
         return
-    # The only names that are made up are those of take.yml and trials.yml.
-    if name == "{{ rollout_trial }}.yml":
-        name = f"{given['rollout_trial']}.yml"
+    # The only names that are made up are those of trials.yml and take.yml.
+    name = name.replace("{{ rollout_trial }}", str(given.get("rollout_trial")))
     for each in ("lost.yml", "repair.yml") if "{{" in name else (name,):
         ends = each in ("halt.yml", "lost.yml", "repair.yml")
         yield from ["rescue"] * ends
@@ -70,8 +69,8 @@ def call(called: Mapping[str, Any], given: Vars) -> Iterator[str]:
     elif role == "load_balancer":
         yield str(given["load_balancer_state"])
     elif role == "hook":
-        # Around a trial, which happens beside what serves, an operator may do something of his own.
-        yield "hook" if not str(given.get("hook_at", "")).endswith("_trial") else "trial hook"
+        # Around trials it is beside what serves, as they are.
+        yield "hook beside" if given["hook_at"].endswith("_trial") else "hook"
     else:
         name = f"{called.get('tasks_from', 'main')}.yml"
         yield from steps(load(ROOT / "roles" / role / "tasks" / name), role, given)

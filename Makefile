@@ -44,7 +44,7 @@ ONLY ?=
 
 # --- the tests ---------------------------------------------------------------------------------
 
-.PHONY: test lint unit unit-pythons unit-pythons-every integration integration-nightly real-apps costs nightly
+.PHONY: test lint unit unit-pythons unit-pythons-every integration integration-nightly real-apps replays costs nightly
 .PHONY: sanity installed
 test: ## Everything: lint, unit, integration on real parts, the installed collection, molecule
 	@tests/run.sh
@@ -76,6 +76,9 @@ integration-nightly: venv-dev ## What of it is too long for CI (tests/integratio
 
 real-apps: venv-dev ## Applications from the index, upgraded under load and taken back
 	python -m pytest --instafail tests/integration/real_apps
+
+replays: venv-dev ## Faults met on other people's fleets, played again (tests/replays.txt)
+	grep -oE '^[a-z][^ ]*' tests/replays.txt | sed 's,^,tests/,' | xargs python -m pytest -q
 
 costs: venv-dev ## Weigh the files of the integration tests: tests/integration/cost.txt
 	rm -f .cache/cost && WEIGH=$(CURDIR)/.cache/cost $(INTEGRATION) -m 'not nightly' tests/integration

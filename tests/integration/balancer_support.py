@@ -153,6 +153,8 @@ global
 defaults
   mode {mode}
   timeout connect 2s
+  # Without it a check has 100 ms, which a busy machine needs for an answer.
+  timeout check 2s
   timeout client 60s
   timeout server 60s
   default-server inter 100ms fastinter 100ms downinter 100ms fall 2 rise 2

@@ -626,7 +626,7 @@ def test_requests_that_come_even_in_maint_are_no_drain(start: Callable[..., Hapr
     result = do(balancer)
     assert result["failed"] and "even in MAINT" in result["msg"], result
     assert "`option persist`" in result["msg"] and "put back" in result["msg"]
-    assert balancer.status("app/web1") == "UP"
+    balancer.wait_up("app/web1")
     assert set(traffic.stop()) == {"200 web1"}
 
 

@@ -4,6 +4,7 @@
 
 import pytest
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._budget import error_budget
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._ramp import baseline
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -179,3 +180,17 @@ def test_four_backends_on_two_balancers_one_of_them_reloaded():
     now = [node("lb1", 2, (50, 3), (40, 1)), node("lb2", 1, (9100, 11), (9000, 0))]
     found = judge(now, before)
     assert (found["requests"], found["errors"]) == (190, 6)
+
+
+def test_a_run_keeps_the_names_of_servers_and_compares_with_what_they_count():
+    """As it is wired: `baseline` drops the counters of rows, which the balancer goes on to give."""
+
+    def whole(requests, errors):
+        found = look(requests, errors)
+        counters = found["totals"][0]["counters"]
+        row = {"backend": "app", "server": "web1", "backup": False, "counters": counters}
+        return {**found, "backends": [{"name": "app", "servers": [row]}], "servers": [row]}
+
+    begun = baseline([whole(1000, 0)])
+    assert judge([whole(2000, 5)], begun, errors=10)["within"]
+    assert not judge([whole(2000, 50)], begun, errors=10)["within"]

@@ -152,6 +152,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+told:
+  description: What was noted, C(event), C(host), C(why) and C(before), as the options say.
+  returned: with O(event)
+  type: dict
 record:
   description: The record, in check mode as it would be. Times are seconds since the epoch.
   returned: success
@@ -279,7 +283,8 @@ def main() -> None:
             raise FleetError(f"event {params['event']} needs host: to which did it happen?")
         if not params["run"] or not params["by"]:
             raise FleetError("event needs run and by: which run tells it, and who runs it?")
-        before, after = kept.tell(event_of(params))
+        event = event_of(params)
+        before, after = kept.tell(event)
     except FleetError as exc:
         module.fail_json(msg=str(exc), halted=isinstance(exc, Halted), path=path)
     for note in kept.notes:
@@ -287,6 +292,7 @@ def main() -> None:
     module.exit_json(
         changed=True,
         path=path,
+        told={name: event[name] for name in ("event", "host", "why", "before")},
         **answer(after, params),
         diff={"before": seen(before, params["host"]), "after": seen(after, params["host"])},
     )

@@ -378,7 +378,7 @@ class Story:
         self, at: float, host: str, task: Task, result: Mapping[str, Any]
     ) -> list[Line]:
         record = result.get("record") or {}
-        told = (record.get("events") or [{}])[-1]
+        told = result.get("told") or {}
         name = told.get("event") if told.get("host") in (None, host) else None
         run = record.get("run")
         if task.args.get("event") in (None, "") or run is None or "asked" in task.name:

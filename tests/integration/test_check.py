@@ -22,11 +22,11 @@ Traceback (most recent call last):
     self.flush()
   File "/usr/lib/python3.6/logging/__init__.py", line 978, in flush
     self.stream.flush()
-RuntimeError: reentrant call inside <_io.BufferedWriter name='<stderr>'> \x1b[2J\u202e
+RuntimeError: reentrant call inside <_io.BufferedWriter name='<stderr>'>
 Call stack:
   File "/srv/app/venv/bin/gunicorn", line 8, in <module>
     sys.exit(run())
-Message: 'login with api_token=planted-in-a-message'
+Message: 'login \x1b[2J\u202e with api_token=planted-in-a-message'
 Arguments: ()
 """
 

@@ -73,9 +73,10 @@ def test_the_way_of_a_host(story):
     assert story.play_began(1, "Stage 1") == (
         "Stage 1 of 1: gunicorn 21.2.0 on the Python in place"
     )
-    told = {"events": [{"event": "taken", "host": "web1"}], "run": {"status": "running"}}
+    told = {"event": "taken", "host": "web1"}
     note = ours("fleet_record", event="{{ rollout_event }}")
-    taken = story.ended(2, "web1", note, {"record": told})
+    run = {"run": {"status": "running"}}
+    taken = story.ended(2, "web1", note, {"record": run, "told": told})
     assert texts(taken) == ["taken (stage 1 of 1, host 1 of 2)"]
     assert texts(drained(story, 10, "web1")) == ["out of rotation on lb1, drained in 2.0 s"]
     switch = ours("active_release")

@@ -30,6 +30,7 @@ PAPER_MODULES = (
     "http_health",
     "index_info",
     "log_check",
+    "plan_info",
     "python_info",
     "release",
     "release_prune",

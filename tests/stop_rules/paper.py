@@ -110,6 +110,25 @@ class ActionModule(ActionBase):
         (paper() / f"{host}.stopped").unlink(missing_ok=True)
         return {"changed": True, "release": self._task.args["release"], "generation": GENERATION}
 
+    def _plan_info(self, host: str, state: str) -> dict[str, Any]:
+        stages = [
+            {
+                "stage": stage["stage"],
+                "id": f"{stage['gunicorn']}-py3.6",
+                "there": False,
+                "python": ARBITER["python"],
+                "source": "carried",
+                "known": "pins",
+                "packages": {},
+                "may_move": False,
+                **{name: [] for name in ("open", "dropped", "caps", "problems", "stale", "vital")},
+                "error": "",
+            }
+            for stage in self._task.args["stages"]
+        ]
+        settings = {"error": "paper has no settings"}
+        return {"packages": {}, "stages": stages, "settings": settings}
+
     def _host_turn(self, host: str, state: str) -> dict[str, Any]:
         return {"waited": 0.0}
 

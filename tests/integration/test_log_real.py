@@ -245,7 +245,7 @@ def test_under_supervisord_with_rotation(fleet, gunicorn, python, deaths):
         make_noise(fleet, 7000)
         if number % 3 == 1:
             look()
-    assert os.path.exists(f"{log}.3"), "nothing was rotated"
+    wait_for(lambda: os.path.exists(f"{log}.3"))
     wait_for(lambda: look() and set(killed) <= set(told), timeout=30)
     assert sorted(told) == sorted(killed)
     assert "gap" not in looks

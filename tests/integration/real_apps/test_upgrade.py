@@ -1,6 +1,6 @@
 """Applications that nobody here wrote: upgraded under load, and taken back; nothing is lost.
 
-Two of them in CI, all of them by ``make real-apps``.
+One of them in CI, all of them by ``make real-apps``.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.real_apps.apps import DASH, EVERY, HTTPBIN
+from tests.integration.real_apps.apps import EVERY, HTTPBIN
 from tests.integration.real_apps.bed import SERVERS, App, Bed
 
-IN_CI = (HTTPBIN, DASH)
+IN_CI = (HTTPBIN,)
 
 
 @pytest.fixture

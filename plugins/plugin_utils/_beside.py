@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._few import few
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._versions import (
     minor,
     version_key,
@@ -16,7 +17,6 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._versions import
 
 # Where a hook finds the new release switched on, and where the old one again.
 POINTS = ("after_switch", "after_rollback")
-MAX_HOSTS = 12
 
 
 def planned(info: Any, python: str, hooks: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -48,7 +48,7 @@ def left(hosts: Iterable[Mapping[str, Any]], hooks: Sequence[Mapping[str, Any]])
                 continue
             text = f"{_name(each)} was not restarted: {_fate(each, arbiter.get('python') or '')}"
             told.setdefault(text, []).append(str(host["inventory_hostname"]))
-    return [f"On {_some(names)}: {text}. {_advice(hooks)}" for text, names in told.items()]
+    return [f"On {few(names)}: {text}. {_advice(hooks)}" for text, names in told.items()]
 
 
 def _beside(info: Any) -> list[Mapping[str, Any]]:
@@ -86,8 +86,3 @@ def _advice(hooks: Sequence[Mapping[str, Any]]) -> str:
         rest = f" (at the other there is {there})" if there else ""
         return f"Restart it by a hook (rollout_hooks) at {' and '.join(missing)}{rest}."
     return f"See that one of your hooks restarts it: {there}."
-
-
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - MAX_HOSTS
-    return ", ".join(names[:MAX_HOSTS]) + (f" and {more} more" if more > 0 else "")

@@ -92,14 +92,14 @@ def _package_lines(turns: Iterable[Mapping[str, Any]]) -> list[str]:
         for turn in turns
         if turn["packages"] is not None
     ]
-    return [f"  packages of {_names(hosts)}, against now: {text}" for text, hosts in _grouped(told)]
+    return [f"  packages of {few(hosts)}, against now: {text}" for text, hosts in _grouped(told)]
 
 
 def _cap_lines(turns: Iterable[Mapping[str, Any]]) -> list[str]:
     """Who does not allow the stage as it is, and may yet do so in another version."""
-    told = [(turn["host"], _some(turn["caps"])) for turn in turns if turn["caps"]]
+    told = [(turn["host"], few(turn["caps"])) for turn in turns if turn["caps"]]
     return [
-        f"  not allowed by what {_names(hosts)} runs: {text}; another version of these must come"
+        f"  not allowed by what {few(hosts)} runs: {text}; another version of these must come"
         for text, hosts in _grouped(told)
     ]
 
@@ -111,11 +111,11 @@ def packages_text(packages: Mapping[str, Any]) -> str:
     parts = []
     changed = [f"{name} {old} -> {new}" for name, (old, new) in packages["changed"].items()]
     if changed:
-        parts.append(_some(changed))
+        parts.append(few(changed))
     for word in ("added", "removed"):
         names = [f"{name} {version}" for name, version in packages[word].items()]
         if names:
-            parts.append(f"{word} {_some(names)}")
+            parts.append(f"{word} {few(names)}")
     if packages["kept"]:
         parts.append(f"{packages['kept']} stay as they are")
     return "; ".join(parts + _doubts(packages))
@@ -128,7 +128,7 @@ def _doubts(packages: Mapping[str, Any]) -> list[str]:
     if packages["may_move"]:
         doubts.append("what this Python cannot take moves within its major version")
     if packages["undecided"]:
-        doubts.append(f"not pinned: {_some(packages['undecided'])}")
+        doubts.append(f"not pinned: {few(packages['undecided'])}")
     carried = packages["source"] == "carried"
     rest = "what gunicorn itself asks for" if carried else "what else these ask for"
     return [*doubts, f"{rest} is decided when it is built"]
@@ -147,7 +147,7 @@ def built_lines(hosts: Iterable[Mapping[str, Any]]) -> list[str]:
                 key = (step["stage"], packages_text(change))
                 told.append((str(host["inventory_hostname"]), key))
     return [
-        f"Stage {stage}, packages of {_names(names)}, as built, against now: {text}"
+        f"Stage {stage}, packages of {few(names)}, as built, against now: {text}"
         for (stage, text), names in sorted(_grouped(told))
     ]
 
@@ -187,21 +187,20 @@ def _setting_lines(turns: Iterable[Mapping[str, Any]]) -> list[str]:
     ]
     lines = []
     for (name, effect, source), hosts in _grouped(told):
-        lines.append(f"  setting {name} of {_names(hosts)}: {effect}")
+        lines.append(f"  setting {name} of {few(hosts)}: {effect}")
         lines.append(f"    source: {source}")
     return lines
 
 
 def _stale_lines(turns: Iterable[Mapping[str, Any]]) -> list[str]:
     told = [(turn["host"], stale_text(turn["stale"])) for turn in turns if turn["stale"]]
-    return [f"  LOOK AT {_names(hosts)}: {text}" for text, hosts in _grouped(told)]
+    return [f"  LOOK AT {few(hosts)}: {text}" for text, hosts in _grouped(told)]
 
 
 def _trial_lines(trials: Mapping[str, Any]) -> list[str]:
     told = [(host, trial_text(each)) for host, each in trials.items()]
     return [
-        f"Trials, before any host is drained: {_names(hosts)} {text}"
-        for text, hosts in _grouped(told)
+        f"Trials, before any host is drained: {few(hosts)} {text}" for text, hosts in _grouped(told)
     ]
 
 
@@ -212,7 +211,7 @@ def _newer_lines(plan: Mapping[str, Any], stages: Sequence[Mapping[str, Any]]) -
     if index["error"]:
         return [f"Newer releases: the index could not be asked: {index['error']}"]
     last = stages[-1]
-    lines = [f"Newer releases: the newest is {index['newest']} ({_some(index['asked'])})"]
+    lines = [f"Newer releases: the newest is {index['newest']} ({few(index['asked'])})"]
     for each in last["newer"]:
         needs = f", needs Python {each['python']}" if each["python"] else ""
         brings = f", brings {', '.join(each['brings'])}" if each["brings"] else ""
@@ -223,9 +222,9 @@ def _newer_lines(plan: Mapping[str, Any], stages: Sequence[Mapping[str, Any]]) -
 def _prune_lines(told: Mapping[str, Any]) -> list[str]:
     limit = f"(rollout_keep_releases {told['keep']})"
     return [
-        f"Releases removed at the end on {_names(hosts)} {limit}: {text}"
+        f"Releases removed at the end on {few(hosts)} {limit}: {text}"
         for text, hosts in _grouped(
-            (host, f"not known, {each['error']}" if each["error"] else _some(each["releases"]))
+            (host, f"not known, {each['error']}" if each["error"] else few(each["releases"]))
             for host, each in told["hosts"].items()
         )
     ]
@@ -236,7 +235,7 @@ def _prune_lines(told: Mapping[str, Any]) -> list[str]:
 
 def _beside_lines(told: Mapping[str, Any]) -> list[str]:
     pairs = [(host, text) for host, texts in told.items() for text in texts]
-    return [f"Beside it on {_names(hosts)}: {text}" for text, hosts in _grouped(pairs)]
+    return [f"Beside it on {few(hosts)}: {text}" for text, hosts in _grouped(pairs)]
 
 
 def _not_lines(plan: Mapping[str, Any]) -> list[str]:
@@ -245,12 +244,11 @@ def _not_lines(plan: Mapping[str, Any]) -> list[str]:
     if left["stages"]:
         lines.append(f"Not in this run: stage {', stage '.join(left['stages'])} (rollout_to)")
     lines += [
-        f"Not in this run: {_names(hosts)} (--limit)"
+        f"Not in this run: {few(hosts)} (--limit)"
         for _why, hosts in _grouped((host, why) for host, why in left["hosts"].items())
     ]
     lines += [
-        f"Nothing to do on {_names(hosts)}: {why}"
-        for why, hosts in _grouped(left["unneeded"].items())
+        f"Nothing to do on {few(hosts)}: {why}" for why, hosts in _grouped(left["unneeded"].items())
     ]
     return lines
 
@@ -267,7 +265,7 @@ def _time_lines(told: Mapping[str, Any], ramp: Mapping[str, Any]) -> list[str]:
         steps = ", ".join(f"{share} %" for share in ramp["shares"])
         stages = _count(len(ramp["stages"]), "stage")
         lines.append(
-            f"  of that {_span(ramp['seconds'])} of ramp in {stages}: {_names(ramp['hosts'])} comes"
+            f"  of that {_span(ramp['seconds'])} of ramp in {stages}: {few(ramp['hosts'])} comes"
             f" back with {steps} and then all of its weight, each watched for {ramp['soak']:g} s"
         )
     if told["expected"] is not None:
@@ -293,14 +291,6 @@ def _grouped(pairs: Iterable[tuple[str, Any]]) -> list[tuple[Any, list[str]]]:
     for host, what in pairs:
         found.setdefault(what, []).append(host)
     return list(found.items())
-
-
-def _names(hosts: Sequence[str]) -> str:
-    return _some(list(hosts))
-
-
-def _some(names: Sequence[str]) -> str:
-    return few(names)
 
 
 def _count(number: int, what: str) -> str:

@@ -10,7 +10,7 @@ for version in "$@"; do
         echo "Installing $(grep -o '^ansible-core.*' "$requirements") into $directory ($python) ..."
         rm -rf "$directory"
         "$python" -m venv --without-pip "$directory"
-        exec .venv/bin/uv pip install --quiet --no-config --python "$directory/bin/python" -r "$requirements"
+        UV_SYSTEM_CERTS=1 exec .venv/bin/uv pip install --quiet --no-config --python "$directory/bin/python" -r "$requirements"
     fi
 done
 echo "core_venv: $requirements wants one of Python $*, and none was found in PATH, pyenv, uv or /opt." >&2

@@ -20,7 +20,7 @@ for version in ${found[@]+"${found[@]}"}; do
     if ! [ -e "$venv/.ready" ]; then
         rm -rf "$venv"
         "$python" -m venv --without-pip "$venv"
-        .venv/bin/uv pip install --quiet --no-config --python "$venv/bin/python" pytest hypothesis
+        UV_SYSTEM_CERTS=1 .venv/bin/uv pip install --quiet --no-config --python "$venv/bin/python" pytest hypothesis
         touch "$venv/.ready"
     fi
     echo "--- Python $version"

@@ -25,6 +25,18 @@ QUICK = {
 }
 OLD, NEW = "20.0.1", "21.2.0"
 RATE = 40.0
+# What a worker writes that is killed in the middle of a log line.
+REENTRANT = """--- Logging error ---
+Traceback (most recent call last):
+  File "/usr/lib/python3.6/logging/__init__.py", line 998, in emit
+    self.flush()
+RuntimeError: reentrant call inside <_io.BufferedWriter name='<stderr>'>
+Call stack:
+  File "/srv/app/venv/bin/gunicorn", line 8, in <module>
+    sys.exit(run())
+Message: 'Worker exiting (pid: %s)'
+Arguments: (7,)
+"""
 
 
 def upgrade(bed: Bed, *arguments: str, **inputs: object):
@@ -95,7 +107,7 @@ def test_what_fails_at_a_small_share_goes_back_and_gets_all_of_its_weight(bed: B
         run = bed.start("upgrade.yml", "-l", "web1", **{**QUICK, "rollout_ramp_soak": 20})
         wait_for(bed, 1)
         with log.open("a") as file:
-            file.write("RuntimeError: reentrant call inside <_io.BufferedWriter name='<stderr>'>\n")
+            file.write(REENTRANT)
         ended = bed.ended(run)
     assert ended.code == 2, ended.text
     assert "as before, healthy and back in service" in ended.words

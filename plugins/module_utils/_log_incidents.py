@@ -586,7 +586,8 @@ class Judge:
         for rule in self.rules[kind]:
             if rule.whole is None:
                 continue
-            speaks = voice.rank == PREFIXED and voice.stamp.pid == self._arbiter() is not None
+            arbiter = self._arbiter()
+            speaks = voice.rank == PREFIXED and arbiter is not None and voice.stamp.pid == arbiter
             if rule.whole.match(voice.message if speaks else voice.inner):
                 proven = speaks or self._in_traceback(begin)
             else:

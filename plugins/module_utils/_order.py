@@ -281,7 +281,7 @@ def _by_hand(order: Order) -> Tuple[List[Tuple[str, Entry]], List[Entry], str]:
             left += stays
             open_ += rest
     inside = tuple(
-        p.rstrip("/") + "/" for p in {order.carry_from, os.path.realpath(order.carry_from)}
+        p.rstrip("/") + "/" for p in (order.carry_from, os.path.realpath(order.carry_from))
     )
     for _site, entry in carried:
         back = [place for place in entry.leads_to if place.startswith(inside)]
@@ -354,7 +354,8 @@ def plan(order: Order) -> Plan:
     if base is not None:
         carried = carry(base.dists, base.markers, it.markers, order.carry_from)
         flat = flatten(exact_text(carried), wanted.source)
-    assert flat is not None
+    if flat is None:
+        raise ValueError("neither a base nor requirements are given")
     first = prepare(
         flat,
         order.gunicorn,

@@ -149,8 +149,8 @@ CAPS = {"2.9.2": "<22", "2.10.0": "<22", "2.10.1": "<23", "2.11.0": "<24", "3.0"
 class Index:
     """An index of one project; ``how``: how it tells of metadata."""
 
-    def __init__(self, how, caps=CAPS):
-        self.how, self.caps, self.asked = how, caps, []
+    def __init__(self, how, caps=None):
+        self.how, self.caps, self.asked = how, caps or CAPS, []
 
     def page(self):
         names = [f"app-{version}-py3-none-any.whl" for version in self.caps]

@@ -85,7 +85,7 @@ def test_what_a_shipper_adds_hides_no_block(paper, wrapper):
     text += line("Worker (pid:8) exited with code 3", 100, 2) + line(KILLED, 100, 3)
     wanted = {"reentrant": 1, "worker_killed": 2, "worker_exited": 1}
     assert counts(paper, wrapped(text)) == counts(paper, text) == wanted
-    trace = full_disk(0).split("OSError")[0].replace("--- Logging error ---\n", "")
+    trace = full_disk(0).split("OSError", maxsplit=1)[0].replace("--- Logging error ---\n", "")
     assert counts(paper, wrapped(start() + trace + "MemoryError\n")) == {"memory_error": 1}
 
 

@@ -58,7 +58,7 @@ class Fleet:
         return found
 
 
-def soak(fleet, errors, requests=300, looks=LOOKS, beside=OTHERS, meanwhile=None):
+def soak(fleet, errors, requests=300, looks=LOOKS, beside=None, meanwhile=None):
     """All looks of a soak, each kept as Ansible keeps it; the first failure ends it."""
     watch = watch_begin(fleet.results(), 0.0)
     for look in range(1, looks + 1):
@@ -66,7 +66,8 @@ def soak(fleet, errors, requests=300, looks=LOOKS, beside=OTHERS, meanwhile=None
         if meanwhile:
             meanwhile(look)
         watch = json.loads(json.dumps(watch))
-        watch = watch_more(watch, fleet.results(), 5.0 * look, "web1", beside)
+        others = OTHERS if beside is None else beside
+        watch = watch_more(watch, fleet.results(), 5.0 * look, "web1", others)
         found = watch_verdict(watch, look, str(looks), "1")
         if found["verdict"] == "fail":
             break
@@ -169,7 +170,7 @@ def test_bursts_at_equal_rates_are_no_evidence(size):
         def errors(_look, draw=fleet.dice.random):
             # On average 100 a server in the whole soak, each burst at once.
             chance = 50 / size / 120
-            bursts = {n: sum(draw() < chance for _ in range(10)) for n in ("web1", "web2")}
+            bursts = {n: sum(draw() < chance for _each in range(10)) for n in ("web1", "web2")}
             return {name: 2 * size * count for name, count in bursts.items()}
 
         fails += soak(fleet, errors, requests=2000, beside=["web2"])[0]["verdict"] == "fail"

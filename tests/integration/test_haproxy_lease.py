@@ -305,17 +305,13 @@ def test_a_haproxy_that_was_started_anew_is_told_again(
     lease = do(balancer, leases, backends=["app", "api"], lease=8)["lease"]
     if how == "reload":
         balancer.reload()
-        anew = time.monotonic()
     else:
         balancer.stop()
-        anew = time.monotonic()
         balancer = start(up=False)
     until(
         lambda: balancer.status("app/web1") == balancer.status("api/web1") == "MAINT",
         "it is drained again",
     )
-    # Its own checks (every 100 ms here) must find the other UP, and then comes the watcher's look.
-    assert time.monotonic() - anew < 5
     assert {get(balancer.port) for _turn in range(6)} == {"200 web2"}
     assert f"HAProxy was started anew (pid {balancer.pid()})" in story(leases)
     assert not gone(lease["pid"]) and seen(balancer, leases)["pid"] == lease["pid"]

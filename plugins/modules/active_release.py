@@ -268,29 +268,31 @@ import time
 from datetime import datetime, timezone
 from typing import List, Optional, Tuple
 
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation import Activation
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation_evidence import Evidence
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation_files import Files
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation_plan import Wanted
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation_restart import AFTERMATH
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._health import check_headers
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._host_turn import (
-    TURN_OPTIONS,
-    HostTurn,
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation.activate import (
+    Activation,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation.evidence import Evidence
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation.files import Files
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation.plan import Wanted
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation.restart import AFTERMATH
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.health import check_headers
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import (
     AnsibleModule,
     show_headers,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_site import (
-    SITE_OPTIONS,
-    open_site,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._supervisor import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.rpc import (
     Endpoint,
     get_status,
     parse_url,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.status import (
+    SITE_OPTIONS,
+    open_site,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.host_turn import (
+    TURN_OPTIONS,
+    HostTurn,
 )
 
 OPTIONS = {

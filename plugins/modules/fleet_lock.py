@@ -228,7 +228,15 @@ import time
 from typing import Any, Dict, Optional
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._fleet_lock import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.machine import (
+    boot_id,
+    boottime,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.directory import (
+    StateDirectory,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.fleet_lock import (
     Controller,
     FleetLock,
     Held,
@@ -237,14 +245,6 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._fleet_lock impo
     Outcome,
     Wish,
     as_data,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._machine import (
-    boot_id,
-    boottime,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_directory import (
-    StateDirectory,
 )
 
 ARGUMENTS = {

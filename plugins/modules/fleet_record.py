@@ -206,7 +206,12 @@ import time
 from typing import Any, Dict
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._fleet_record import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.directory import (
+    StateDirectory,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.document import plain
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.fleet_record import (
     EVENT_NAMES,
     PHASES,
     FleetRecord,
@@ -215,11 +220,6 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._fleet_record im
     about,
     is_first,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_directory import (
-    StateDirectory,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_file import plain
 
 _WORDS = ("host", "release", "before", "why", "kind", "reason", "plan", "by", "run", "controller")
 

@@ -382,18 +382,20 @@ unread:
 from typing import Any, Dict, List, Optional
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn_config import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.config_file import (
     settings_seen,
     unseen,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import arguments_at
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.options import split_words
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.snapshot import (
+    Observation,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.processes import (
     gunicorn_arguments,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_options import split_words
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_picture import Observation
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_site import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.launch import arguments_at
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.status import (
     SITE_OPTIONS,
     open_site,
 )

@@ -403,35 +403,39 @@ left_drained:
 import time
 from typing import Any, Callable, Dict, Optional, Sequence
 
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._fencing import (
-    Fence,
-    Fenced,
-    key_of,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy import (
-    Found,
-    describe,
-    parse_need,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_balancer import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.balancer import (
     Balancer,
     Clock,
     Wish,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_drain import Change
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_elders import Seen
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_socket import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.drain import (
+    Change,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.reloads import (
+    Seen,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.runtime import (
     ask,
     parse_address,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_watch import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.state import (
+    Found,
+    describe,
+    parse_need,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.watcher import (
     Leases,
     carry_out,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_directory import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.directory import (
     StateDirectory,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.fencing import (
+    Fence,
+    Fenced,
+    key_of,
 )
 
 ARGUMENTS = {

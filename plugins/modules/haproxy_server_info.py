@@ -350,8 +350,14 @@ backends:
 
 from typing import Dict, List
 
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.balancer import (
+    Balancer,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.runtime import (
+    ask,
+    parse_address,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.state import (
     Found,
     Server,
     as_data,
@@ -361,14 +367,10 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy import 
     out_by_others,
     parse_need,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_balancer import (
-    Balancer,
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.watcher import (
+    Leases,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_socket import (
-    ask,
-    parse_address,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_watch import Leases
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
 
 ARGUMENTS = {

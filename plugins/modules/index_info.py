@@ -84,20 +84,22 @@ error:
 
 import os
 
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._index import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._packages.index import (
     ask_within,
     fetcher,
     indexes,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._install import (
-    _pip_configuration,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._installer import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._packages.installer import (
     Source,
     install_environment,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._requirements import canonical
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._packages.requirements import (
+    canonical,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.install import (
+    _pip_configuration,
+)
 
 
 def main() -> None:

@@ -242,51 +242,53 @@ import re
 import time
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._build import (
-    launch_of,
-    old_prefix,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._caps import Cap
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import User
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._expected import expected
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn_config import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.config_file import (
     settings_seen,
     unseen,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._index import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.commands import User
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.processes import shown
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._packages.find_python import (
+    user_named,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._packages.index import (
     end_fetcher,
     fetcher,
     first_within,
     indexes,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._install import (
-    _pip_configuration,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._installer import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._packages.installer import (
     Source,
     install_environment,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import (
-    Launch,
-    arguments_at,
-    stale_words,
-    vital_words,
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._packages.venv import read_dists
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._packages.version_caps import Cap
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.build import (
+    launch_of,
+    old_prefix,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._order import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.build_plan import (
     Capped,
     NoPython,
     Order,
     plan,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._place import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.expected import expected
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.install import (
+    _pip_configuration,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.launch import (
+    Launch,
+    arguments_at,
+    stale_words,
+    vital_words,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.store import (
     read_record,
     why_not_believed,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import shown
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._pythons import user_named
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._venv import read_dists
 
 # Words of a start that are told.
 SHOWN = 20

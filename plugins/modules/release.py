@@ -316,7 +316,18 @@ import os
 import time
 from typing import Dict
 
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._build import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.commands import User
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.health import check_headers
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import (
+    AnsibleModule,
+    show_headers,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._packages.find_python import (
+    user_named,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._packages.installer import Source
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.build import (
     Trial,
     build,
     build_wheelhouse,
@@ -325,22 +336,19 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._build import (
     old_prefix,
     require_space,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import User
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._health import check_headers
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._installer import Source
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import secrets_of
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import (
-    AnsibleModule,
-    show_headers,
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.build_plan import (
+    Order,
+    plan,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._order import Order, plan
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._place import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.launch import secrets_of
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.record import (
+    summary,
+    trial_of,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.store import (
     read_record,
     why_not_believed,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._pythons import user_named
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._release import summary, trial_of
 
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["present", "checked", "wheelhouse"], "default": "present"},

@@ -35,6 +35,8 @@ attributes:
     description: Target OS/families that can be operated against.
     platforms: linux
     support: full
+extends_documentation_fragment:
+  - fleetops.gunicorn.supervisord
 options:
   home:
     description:
@@ -143,21 +145,6 @@ options:
         O(home).
     type: path
     default: ""
-  supervisor_url:
-    description:
-      - Where supervisord on this host answers XML-RPC, V(unix:///path/to.sock) or
-        V(http://127.0.0.1:9001).
-      - Every call ends within 10 seconds.
-    type: str
-    default: unix:///run/supervisor.sock
-  supervisor_username:
-    description:
-      - User name for supervisord, if it wants one.
-    type: str
-  supervisor_password:
-    description:
-      - Password for supervisord, if it wants one.
-    type: str
 notes:
   - Of two that run at the same time on one O(home) the second waits for the first, at most as long
     as that has for its stop and start.

@@ -37,18 +37,9 @@ attributes:
     support: full
     platforms: posix
     description: The state host.
+extends_documentation_fragment:
+  - fleetops.gunicorn.fleet
 options:
-  fleet:
-    description: The fleet's name. Letters, digits, and C(._-), at most 100.
-    type: str
-    required: true
-  directory:
-    description:
-      - Where the record is.
-      - Made with mode 0755 if it is not there. Refused if it is a symbolic link, if others than
-        root and the connecting user own it, or if others can write to it.
-    type: path
-    default: /var/lib/fleetops-gunicorn
   event:
     description:
       - What happened.

@@ -28,14 +28,9 @@ attributes:
     support: full
     platforms: posix
     description: The host that the socket belongs to, or any host that reaches it over TCP.
+extends_documentation_fragment:
+  - fleetops.gunicorn.haproxy
 options:
-  socket:
-    description:
-      - HAProxy's C(stats socket), which must be of C(level admin).
-      - A path (V(/run/haproxy/admin.sock) or V(unix:///run/haproxy/admin.sock)), or
-        V(tcp://host:port).
-    type: str
-    required: true
   backends:
     description:
       - The backends that hold the server, as HAProxy's configuration names them.
@@ -125,13 +120,6 @@ options:
         drain that fails, is asked again for as long.
     type: float
     default: 60
-  socket_timeout:
-    description:
-      - How long one exchange with the socket may take, in seconds.
-      - While a drain waits, a balancer that gives no answer (as in a reload) is asked again for as
-        long.
-    type: float
-    default: 5
   poll:
     description: The time between two looks while waiting, in seconds.
     type: float
@@ -173,14 +161,6 @@ options:
         too, unless the connection is root's; the next renewal says so and starts another.
     type: float
     default: 0
-  lease_directory:
-    description:
-      - Where the leases of this host are, what servers were in before, and C(lease.log) with what
-        became of the leases that ended.
-      - Made with mode 0700 if it is not there. Refused if it is a symbolic link, if another user
-        owns it, or if others get at it.
-    type: path
-    default: /run/fleetops-gunicorn
 author:
   - The fleetops.gunicorn authors (@fleetops)
 seealso:

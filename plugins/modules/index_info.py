@@ -28,19 +28,13 @@ attributes:
     description: Target OS/families that can be operated against.
     platforms: linux
     support: full
+extends_documentation_fragment:
+  - fleetops.gunicorn.index
 options:
   project:
     description: Name of the project.
     type: str
     default: gunicorn
-  index_url:
-    description: As in M(fleetops.gunicorn.release).
-    type: str
-  extra_index_urls:
-    description: As in M(fleetops.gunicorn.release).
-    type: list
-    elements: str
-    default: []
   wheelhouse:
     description: With a wheelhouse no index is asked.
     type: str

@@ -32,6 +32,8 @@ attributes:
     platforms: posix
     support: full
     description: Where the module runs.
+extends_documentation_fragment:
+  - fleetops.gunicorn.supervisord
 options:
   paths:
     description:
@@ -48,19 +50,6 @@ options:
   home:
     description:
       - Directory of the application. With O(program), gunicorn's own C(errorlog) is read as well.
-    type: str
-  supervisor_url:
-    description:
-      - Where supervisord listens, V(unix:///run/supervisor.sock) or V(http://127.0.0.1:9001).
-    type: str
-    default: unix:///run/supervisor.sock
-  supervisor_username:
-    description:
-      - User for supervisord, if it asks for one.
-    type: str
-  supervisor_password:
-    description:
-      - Password for supervisord.
     type: str
   since:
     description:

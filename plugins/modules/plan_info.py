@@ -29,6 +29,9 @@ attributes:
     description: Target OS/families that can be operated against.
     platforms: linux
     support: full
+extends_documentation_fragment:
+  - fleetops.gunicorn.index
+  - fleetops.gunicorn.packages
 options:
   home:
     description: Directory of the application, with C(venv) and C(releases) in it.
@@ -68,57 +71,16 @@ options:
         description: What to call the requirements.
         type: str
         default: ""
-  require_hashes:
-    description: As in M(fleetops.gunicorn.release).
-    type: bool
-    default: false
-  carry_files:
-    description: As in M(fleetops.gunicorn.release).
-    type: list
-    elements: str
-    default: []
-  leave_files:
-    description: As in M(fleetops.gunicorn.release).
-    type: list
-    elements: str
-    default: []
-  wheelhouse:
-    description: As in M(fleetops.gunicorn.release).
-    type: path
   ask_index:
     description:
       - Ask the index which version of a package that does not allow a stage is the first to allow
         it. An index that does not answer, or has no metadata apart from files, is no failure.
     type: bool
     default: false
-  index_url:
-    description: As in M(fleetops.gunicorn.release).
-    type: str
-  extra_index_urls:
-    description: As in M(fleetops.gunicorn.release).
-    type: list
-    elements: str
-    default: []
-  installer:
-    description: As in M(fleetops.gunicorn.release).
-    type: str
-    choices: [auto, uv, pip]
-    default: auto
   like_pid:
     description: The live gunicorn arbiter; V(0) if there is none.
     type: int
     default: 0
-  command:
-    description: As in M(fleetops.gunicorn.release).
-    type: str
-    default: ""
-  directory:
-    description: As in M(fleetops.gunicorn.release).
-    type: path
-  user:
-    description: As in M(fleetops.gunicorn.release).
-    type: str
-    default: ""
 seealso:
   - module: fleetops.gunicorn.release
 """

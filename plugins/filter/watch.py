@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._clock import deadline, left
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._soak_watch import (
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.soak_windows import (
     watch_begin,
     watch_more,
     watch_verdict,

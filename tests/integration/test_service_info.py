@@ -365,7 +365,9 @@ def test_the_oldest_python_can_run_the_code(ready):
 
 def report_from(python, fleet, first=""):
     """What the code of gunicorn_info finds without Ansible around it."""
-    service = "ansible_collections.fleetops.gunicorn.plugins.module_utils._service_site"
+    service = (
+        "ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.status"
+    )
     code = (
         "import json, sys\n"
         f"from {service} import open_site\n"

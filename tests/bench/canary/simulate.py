@@ -7,7 +7,7 @@
     python tests/bench/canary/simulate.py            prints a table in Markdown
     CANARY_RUNS=0.1 python tests/bench/canary/...    a tenth of the runs
 
-Every gate is judged as the soak judges it (`_soak_watch.py`), with its defaults: twelve looks in a
+Every gate is judged as the soak judges it (`soak_windows.py`), with its defaults: twelve looks in a
 minute, a window before each, all measures that the scenario has. A bake has one window. The one
 short cut: an early look is left out where the sums alone show that no p-value can reach its
 threshold. In brackets: exact 95 % limits of the rate (Clopper and Pearson 1934).
@@ -28,24 +28,28 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[3]
 sys.path[:0] = [str(ROOT / ".collections"), str(ROOT)]
 
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils import _canary
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._canary_balancer import (
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.canary import judge
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.canary.balancer import (
     MEMORY,
     fresh_average,
 )
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._canary_exact import binomial_tail
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._canary_plan import (
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.canary.duration import (
     Traffic,
     bake_seconds,
     power_of,
 )
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._canary_types import (
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.canary.exact_tests import (
+    binomial_tail,
+)
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.canary.model import (
     RULES,
     Arm,
     Settings,
     Window,
 )
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._soak_watch import soak_settings
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.soak_windows import (
+    soak_settings,
+)
 
 from tests.bench.canary.mann_whitney import fails as mann_whitney_fails
 
@@ -235,10 +239,10 @@ def soak(windows: Gate, settings: Settings) -> str:
         now = settings._replace(look=look)
         seen = windows[:look]
         if _could_fail(seen, now):
-            found = _canary.judge(seen, now)
+            found = judge.judge(seen, now)
             if found.verdict == "fail":
                 return "fail"
-    return _canary.judge(windows, settings._replace(look=settings.looks)).verdict
+    return judge.judge(windows, settings._replace(look=settings.looks)).verdict
 
 
 def _could_fail(seen: Gate, settings: Settings) -> bool:
@@ -263,7 +267,7 @@ def _could_fail(seen: Gate, settings: Settings) -> bool:
 
 def pooled_fails(windows: Gate, settings: Settings) -> bool:
     """The naive exact test on the sums, blind to windows and bursts."""
-    found = _canary.samples(windows, "errors")
+    found = judge.samples(windows, "errors")
     x, n = sum(e.canary for e in found), sum(e.canary_exposure for e in found)
     y, m = sum(e.baseline for e in found), sum(e.baseline_exposure for e in found)
     return binomial_tail(x, x + y, n / (n + m)) <= settings.alpha
@@ -271,7 +275,7 @@ def pooled_fails(windows: Gate, settings: Settings) -> bool:
 
 def kayenta_like(windows: Gate) -> bool:
     """Errors per 60 requests: their points are counts per minute."""
-    found = _canary.samples(windows, "errors")
+    found = judge.samples(windows, "errors")
     return mann_whitney_fails(
         [60 * each.canary / each.canary_exposure for each in found],
         [60 * each.baseline / each.baseline_exposure for each in found],

@@ -35,7 +35,7 @@ def settings_problems(given: Mapping[str, Any], groups: Groups) -> list[str]:
         *wave_problems(given["rollout_waves"], groups),
         *ramp_problems(given["rollout_ramp"]),
         *_keep(int(given["rollout_keep_releases"])),
-        *_bake(given["rollout_bake"]),
+        *_bake(given["rollout_bake"], str(given["rollout_wait"]).lower() == "true"),
         *_promote(str(given["rollout_promote"]).lower() == "true", given["rollout_reason"]),
         *hook_problems(given["rollout_hooks"]),
         *notify_problems(given["rollout_notify"]),
@@ -72,11 +72,17 @@ def _keep(releases: int) -> Iterable[str]:
         )
 
 
-def _bake(duration: Any) -> Iterable[str]:
+def _bake(duration: Any, wait: bool) -> Iterable[str]:
     try:
-        seconds_of(duration)
+        seconds = seconds_of(duration)
     except FleetError as error:
         yield f"rollout_bake: {error}"
+        return
+    if seconds and wait:
+        yield (
+            f"rollout_wait is true and rollout_bake is {duration}: whoever lets others follow a"
+            " canary comes back for it. Leave one of them out."
+        )
 
 
 def _promote(promote: bool, reason: str) -> Iterable[str]:

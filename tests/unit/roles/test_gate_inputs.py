@@ -32,8 +32,6 @@ def looks():
 @pytest.mark.parametrize("role, task", list(looks()))
 def test_a_look_goes_through_the_door_and_gives_what_is_required(role, task):
     specs = yaml.safe_load((ROLES / "gate/meta/argument_specs.yml").read_text())["argument_specs"]
-    needed = {
-        name for name, option in specs["main"]["options"].items() if option.get("required")
-    }
+    needed = {name for name, option in specs["main"]["options"].items() if option.get("required")}
     assert role.get("tasks_from", "main") == "main"
     assert needed <= set(task.get("vars") or {})

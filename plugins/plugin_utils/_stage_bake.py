@@ -24,6 +24,8 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan import pyt
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._versions import minor, version_key
 
 NOBODY = 0
+# A note that a server has baked counts for as long as the bake, and at least for so long.
+_NOTE = 3600.0
 # Below this a moment is told to the second.
 _SHORT = 120
 _PROMOTE = '-e \'{"rollout_promote": true, "rollout_reason": "..."}\''
@@ -260,7 +262,7 @@ def beyond(
     """What is known of each server of the fleet outside the run: ``{"host", "through", "why"}``.
 
     ``through`` are the numbers of the stages that need not be waited for there: it is past them, or
-    a run has seen it bake and that is no longer ago than the bake lasts. ``wish`` has ``plan``,
+    a run has lately seen that it had baked. ``wish`` has ``plan``,
     ``stages`` (see `Wish`) and ``asked``, when the record was read, by the clock of its host.
     """
     passed = passed_with(record, wish["plan"]) if wish["plan"] else {}
@@ -283,8 +285,8 @@ def _noted(
     for stage in reversed(stages):
         python = stage["python"] or (note or {}).get("python", "")
         if note and _same(stage["gunicorn"], python, note["gunicorn"], note["python"]):
-            seen_lately = 0 <= asked - float(note["at"]) <= stage["bake"] <= float(note["ran"])
-            own = [stage["number"]] if stage["bake"] and seen_lately else []
+            lately = 0 <= asked - float(note["at"]) <= max(_NOTE, stage["bake"])
+            own = [stage["number"]] if lately and 0 < stage["bake"] <= float(note["ran"]) else []
             return [each["number"] for each in stages if each["number"] < stage["number"]] + own
     return []
 

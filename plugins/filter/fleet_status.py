@@ -51,7 +51,8 @@ _value:
     hosts:
       description:
         - For each host its C(host), C(gunicorn), C(python), C(release), C(previous), C(since),
-          C(workers), C(state) of the service manager, and C(error) if it could not be asked.
+          C(age), C(workers), C(state) of the service manager, and C(error) if it could not be
+          asked.
         - C(balancers), a list of C(balancer), C(backend), C(status), C(share) (of its configured
           weight, in percent), C(lease) and C(error).
         - C(recorded), what the record of the fleet says of it.

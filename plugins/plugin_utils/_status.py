@@ -101,6 +101,7 @@ def _host(host: Mapping[str, Any], told: Mapping[str, Any] | None) -> dict[str, 
         "venv": venv.get("kind"),
         "previous": venv.get("previous"),
         "since": arbiter.get("started"),
+        "age": info.get("age"),
         "workers": len(info.get("workers") or []) if asked else None,
         "state": info["program"].get("state") if asked else None,
         "recorded": dict(told) if told else None,
@@ -114,13 +115,13 @@ def _left(
     """What the host has to wait for: ``what`` (``soak``, ``bake``) and ``seconds``, 0 when over;
     ``stage`` where that is what bakes.
 
-    Both count from the start of the gunicorn that runs. It soaks a little longer than that, since
-    a soak begins when the balancers have it back.
+    Both count from the start of the gunicorn that runs, as its host tells it. It soaks a little
+    longer than that, since a soak begins when the balancers have it back.
     """
     told = host["recorded"] or {}
     if host["since"] is None:
         return None
-    ran = float(waits["now"]) - float(host["since"])
+    ran = float(waits["now"]) - float(host["since"]) if host["age"] is None else float(host["age"])
     stage = _stage_of(host, waits)
     if stage and stage["bake"]:
         return {"what": "bake", "seconds": max(0.0, stage["bake"] - ran), "stage": stage["number"]}

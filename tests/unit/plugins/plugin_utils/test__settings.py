@@ -23,6 +23,11 @@ GIVEN = {
 GROUPS = {"all": ["web1"], "web": ["web1"]}
 
 
+def test_a_run_may_wait_for_a_stage():
+    assert settings_problems({**GIVEN, "rollout_wait": True}, GROUPS) == []
+    assert settings_problems({**GIVEN, "rollout_bake": "1h", "rollout_wait": "False"}, GROUPS) == []
+
+
 def test_the_defaults_are_right():
     assert settings_problems(GIVEN, GROUPS) == []
 
@@ -44,6 +49,7 @@ def test_the_defaults_are_right():
         ({"rollout_keep_releases": 1}, "rollout_keep_releases is 1"),
         ({"rollout_keep_releases": "-2"}, "rollout_keep_releases is -2"),
         ({"rollout_bake": "soon"}, "rollout_bake: 'soon' is no duration"),
+        ({"rollout_bake": "1h", "rollout_wait": True}, "rollout_wait is true and rollout_bake is"),
         ({"rollout_promote": True}, "rollout_reason is empty"),
         ({"rollout_promote": "True"}, "rollout_reason is empty"),
         ({"rollout_notify": [{"name": "chat", "url": "ftp://h"}]}, "chat of rollout_notify"),

@@ -78,7 +78,8 @@ class Given(NamedTuple):
     ``server``: as the balancers name it. ``beside``: those that do not run the stage; ``passed``:
     those that do. ``soak``, ``most``: looks. ``gates``: gates of the whole run. ``started``: when
     the generation began, by the clock of its host. ``events``: of the log, that have a normal.
-    ``undecided``: ``pass`` or ``stop``. ``past``: of `past_of`.
+    ``undecided``: ``pass`` or ``stop``. ``past``: of `past_of`. ``release``: what is judged, for
+    those who ask later who has passed.
     """
 
     server: str
@@ -92,6 +93,7 @@ class Given(NamedTuple):
     tolerance: Mapping[str, Any] = {}
     undecided: str = "pass"
     past: Mapping[str, Any] = {}
+    release: str = ""
 
 
 def begin(results: Sequence[Mapping[str, Any]], at: float, given: Mapping[str, Any]) -> State:
@@ -236,6 +238,23 @@ def past_of(then: Any, now: Any, server: str) -> dict[str, Any]:
     is since the balancers began to count.
     """
     return {"recent": _risen(then, now, server), "long": _risen([], now, server)}
+
+
+def own_look(results: Any, server: str) -> list[dict[str, Any]]:
+    """What `past_of` needs of results of haproxy_server_info for one server, to be kept."""
+    found = []
+    for result in results or []:
+        rows = [row for each in result.get("backends") or [] for row in each.get("servers") or []]
+        rows += result.get("servers") or []
+        kept = {
+            (row["backend"], row["server"]): {
+                key: row[key] for key in ("backend", "server", "counters")
+            }
+            for row in rows
+            if row.get("server") == server and "counters" in row
+        }
+        found.append({"item": result.get("item", ""), "servers": list(kept.values())})
+    return found
 
 
 def _risen(then: Any, now: Any, server: str) -> dict[str, int]:

@@ -44,11 +44,11 @@ RATIO_BESIDE, RATIO_PAST = 1.1, 1.5
 ODD, ODD_PAST = 0.05, 0.01
 # Below this the servers beside it do not suffer from the same, as far as can be told: 1 to 0.
 _NOT_ALIKE = 0.6
-# Where it is above this, nobody needs more digits.
-_CLEAR = 0.2
+# Nothing speaks against it, or no more.
+CLEAR = 0.2
 # How the looks of a gate share its false alarms: all before the soak is over, the one at its end,
 # those at multiples of the soak beyond it, and the very last.
-_EARLY, _MAIN, _BEYOND, _LAST = 0.02, 0.58, 0.15, 0.25
+_EARLY, _MAIN, _BEYOND, _LAST = 0.02, 0.50, 0.12, 0.36
 
 
 class Count(NamedTuple):
@@ -152,24 +152,24 @@ def over_its_past(samples: Sequence[Sample], past: Count, most: float) -> Eviden
     return Evidence(mine, past, _discounted(mine.events, strata, raw, own, most), raw)
 
 
-def believed(long: Count, recent: Count, needed: float) -> Count:
-    """The past of a server: what came lately if it is enough, else all that is known.
+def believed(long: Count, recent: Count) -> Count:
+    """The past of a server: all that is known, unless what came lately is surely something else.
 
-    An outage in between is no normal: of the long past no higher rate is believed than the recent
-    one can have been.
+    An outage that is over is no normal, nor is a night when it is noon.
     """
-    if recent.of >= needed or recent.of >= long.of:
+    if not recent.of or recent.of >= long.of:
+        return recent if recent.of else long
+    least, _most = rate_limits(recent.events, ODD)
+    _least, most = rate_limits(recent.events, 0.001)
+    if least / recent.of > long.events / long.of:
         return recent
-    if not recent.of:
-        return long
-    most = rate_limits(recent.events, 0.001)[1] / recent.of
-    return Count(min(long.events, int(long.of * most)), long.of)
+    return Count(min(long.events, int(long.of * most / recent.of)), long.of)
 
 
 def is_worse(measure: Measure, plan: Plan, look: int) -> bool:
     """Whether it is more than normal, beyond chance: a verdict."""
-    spent = plan.alpha * plan.share(look)
-    limit, loose = spent * measure.weight, spent * measure.group
+    loose = plan.alpha * plan.share(look)
+    limit = loose * measure.weight
     same, past = _acted(measure.same, measure.floor), _acted(measure.past, measure.floor)
     if measure.same and measure.past:
         if measure.passed:
@@ -178,7 +178,7 @@ def is_worse(measure: Measure, plan: Plan, look: int) -> bool:
     return min(same, past) <= limit
 
 
-def is_odd(measure: Measure) -> bool:
+def is_odd(measure: Measure, odd: float = ODD) -> bool:
     """Whether something speaks against it, so that it is worth looking on."""
     if not measure.mine.events:
         return False
@@ -186,10 +186,10 @@ def is_odd(measure: Measure) -> bool:
     past = measure.past.raw if measure.past else None
     if same is not None and past is not None:
         if measure.passed:
-            return past <= ODD and same <= ODD
-        return same <= ODD or (past <= ODD_PAST and same <= _NOT_ALIKE)
+            return min(past, same) <= odd and max(past, same) <= CLEAR
+        return same <= odd or (past <= ODD_PAST and same <= _NOT_ALIKE)
     known = same if same is not None else past
-    return known is not None and known <= ODD
+    return known is not None and known <= odd
 
 
 def speaks_against(measure: Measure, plan: Plan) -> bool:
@@ -199,7 +199,7 @@ def speaks_against(measure: Measure, plan: Plan) -> bool:
     if measure.same and measure.past:
         if measure.passed:
             return past <= spent and same <= ODD
-        return same <= spent or (past <= plan.alpha * measure.weight and same <= _CLEAR)
+        return same <= spent or (past <= plan.alpha * measure.weight and same <= CLEAR)
     return min(same, past) <= spent
 
 
@@ -235,7 +235,7 @@ def _tail(events: int, strata: Sequence[tuple[int, float]]) -> float:
     if events >= mean + 1:
         # The tail at the mean share is never smaller there (Hoeffding 1956).
         quick = binomial_tail(events, total, mean / total)
-        if quick > _CLEAR or total > EXACT_TOTAL:
+        if quick > CLEAR or total > EXACT_TOTAL:
             return quick
     return share_tail(events, strata)
 
@@ -247,7 +247,7 @@ def _discounted(
     samples: Sequence[Sample],
     most: float,
 ) -> float:
-    if raw > _CLEAR:
+    if raw > CLEAR:
         return raw
     burst = min(most, max(burst_of(samples), unseen_burst(samples)))
     return max(raw, clustered_tail(events, strata, burst)) if burst > 1 else raw

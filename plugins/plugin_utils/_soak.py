@@ -38,6 +38,8 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate import (
     worst,
 )
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._normal import (
+    CLEAR,
+    ODD,
     Count,
     Measure,
     Plan,
@@ -186,7 +188,8 @@ def _decide(
     others = [each for each in found if each not in strained]
     if number < plan.soak:
         return worst(others), reasons, False
-    odd = [each for each in measures if is_odd(each)]
+    # Who is looked at beyond the soak is looked at until nothing is left that is odd.
+    odd = [each for each in measures if is_odd(each, ODD if number == plan.soak else CLEAR)]
     open_ones = [each for each in measures if not _proven(each)]
     wanted = bool(odd or strained) or (given.undecided == "stop" and bool(open_ones))
     if wanted and number < plan.most:
@@ -310,7 +313,7 @@ def _traffic(watch: Mapping[str, Any], given: Given) -> Iterator[Measure]:
             Count(int(part.get(key) or 0), float(part.get("requests") or 0))
             for part in (given.past.get("long") or {}, given.past.get("recent") or {})
         )
-        past = believed(long, recent, mine.of)
+        past = believed(long, recent)
         weight = WEIGHTS[name]
         yield Measure(
             name,

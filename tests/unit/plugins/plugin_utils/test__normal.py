@@ -115,17 +115,21 @@ def test_one_bad_moment_is_odd_and_no_verdict():
 
 def test_deaths_in_the_log_may_speak_before_the_neighbour_can_prove_them():
     """Two in a minute, where a day had none: worth looking on, and no verdict yet."""
-    few = measure((2, 1 / 60), (0, 1 / 60), past=(0, 24.0), floor=0.0)
+    few = measure((2, 1 / 60), (0, 1 / 60), past=(0, 24.0), floor=0.0)._replace(
+        weight=0.02, group=0.3
+    )
     assert is_odd(few) and not is_worse(few, PLAN, 12)
     usual = measure((2, 1 / 60), (0, 1 / 60), past=(480, 24.0), floor=0.0)
     assert not is_odd(usual)
 
 
 def test_of_the_past_no_outage_is_believed():
-    assert believed(Count(5, 1000), Count(1, 900), 600) == Count(1, 900)
-    assert believed(Count(5, 1000), Count(0, 0), 600) == Count(5, 1000)
+    assert believed(Count(50, 10000), Count(5, 900)) == Count(50, 10000)
+    assert believed(Count(5, 1000), Count(0, 0)) == Count(5, 1000)
     # 20 % since the balancer began, and none in the last 500.
-    assert believed(Count(20000, 100000), Count(0, 500), 600).events < 2000
+    assert believed(Count(20000, 100000), Count(0, 500)).events < 2000
+    # Few at night, and many since: what came lately is normal now.
+    assert believed(Count(10, 100000), Count(20, 900)) == Count(20, 900)
 
 
 def test_proven_is_what_rules_out_a_change():

@@ -4,6 +4,8 @@
 
 """The whole gate of the soak, look by look, on a fleet on paper."""
 
+import random
+
 import pytest
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils import _soak
 from paper_fleet import SOAK, PaperFleet
@@ -256,3 +258,20 @@ def test_what_cannot_be_told_to_be_of_the_generation_counts_for_nothing():
     log = {"counts": {"worker_killed": 3, "reentrant": 1}, "unsure": {"worker_killed": 3}}
     assert _soak.odd_events(log, ["worker_killed"]) == []
     assert _soak.odd_events({"msg": "no such file"}, ["worker_killed"]) == []
+
+
+@pytest.mark.parametrize("size", [1, 5, 20])
+def test_bursts_at_equal_rates_take_nobody_back(size):
+    """Over one window 13, 31 and 40 % of such servers failed."""
+    fails = 0
+    for seed in range(15):
+        dice = random.Random(seed)
+        fleet = PaperFleet()
+
+        def meanwhile(_number, fleet=fleet, draw=dice.random):
+            # On average 50 a server in a minute, each burst at once.
+            bursts = {n: sum(draw() < 5 / size / 12 for _ in range(10)) for n in fleet.names}
+            each(fleet, 500, **{name: size * count for name, count in bursts.items()})
+
+        fails += run(fleet, meanwhile)["verdict"] == "fail"
+    assert fails <= 1

@@ -41,7 +41,9 @@ FALSE_ALARM, FALSE_ALARM_ROLLOUT = 0.01, 0.05
 # Two servers are never quite alike, nor is the same one an hour later: so much more is no evidence.
 RATIO_BESIDE, RATIO_PAST = 1.1, 1.5
 # A p-value that is no reason to go back, and one to look on.
-ODD, ODD_PAST = 0.05, 0.01
+ODD, ODD_PAST = 0.10, 0.01
+# Other than usual, but for this.
+_SURELY = 0.05
 # Below this the servers beside it do not suffer from the same, as far as can be told: 1 to 0.
 _NOT_ALIKE = 0.6
 # Nothing speaks against it, or no more.
@@ -77,7 +79,8 @@ class Measure(NamedTuple):
 
     ``weight``: its share of the gate's false alarms; ``group``: that of all its kin together.
     ``floor``: the least difference of rates that is acted upon. ``same``: over the same time;
-    ``passed``: whether that is of servers that run the stage too. ``past``: of itself.
+    ``passed``: whether that is of servers that run the stage too. ``past``: of itself, or
+    ``assumed`` where nothing is known.
     """
 
     name: str
@@ -88,6 +91,7 @@ class Measure(NamedTuple):
     same: Evidence | None = None
     passed: bool = False
     past: Evidence | None = None
+    assumed: bool = False
 
 
 class Plan(NamedTuple):
@@ -159,7 +163,7 @@ def believed(long: Count, recent: Count) -> Count:
     """
     if not recent.of or recent.of >= long.of:
         return recent if recent.of else long
-    least, _most = rate_limits(recent.events, ODD)
+    least, _most = rate_limits(recent.events, _SURELY)
     _least, most = rate_limits(recent.events, 0.001)
     if least / recent.of > long.events / long.of:
         return recent
@@ -198,7 +202,7 @@ def speaks_against(measure: Measure, plan: Plan) -> bool:
     same, past = _acted(measure.same, measure.floor), _acted(measure.past, measure.floor)
     if measure.same and measure.past:
         if measure.passed:
-            return past <= spent and same <= ODD
+            return past <= spent and same <= _SURELY
         return same <= spent or (past <= plan.alpha * measure.weight and same <= CLEAR)
     return min(same, past) <= spent
 

@@ -27,7 +27,10 @@ def measure_words(measure: Measure, others: Sequence[str], verdict: str) -> str:
     if measure.same is not None:
         which = ", passed before," if measure.passed else " beside it"
         parts.append(f"{few(others, 3)}{which} {_theirs(measure.name, measure.same.normal)}")
-    if measure.past is not None and (measure.same is None or measure.passed or _is_log(measure)):
+    if measure.assumed and measure.past is not None:
+        usual = _theirs(measure.name, measure.past.normal)
+        parts.append(f"of which no log could have told before, so that {usual} is taken for usual")
+    elif measure.past is not None and (measure.same is None or measure.passed or _is_log(measure)):
         parts.append(f"before its drain {_theirs(measure.name, measure.past.normal)}")
     if len(parts) == 1 and measure.mine.events:
         parts.append("with nothing to compare it with")

@@ -56,6 +56,10 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._soak_watch impo
     watch_begin,
     watch_more,
 )
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._tolerance import (
+    TOLD_SINCE,
+    is_told,
+)
 
 State = Mapping[str, Any]
 # Of what is counted, by the names that an operator knows: where it is in a window.
@@ -67,6 +71,8 @@ FLOOR = RULES["errors"].tolerance
 BURST_TRAFFIC, BURST_LOG = 100.0, 10.0
 # What may be over in a moment fails when so many looks in a row have seen it.
 LASTS = 3
+# Where no log could have told: of each event that many are taken for usual.
+ASSUMED = Count(480, 24.0)
 # Most answers are errors, in this many windows in a row, and that many of them.
 STORM_WINDOWS, STORM_SHARE, STORM_LEAST = 2, 0.5, 20
 # Times are judged by blocks; fewer windows have none to speak of.
@@ -80,8 +86,9 @@ class Given(NamedTuple):
     ``server``: as the balancers name it. ``beside``: those that do not run the stage; ``passed``:
     those that do. ``soak``, ``most``: looks. ``gates``: gates of the whole run. ``started``: when
     the generation began, by the clock of its host. ``events``: of the log, that have a normal.
-    ``undecided``: ``pass`` or ``stop``. ``past``: of `past_of`. ``release``: what is judged, for
-    those who ask later who has passed.
+    ``undecided``: ``pass`` or ``stop``. ``past``: of `past_of`. ``before``: the arbiter that ran
+    before the drain, ``gunicorn`` and ``started``. ``release``: what is judged, for those who ask
+    later who has passed.
     """
 
     server: str
@@ -95,6 +102,7 @@ class Given(NamedTuple):
     tolerance: Mapping[str, Any] = {}
     undecided: str = "pass"
     past: Mapping[str, Any] = {}
+    before: Mapping[str, Any] = {}
     release: str = ""
 
 
@@ -410,26 +418,46 @@ def odd_events(log: Any, events: Sequence[str]) -> list[str]:
 
 
 def history_of(log: Any, since: float, until: float) -> dict[str, Any]:
-    """What a server's log told before its drain: ``{"hours", "counts"}``; empty if nothing did.
+    """What a server's log told before its drain: ``{"since", "until", "counts"}``, or nothing.
 
     ``log``: of log_check, for the time from ``since`` to ``until``. A log that begins later tells
     of that much less.
     """
     if not isinstance(log, Mapping) or "counts" not in log or not log.get("oldest"):
         return {}
-    hours = (float(until) - max(float(since), float(log["oldest"]))) / 3600
-    return {"hours": hours, "counts": dict(log["counts"])} if hours > 0 else {}
+    begun = max(float(since), float(log["oldest"]))
+    told = {"since": begun, "until": float(until), "counts": dict(log["counts"])}
+    return told if begun < float(until) else {}
+
+
+def _log_past(name: str, history: Mapping[str, Any], before: Mapping[str, Any]) -> Count | None:
+    """Of one event, in hours of the time in which it would have been told."""
+    if not history or not is_told(name, str(before.get("gunicorn") or "")):
+        return None
+    since = float(history["since"])
+    if name in TOLD_SINCE:
+        # What ran before that may have been silent of it.
+        since = max(since, float(before.get("started") or 0))
+    hours = (float(history["until"]) - since) / 3600
+    return Count(int(history["counts"].get(name, 0)), hours) if hours > 0 else None
 
 
 def _log_beside(results: Sequence[Any], events: Sequence[str]) -> dict[str, Any]:
-    """What the logs of others told over the same time, of results of log_check in a loop."""
+    """What the logs of others told over the same time, of results of log_check in a loop.
+
+    The items of the loop have ``gunicorn``. By event ``{"servers", "count"}``.
+    """
     good = [each for each in results if isinstance(each, Mapping) and "counts" in each]
-    if not good:
-        return {}
-    return {
-        "servers": len(good),
-        "counts": {name: sum(int(each["counts"].get(name, 0)) for each in good) for name in events},
-    }
+    found = {}
+    for name in events:
+        counts = [
+            int(each["counts"].get(name, 0))
+            for each in good
+            if is_told(name, str((each.get("item") or {}).get("gunicorn") or ""))
+        ]
+        if counts:
+            found[name] = {"servers": len(counts), "count": sum(counts)}
+    return found
 
 
 def _log_measures(now: State, given: Given) -> Iterator[Measure]:
@@ -438,7 +466,6 @@ def _log_measures(now: State, given: Given) -> Iterator[Measure]:
     if not windows or not given.events:
         return
     weight = WEIGHTS["log"] / len(given.events)
-    beside, past = now["log_beside"], now["log_past"]
     for name in given.events:
         counts = [int(window["counts"].get(name, 0)) for window in windows]
         if not any(counts):
@@ -446,15 +473,17 @@ def _log_measures(now: State, given: Given) -> Iterator[Measure]:
         mine = Count(sum(counts), math.fsum(hours))
         samples = [Sample(x, each, 0, 0.0) for x, each in zip(counts, hours, strict=True)]
         same = None
+        beside = now["log_beside"].get(name)
         if beside:
             # Their logs are read as a whole: the time is the same, whatever came when.
-            others = int(beside["counts"].get(name, 0))
-            same = over_same_time(_spread(samples, others, int(beside["servers"])), BURST_LOG)
-        before = None
-        if past:
-            known = Count(int(past["counts"].get(name, 0)), float(past["hours"]))
-            before = over_its_past(samples, known, BURST_LOG)
-        yield Measure(name, weight, WEIGHTS["log"], 0.0, mine, same, not given.beside, before)
+            others = _spread(samples, int(beside["count"]), int(beside["servers"]))
+            same = over_same_time(others, BURST_LOG)
+        known = _log_past(name, now["log_past"], given.before)
+        assumed = known is None and same is None
+        past = over_its_past(samples, ASSUMED if assumed else known or Count(0, 0.0), BURST_LOG)
+        yield Measure(
+            name, weight, WEIGHTS["log"], 0.0, mine, same, not given.beside, past, assumed
+        )
 
 
 def _spread(samples: Sequence[Sample], others: int, servers: int) -> list[Sample]:

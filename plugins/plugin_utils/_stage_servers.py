@@ -51,7 +51,7 @@ def _runs(
 def logs_of(
     hosts: Iterable[Mapping[str, Any]], servers: Sequence[str], paths: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """Whose logs are read to compare with: ``[{"host", "paths"}]``, at most `MOST_LOGS`.
+    """Whose logs are read to compare with: ``[{"host", "paths", "gunicorn"}]``, a few.
 
     ``servers``: the ones to compare with; ``paths``: gate_log_paths, or nothing for what the
     service manager of each says.
@@ -63,7 +63,14 @@ def logs_of(
             continue
         logs = list(paths) or list(_mapping(host, "_service_info").get("logs") or [])
         if logs:
-            found.append({"host": str(host["inventory_hostname"]), "paths": logs})
+            arbiter = _mapping(_mapping(host, "_service_info"), "arbiter")
+            found.append(
+                {
+                    "host": str(host["inventory_hostname"]),
+                    "paths": logs,
+                    "gunicorn": str(arbiter.get("gunicorn") or ""),
+                }
+            )
         if len(found) == MOST_LOGS:
             break
     return found

@@ -16,6 +16,7 @@ from typing import Any
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_catalogue import ANY, EVENTS
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_verdict import tolerance
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._versions import version_key
 
 AUTO = "auto"
 COUNTED = ("connection_errors", "http_5xx")
@@ -35,8 +36,23 @@ RELATIVE = tuple(
     name for name, event in EVENTS.items() if name not in ABSOLUTE and event.tolerance != ANY
 )
 
+# Gunicorn before this says nothing of it, so its log tells of no normal.
+TOLD_SINCE = {
+    "worker_killed": "20.1.0",
+    "worker_exited": "21.0.0",
+    "dirty_arbiter_ended": "25.0.0",
+    "dirty_worker_ended": "25.0.0",
+    "dirty_worker_timeout": "25.0.0",
+}
+
 Named = Mapping[str, Any]
 Patterns = Iterable[Mapping[str, Any]]
+
+
+def is_told(event: str, gunicorn: str) -> bool:
+    """Whether this version of gunicorn would log the event; of an unknown one nobody knows."""
+    since = TOLD_SINCE.get(event)
+    return since is None or (bool(gunicorn) and version_key(gunicorn) >= version_key(since))
 
 
 def is_auto(value: Any) -> bool:

@@ -55,6 +55,7 @@ class World(NamedTuple):
     workers an hour and server. ``burst``: errors that come at once; ``herd``: workers that die at
     once. ``outage``: share of gates with 20 s in which 30 % of all answers of all servers are
     5xx, and two workers of each time out. ``slow``: how much slower the one server is by nature.
+    ``silent``: what ran before, and runs beside it, logs no death (gunicorn 20.0).
     ``wander``: by how much the rate of errors of all servers moves over the day (sd of its log).
     """
 
@@ -66,6 +67,7 @@ class World(NamedTuple):
     herd: int = 1
     outage: float = 0.0
     slow: float = 1.0
+    silent: bool = False
     wander: float = 0.0
 
 
@@ -106,6 +108,7 @@ class Fleet:
         self.dice, self.world, self.bad, self.others = dice, world, bad, others
         self.names = [f"web{n}" for n in range(1, others + 2)]
         self.at = 0.0
+        self.gunicorn = "20.0.4" if world.silent else "21.2.0"
         self.rate = world.errors * math.exp(dice.gauss(0, world.wander) if world.wander else 0)
         self.outage = dice.uniform(0, SOAK * INTERVAL) if dice.random() < world.outage else None
         self.log: Counter[str] = Counter()
@@ -187,7 +190,9 @@ class Fleet:
         odd = _soak.odd_events({"counts": self.log}, EVENTS)
         if odd and self.log_past is None:
             counts = {"worker_killed": self._deaths(HISTORY * 3600, None)}
-            self.log_past = {"hours": HISTORY, "counts": counts}
+            # What is silent of them has none to tell.
+            told = {} if self.world.silent else counts
+            self.log_past = {"since": 0.0, "until": HISTORY * 3600, "counts": told}
         # A worker that died is replaced within a second, and a look may fall into it.
         deaths = self.world.deaths if self.bad.deaths is None else self.bad.deaths
         missing = self.dice.random() < min(0.9, deaths / 3600)
@@ -223,7 +228,11 @@ class Fleet:
             name: sum(self.dice.random() < asked / self.others for _each in range(count))
             for name, count in self.log_beside.items()
         }
-        return [{"counts": thinned}, *({"counts": {}} for _each in range(asked - 1))]
+        item = {"gunicorn": self.gunicorn}
+        if self.world.silent:
+            thinned.pop("worker_killed", None)
+        first = {"counts": thinned, "item": item}
+        return [first, *({"counts": {}, "item": item} for _each in range(asked - 1))]
 
 
 class Ended(NamedTuple):
@@ -253,6 +262,7 @@ def gate(dice: random.Random, world: World, size: int, place: int, bad: Bad) -> 
         "started": 1000.0,
         "tolerance": AUTO,
         "past": fleet.past,
+        "before": {"gunicorn": fleet.gunicorn, "started": -1e9},
     }
     begun = dict(fleet.rows["web1"])
     state = _soak.begin(fleet.results(), fleet.at, given)
@@ -325,47 +335,58 @@ def power(row: Row, number: int) -> str:
 
 ALIKE = [
     *(
-        Row(f"{100 * rate:g} % 5xx, {rps:g}/s, {size} servers", World(rps, rate), size, rollouts)
+        Row(
+            f"{100 * rate:g} % 5xx, {rps:g}/s, {size} server{'s' * (size > 1)}",
+            World(rps, rate),
+            size,
+            rollouts,
+        )
         for rate, rps, size, rollouts in (
-            (0.0, 10, 2, 150),
-            (0.001, 10, 2, 250),
-            (0.01, 1, 2, 250),
-            (0.01, 10, 2, 250),
-            (0.01, 50, 4, 100),
-            (0.01, 10, 10, 60),
-            (0.05, 10, 2, 250),
-            (0.05, 500, 2, 150),
-            (0.001, 500, 10, 60),
-            (0.01, 10, 1, 400),
+            (0.0, 10, 2, 300),
+            (0.001, 10, 2, 300),
+            (0.01, 1, 2, 300),
+            (0.01, 10, 2, 300),
+            (0.01, 50, 4, 200),
+            (0.01, 10, 10, 80),
+            (0.05, 10, 2, 300),
+            (0.05, 500, 2, 300),
+            (0.001, 500, 10, 80),
+            (0.01, 10, 1, 600),
         )
     ),
-    Row("1 worker death/h, 2 servers", World(deaths=1), 2, 250),
-    Row("20 worker deaths/h, 2 servers", World(deaths=20), 2, 250),
+    Row("1 worker death/h, 2 servers", World(deaths=1), 2, 300),
+    Row("20 worker deaths/h, 2 servers", World(deaths=20), 2, 300),
     Row(
         "20 worker deaths/h, 1 % 5xx, 0.2 % broken, 10 servers", World(10, 0.01, 0.002, 20), 10, 60
     ),
-    Row("20 worker deaths/h, 4 at once, 2 servers", World(deaths=20, herd=4), 2, 250),
-    Row("1 % broken connections (recycled workers), 2 servers", World(10, 0, 0.01), 2, 250),
-    Row("burst: 0.5 % 5xx, 5 at once, 50/s, 2 servers", World(50, 0.005, burst=5), 2, 250),
-    Row("burst: 0.5 % 5xx, 20 at once, 50/s, 2 servers", World(50, 0.005, burst=20), 2, 250),
-    Row("outage of all in each gate, 2 servers", World(10, 0.001, outage=1.0), 2, 250),
-    Row("outage of all in each gate, 10 servers", World(10, 0.001, outage=1.0), 10, 60),
-    Row("one server 10 % slower by nature, 1 %, 2 servers", World(50, 0.01, slow=1.1), 2, 150),
-    Row("1 % that wanders by 15 % over the day, 2 servers", World(50, 0.01, wander=0.15), 2, 250),
+    Row(
+        "20 worker deaths/h, what ran before logs none, 2 servers",
+        World(deaths=20, silent=True),
+        2,
+        300,
+    ),
+    Row("20 worker deaths/h, 4 at once, 2 servers", World(deaths=20, herd=4), 2, 300),
+    Row("1 % broken connections (recycled workers), 2 servers", World(10, 0, 0.01), 2, 300),
+    Row("burst: 0.5 % 5xx, 5 at once, 50/s, 2 servers", World(50, 0.005, burst=5), 2, 300),
+    Row("burst: 0.5 % 5xx, 20 at once, 50/s, 2 servers", World(50, 0.005, burst=20), 2, 300),
+    Row("outage of all in each gate, 2 servers", World(10, 0.001, outage=1.0), 2, 300),
+    Row("outage of all in each gate, 10 servers", World(10, 0.001, outage=1.0), 10, 80),
+    Row("one server 10 % slower by nature, 1 %, 2 servers", World(50, 0.01, slow=1.1), 2, 300),
+    Row("1 % that wanders by 15 % over the day, 2 servers", World(50, 0.01, wander=0.15), 2, 300),
 ]
 WORSE = [
-    Row("5xx 0 -> 2 %", World(10, 0.0), 2, 100, Bad(errors=0.02), ""),
-    Row("5xx 1 -> 3 %", World(10, 0.01), 2, 100, Bad(errors=0.03), ""),
-    Row("5xx 1 -> 3 %, 50/s", World(50, 0.01), 2, 60, Bad(errors=0.03), ""),
-    Row("5xx 5 -> 10 %", World(10, 0.05), 2, 100, Bad(errors=0.10), ""),
-    Row("5xx 1 -> 10 %", World(10, 0.01), 2, 100, Bad(errors=0.10), ""),
-    Row("5xx 1 -> 3 %, 4 servers", World(10, 0.01), 4, 100, Bad(errors=0.03), ""),
+    Row("5xx 0 -> 2 %", World(10, 0.0), 2, 200, Bad(errors=0.02), ""),
+    Row("5xx 1 -> 3 %", World(10, 0.01), 2, 200, Bad(errors=0.03), ""),
+    Row("5xx 1 -> 3 %, 50/s", World(50, 0.01), 2, 100, Bad(errors=0.03), ""),
+    Row("5xx 5 -> 10 %", World(10, 0.05), 2, 200, Bad(errors=0.10), ""),
+    Row("5xx 1 -> 10 %", World(10, 0.01), 2, 200, Bad(errors=0.10), ""),
+    Row("5xx 1 -> 3 %, 4 servers", World(10, 0.01), 4, 200, Bad(errors=0.03), ""),
     Row("dead after a minute", World(10, 0.01), 2, 40, Bad(dead=60.0), "100 %"),
     Row("only 5xx after a minute, healthy", World(10, 0.01), 2, 40, Bad(hollow=60.0), "100 %"),
     Row("a storm: 60 % 5xx from the start", World(10, 0.01), 2, 40, Bad(errors=0.6), "100 %"),
     Row("0 -> 1 reentrant", World(10, 0.01, deaths=20), 2, 40, Bad(reentrant=30.0), "100 %"),
-    Row("worker deaths 1 -> 120/h", World(10, deaths=1), 2, 60, Bad(deaths=120), ""),
-    Row("worker deaths 20 -> 600/h", World(10, deaths=20), 2, 60, Bad(deaths=600), ""),
+    Row("worker deaths 1 -> 120/h", World(10, deaths=1), 2, 100, Bad(deaths=120), ""),
+    Row("worker deaths 20 -> 600/h", World(10, deaths=20), 2, 100, Bad(deaths=600), ""),
 ]
 
 

@@ -19,7 +19,8 @@ AUTO = {"http_5xx": "auto", "connection_errors": "auto"}
 class PaperFleet:
     """Servers behind one balancer. The first is the one whose gate it is, ``web1``."""
 
-    def __init__(self, size: int = 2, **given: Any) -> None:
+    def __init__(self, size: int = 2, gunicorn_beside: str = "21.2.0", **given: Any) -> None:
+        self.gunicorn_beside = gunicorn_beside
         self.names = [f"web{n}" for n in range(1, size + 1)]
         self.counted = {name: {"stot": 0, "hrsp_5xx": 0, "econ": 0} for name in self.names}
         self.log: dict[str, int] = {}
@@ -35,6 +36,7 @@ class PaperFleet:
             "events": list(RELATIVE),
             "started": 1000.0,
             "tolerance": AUTO,
+            "before": {"gunicorn": "21.2.0", "started": -1e6},
             **given,
         }
         self.state: Any = None
@@ -86,7 +88,10 @@ class PaperFleet:
             "balancers": self.results(),
             "log_past": self.log_past if odd else {},
             "log_beside": [
-                {"counts": dict(self.log_beside) if n == 1 else {}}
+                {
+                    "counts": dict(self.log_beside) if n == 1 else {},
+                    "item": {"gunicorn": self.gunicorn_beside},
+                }
                 for n in range(1, len(self.given["beside"] or self.given.get("passed", [])) + 1)
             ]
             if odd

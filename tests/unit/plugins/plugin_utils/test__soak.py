@@ -10,6 +10,8 @@ import pytest
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils import _soak
 from paper_fleet import SOAK, PaperFleet
 
+DAY = {"since": -86400.0, "until": 0.0}
+
 
 def run(fleet, meanwhile, looks=60):
     """All looks until the gate is done."""
@@ -119,7 +121,7 @@ def test_a_limit_of_the_operators_is_hard():
 
 def test_an_absolute_event_fails_whatever_is_usual():
     fleet = PaperFleet()
-    fleet.log_past = {"hours": 24.0, "counts": {"reentrant": 500}}
+    fleet.log_past = {**DAY, "counts": {"reentrant": 500}}
     fleet.log_beside = {"reentrant": 500}
 
     def meanwhile(number):
@@ -133,7 +135,7 @@ def test_an_absolute_event_fails_whatever_is_usual():
 
 def test_a_fleet_that_loses_a_worker_now_and_then_can_be_upgraded():
     fleet = PaperFleet()
-    fleet.log_past = {"hours": 24.0, "counts": {"worker_killed": 480}}
+    fleet.log_past = {**DAY, "counts": {"worker_killed": 480}}
 
     def meanwhile(number):
         each(fleet, 50)
@@ -146,7 +148,7 @@ def test_a_fleet_that_loses_a_worker_now_and_then_can_be_upgraded():
 
 def test_workers_that_die_of_the_new_release_are_found():
     fleet = PaperFleet()
-    fleet.log_past = {"hours": 24.0, "counts": {}}
+    fleet.log_past = {**DAY, "counts": {}}
 
     def meanwhile(number):
         each(fleet, 50)
@@ -157,9 +159,37 @@ def test_workers_that_die_of_the_new_release_are_found():
     assert "worker killed in" in state["judged"]["reasons"][0]
 
 
+def test_a_gunicorn_that_is_silent_of_deaths_tells_of_no_normal():
+    """20.0 logs no killed worker: as many as ever, visible for the first time, are no alarm."""
+    silent = {"gunicorn": "20.0.1", "started": -1e6}
+    fleet = PaperFleet(before=silent, gunicorn_beside="20.0.1")
+    fleet.log_past = {**DAY, "counts": {}}
+
+    def meanwhile(number, fleet=fleet):
+        each(fleet, 50)
+        fleet.log["worker_killed"] = 1 if number > 6 else 0
+
+    state = run(fleet, meanwhile)
+    assert (state["verdict"], state["look"]) == ("pass", SOAK)
+    assert "480 in 1 d 0 h is taken for usual" in state["words"]
+    # A stage later the log has known of them for minutes, and of the day before it knows nothing.
+    fleet = PaperFleet(before={"gunicorn": "21.2.0", "started": -60.0}, gunicorn_beside="20.0.1")
+    fleet.log_past = {**DAY, "counts": {}}
+    state = run(fleet, lambda n: meanwhile(n, fleet))
+    assert state["verdict"] == "pass"
+    # But a storm is one.
+    fleet = PaperFleet(before=silent, gunicorn_beside="20.0.1")
+
+    def storm(number):
+        each(fleet, 50)
+        fleet.log["worker_killed"] = 2 * number
+
+    assert run(fleet, storm)["verdict"] == "fail"
+
+
 def test_the_same_deaths_on_all_servers_fail_nobody():
     fleet = PaperFleet()
-    fleet.log_past = {"hours": 24.0, "counts": {}}
+    fleet.log_past = {**DAY, "counts": {}}
 
     def meanwhile(number):
         each(fleet, 50)
@@ -248,8 +278,8 @@ def test_the_past_is_what_the_balancers_counted_before_the_drain():
 
 def test_a_log_that_was_rotated_away_tells_of_less():
     log = {"counts": {"worker_killed": 3}, "oldest": 7200.0}
-    assert _soak.history_of(log, 0, 10800) == {"hours": 1.0, "counts": {"worker_killed": 3}}
-    assert _soak.history_of({**log, "oldest": -5.0}, 0, 10800)["hours"] == 3.0
+    assert _soak.history_of(log, 0, 10800)["since"] == 7200.0
+    assert _soak.history_of({**log, "oldest": -5.0}, 0, 10800)["since"] == 0.0
     assert _soak.history_of({"msg": "no such file"}, 0, 10800) == {}
     assert _soak.history_of({**log, "oldest": None}, 0, 10800) == {}
 

@@ -65,5 +65,6 @@ def test_logs_are_read_of_a_few_and_only_where_they_are_known():
     found = logs_of(hosts, names, [])
     assert [each["host"] for each in found] == ["web2", "web3", "web4", "web5"]
     assert len(found) == MOST_LOGS and found[0]["paths"] == ["/srv/2.log"]
+    assert found[0]["gunicorn"] == ""
     assert logs_of(hosts, ["web1"], []) == []
     assert logs_of(hosts, ["web1"], ["/var/log/app.log"])[0]["paths"] == ["/var/log/app.log"]

@@ -9,6 +9,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._tolerance impor
     ABSOLUTE,
     RELATIVE,
     fixed,
+    is_told,
     limits,
     plain_patterns,
     relative_events,
@@ -34,6 +35,12 @@ def test_a_number_of_the_operators_is_a_limit_and_no_normal():
     assert limits({"worker_killed": 3})["worker_killed"] == 3
     assert "worker_killed" not in relative_events({"worker_killed": 3})
     assert fixed({"worker_killed": "auto", "worker_exited": 2}) == {"worker_exited": 2}
+
+
+def test_who_logs_what():
+    assert not is_told("worker_killed", "20.0.4") and is_told("worker_killed", "20.1.0")
+    assert not is_told("worker_exited", "20.1.0") and is_told("worker_exited", "21.2.0")
+    assert is_told("worker_timeout", "20.0.1") and not is_told("worker_killed", "")
 
 
 def test_a_pattern_of_the_operators_is_a_limit_unless_it_says_auto():

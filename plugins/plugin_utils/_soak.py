@@ -191,7 +191,7 @@ def _decide(
     ]
     worse += _slower(watch, given, plan, number) + _storm(watch, given)
     if worse or hard == "fail":
-        return "fail", worse + [each.reason for each in found if each.verdict == "fail"], True
+        return "fail", worse + reasons, True
     strained = [each for each in found if each.kind in PASSING]
     others = [each for each in found if each not in strained]
     if number < plan.soak:

@@ -87,8 +87,7 @@ class Given(NamedTuple):
     those that do. ``soak``, ``most``: looks. ``gates``: gates of the whole run. ``started``: when
     the generation began, by the clock of its host. ``events``: of the log, that have a normal.
     ``undecided``: ``pass`` or ``stop``. ``past``: of `past_of`. ``before``: the arbiter that ran
-    before the drain, ``gunicorn`` and ``started``. ``release``: what is judged, for those who ask
-    later who has passed.
+    before the drain, ``gunicorn`` and ``started``.
     """
 
     server: str
@@ -103,7 +102,6 @@ class Given(NamedTuple):
     undecided: str = "pass"
     past: Mapping[str, Any] = {}
     before: Mapping[str, Any] = {}
-    release: str = ""
 
 
 def begin(results: Sequence[Mapping[str, Any]], at: float, given: Mapping[str, Any]) -> State:

@@ -22,17 +22,12 @@ def steps(action):
     return {"steps": [{"stage": 1, "action": action}, {"stage": 2, "action": "upgrade"}]}
 
 
-def gate(verdict, release=RELEASE):
-    return {"verdict": verdict, "given": {"release": release}}
-
-
 def test_who_passed_in_this_run_runs_it_and_who_has_not_does_not():
     hosts = [
-        host("web1", _rollout_plan=steps("upgrade"), _gate_state=gate("pass")),
-        host("web2", _rollout_plan=steps("upgrade"), _gate_state=gate("pass", "20.0.1-py3.6-1")),
+        host("web1", _rollout_plan=steps("upgrade"), _gate_passed=RELEASE),
+        host("web2", _rollout_plan=steps("upgrade"), _gate_passed="20.0.1-py3.6-1"),
         host("web3", _rollout_plan=steps("upgrade")),
         host("web4", _rollout_plan=steps("skip")),
-        host("web5", _rollout_plan=steps("upgrade"), _gate_state=gate("fail")),
     ]
     assert on_stage(hosts, RELEASE, "1", {}) == ["web1", "web4"]
     assert on_stage(hosts, RELEASE, 2, None) == ["web1"]

@@ -9,14 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._bake import duration_words
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._bake_counters import against_past
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._bake_normal import judge_bake
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._controller import user
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._stage_bake import (
     Wish,
     beyond,
     decide,
     hold,
-    judged,
     must_be_judged,
     place,
     rest_words,
@@ -67,11 +66,10 @@ class FilterModule:
     def filters(self) -> dict[str, Any]:
         """Return the filters by their names."""
         return {
-            "_stage_bake_against_past": against_past,
             "_stage_bake_beyond": beyond,
             "_stage_bake_decision": stage_bake_decision,
             "_stage_bake_hold": hold,
-            "_stage_bake_judged": judged,
+            "_judge_bake": judge_bake,
             "_stage_bake_place": stage_bake_place,
             "_duration_words": duration_words,
             "_stage_bake_rest": stage_bake_rest,

@@ -243,13 +243,6 @@ def hold(plan: Mapping[str, Any], horizon: int) -> dict[str, Any]:
     return {**plan, "steps": steps}
 
 
-def judged(gate: Mapping[str, Any], counted: Mapping[str, Any]) -> dict[str, Any]:
-    """The verdict of the gate, and of what the balancers have counted meanwhile."""
-    reasons = [*(gate.get("reasons") or []), *(counted.get("reasons") or [])]
-    ill = "fail" in (gate.get("verdict"), counted.get("verdict"))
-    return {"verdict": "fail" if ill else gate.get("verdict", "error"), "reasons": reasons}
-
-
 # -- servers outside the run -----------------------------------------------------------------------
 
 

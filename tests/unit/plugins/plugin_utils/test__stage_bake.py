@@ -15,7 +15,6 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._stage_bake impo
     beyond,
     decide,
     hold,
-    judged,
     moment_words,
     place,
     rest_words,
@@ -208,13 +207,6 @@ def test_what_must_wait_is_nothing_to_do_now():
     assert [step["action"] for step in held["steps"]] == ["upgrade", "skip"]
     assert held["steps"][1]["reason"] == "waits until stage 1 has baked"
     assert hold(steps("20.0.1"), 0) == steps("20.0.1")
-
-
-def test_the_gate_and_the_counters_both_speak():
-    assert judged(FINE, {"verdict": "fail", "reasons": ["5xx"]}) == ILL | {"reasons": ["5xx"]}
-    assert judged(BLIND, FINE)["verdict"] == "error"
-    assert judged(ILL, FINE) == ILL
-    assert judged({}, FINE)["verdict"] == "error"
 
 
 # -- outside the run -------------------------------------------------------------------------------

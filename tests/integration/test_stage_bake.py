@@ -176,8 +176,9 @@ def test_what_fell_ill_while_it_baked_stops_it_and_another_person_may_take_it_on
 def test_a_run_waits_in_place_and_whoever_ends_it_has_lost_nothing(
     bed: Bed, operator: Operator
 ) -> None:
-    back = bed.playbook("rollback.yml", rollout_release="first", gate_soak=1, gate_interval=1)
-    assert back.code == 0, back.text
+    if versions(bed) != [OLD, OLD]:
+        back = bed.playbook("rollback.yml", rollout_release="first", gate_soak=1, gate_interval=1)
+        assert back.code == 0, back.text
     assert versions(bed) == [OLD, OLD]
     asked = {"rollout_wait": True, "rollout_force": True}
     run = operator.start("ada", "1h", **asked)

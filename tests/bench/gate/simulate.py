@@ -373,7 +373,7 @@ ALIKE = [
     Row("1 worker death/h, 2 servers", World(deaths=1), 2, 300),
     Row("20 worker deaths/h, 2 servers", World(deaths=20), 2, 300),
     Row(
-        "20 worker deaths/h, 1 % 5xx, 0.2 % broken, 10 servers", World(10, 0.01, 0.002, 20), 10, 60
+        "20 worker deaths/h, 1 % 5xx, 0.2 % broken, 10 servers", World(10, 0.01, 0.002, 20), 10, 80
     ),
     Row(
         "20 worker deaths/h, what ran before logs none, 2 servers",

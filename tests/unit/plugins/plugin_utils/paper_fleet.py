@@ -9,11 +9,29 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_catalogue import (
+    default_tolerances,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_verdict import (
+    Seen,
+    decide,
+    tolerances,
+)
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils import _soak
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._tolerance import RELATIVE
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._tolerance import (
+    limits,
+    relative_events,
+)
 
 SOAK, MOST, INTERVAL = 12, 60, 5.0
+TOLERANCES = tolerances(default_tolerances(()), limits({}))
 AUTO = {"http_5xx": "auto", "connection_errors": "auto"}
+
+
+def log_verdict(counts: dict[str, int]) -> dict[str, Any]:
+    """What log_check says of so many incidents, with the tolerances that the gate gives it."""
+    seen = Seen(counts, {}, dict.fromkeys(counts, "now"), [], [], [], True)
+    return decide(seen, TOLERANCES)._asdict()
 
 
 class PaperFleet:
@@ -33,7 +51,7 @@ class PaperFleet:
             "soak": SOAK,
             "most": MOST,
             "beside": self.names[1:],
-            "events": list(RELATIVE),
+            "events": relative_events({}),
             "started": 1000.0,
             "tolerance": AUTO,
             "before": {"gunicorn": "21.2.0", "started": -1e6},
@@ -78,8 +96,7 @@ class PaperFleet:
                 "unmanaged": [],
             },
             "log": {
-                "verdict": "dirty" if self.log.get("reentrant") else "clean",
-                "reasons": ["1 reentrant"] if self.log.get("reentrant") else [],
+                **log_verdict(self.log),
                 "tells": "start",
                 "incidents": [],
                 "counts": dict(self.log),

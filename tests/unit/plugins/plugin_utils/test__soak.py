@@ -119,15 +119,26 @@ def test_a_limit_of_the_operators_is_hard():
     assert "gate_balancer_tolerance.http_5xx is 2" in state["judged"]["reasons"][0]
 
 
-def test_an_absolute_event_fails_whatever_is_usual():
+@pytest.mark.parametrize(
+    "event",
+    [
+        "reentrant",
+        "boot_failure",
+        "app_load_failure",
+        "main_loop_exception",
+        "restart_loop",
+        "unhandled_signal",
+    ],
+)
+def test_an_absolute_event_fails_whatever_is_usual(event):
     fleet = PaperFleet()
-    fleet.log_past = {**DAY, "counts": {"reentrant": 500}}
-    fleet.log_beside = {"reentrant": 500}
+    fleet.log_past = {**DAY, "counts": {event: 500}}
+    fleet.log_beside = {event: 500}
 
     def meanwhile(number):
         each(fleet, 50)
         if number == 5:
-            fleet.log["reentrant"] = 1
+            fleet.log[event] = 1
 
     state = run(fleet, meanwhile)
     assert (state["verdict"], state["look"]) == ("fail", 5)

@@ -56,7 +56,7 @@ def runs(bed: Bed, wanted: list[str]) -> bool:
     return False
 
 
-def wait_for(what: Callable[[], bool], patience: float = 300) -> None:
+def wait_for(what: Callable[[], bool], patience: float = 900) -> None:
     deadline = time.monotonic() + patience
     while not what():
         assert time.monotonic() < deadline, f"not within {patience:g} s"

@@ -1,5 +1,5 @@
 # The fleet in containers; part of ../Makefile. FLEET_ENGINE=docker uses docker instead of podman.
-MOLECULE_SCENARIOS := default canary bake rollback failing_gate deploy_user legacy_python
+MOLECULE_SCENARIOS := default canary bake stage_bake rollback failing_gate deploy_user legacy_python
 # What CI has time for: the whole way, the way back, the oldest core with its Pythons, and the newest core.
 MOLECULE_IN_CI := default failing_gate legacy_python newest
 # The oldest supported ansible-core and the newest, each with what runs its scenarios.
@@ -18,7 +18,7 @@ molecule-every: $(MOLECULE_SCENARIOS:%=molecule-%) ## A fleet in containers: eve
 molecule-newest: $(CORE_NEW)/.ready
 	@$(call molecule,$(CORE_NEW),test -s canary)
 
-molecule-default molecule-canary molecule-bake molecule-rollback molecule-failing_gate molecule-deploy_user: molecule-%: venv-dev
+molecule-default molecule-canary molecule-bake molecule-stage_bake molecule-rollback molecule-failing_gate molecule-deploy_user: molecule-%: venv-dev
 	@$(call molecule,$(VENV),test -s $*)
 
 # Apart from the others: a kernel that runs out of a host's memory may end more than the worker that is meant.

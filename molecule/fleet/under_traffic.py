@@ -9,7 +9,7 @@
 Writes FILES.log (what the command said) and demo/traffic.py's FILES-traffic.json and .jsonl, and
 prints {"rc": the command's exit code, "traffic": the client's summary}. Its own exit code tells
 only whether the traffic was what it should be: steady from before the command to after it.
-TRAFFIC holds further options of demo/traffic.py.
+TRAFFIC holds further options of demo/traffic.py, OPERATOR the name of whoever runs the command.
 """
 
 from __future__ import annotations
@@ -59,6 +59,9 @@ def main(url: str, files: str, command: list[str]) -> None:
         with open(f"{files}.log", "w") as log:
             # Nothing of molecule's own configuration may help or hinder an operator's command.
             own = {name: os.environ[name] for name in ("HOME", "PATH")}
+            if os.environ.get("OPERATOR"):
+                # By one of these a controller knows who runs it.
+                own |= dict.fromkeys(("LOGNAME", "SUDO_USER"), os.environ["OPERATOR"])
             done = subprocess.run(
                 command,
                 cwd=ROOT,

@@ -32,7 +32,8 @@ options:
     description:
       - The time it is C(now), in seconds since the epoch, and how many seconds a server has to
         C(soak) and to C(bake), and how many the C(ramp) of the first of a stage takes before its
-        soak (default 0). Without it nothing is said of what is left.
+        soak (default 0); C(stages) and C(to), as C(rollout_stages) and C(rollout_to) have them.
+        Without it nothing is said of what is left.
     type: dict
 """
 
@@ -50,12 +51,20 @@ _value:
     hosts:
       description:
         - For each host its C(host), C(gunicorn), C(python), C(release), C(previous), C(since),
-          C(workers), C(state) of the service manager, and C(error) if it could not be asked.
+          C(age), C(workers), C(state) of the service manager, and C(error) if it could not be
+          asked.
         - C(balancers), a list of C(balancer), C(backend), C(status), C(share) (of its configured
           weight, in percent), C(lease) and C(error).
         - C(recorded), what the record of the fleet says of it.
-        - C(left), what it still has to wait for, C(what) (V(soak) or V(bake)) and C(seconds).
+        - C(left), what it still has to wait for, C(what) (V(soak) or V(bake)) and C(seconds), and
+          the number of the C(stage) where that bakes.
         - C(last_incident) of the record, C(at) and C(why).
+      type: list
+      elements: dict
+    bakes:
+      description:
+        - Each stage that bakes, its number (C(stage)), C(of) how many, C(gunicorn), the C(hosts)
+          that run it, C(left) seconds, C(now), C(until) when, and the hosts that are C(behind).
       type: list
       elements: dict
     lock:

@@ -10,21 +10,28 @@ import time
 from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._clock import deadline, left
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.soak_windows import (
-    watch_begin,
-    watch_more,
-    watch_verdict,
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate import soak
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.stage_servers import (
+    logs_of,
+    on_stage,
+    server_of,
+)
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.tolerance import (
+    fixed,
+    limits,
+    plain_patterns,
+    relative_events,
 )
 
 
-def begin(results: Any) -> dict[str, Any]:
+def begin(results: Any, given: Any) -> Any:
     """Begin now."""
-    return watch_begin(results, time.monotonic())
+    return soak.begin(results, time.monotonic(), given)
 
 
-def more(watch: Any, results: Any, server: str, beside: Any) -> dict[str, Any]:
-    """Add what was seen until now."""
-    return watch_more(watch, results, time.monotonic(), server, beside)
+def look(state: Any, seen: Any, number: Any) -> Any:
+    """Judge what is seen now."""
+    return soak.look(state, seen, int(number), time.monotonic())
 
 
 class FilterModule:
@@ -33,9 +40,19 @@ class FilterModule:
     def filters(self) -> dict[str, Any]:
         """Return the filters by their names."""
         return {
+            "_fixed_tolerances": fixed,
             "_from_now": deadline,
+            "_gate_events": relative_events,
+            "_gate_limits": limits,
+            "_log_history": soak.history_of,
+            "_logs_of": logs_of,
+            "_odd_events": soak.odd_events,
+            "_on_stage": on_stage,
+            "_own_rows": soak.own_look,
+            "_plain_patterns": plain_patterns,
             "_seconds_left": left,
-            "_watch_begin": begin,
-            "_watch_more": more,
-            "_watch_verdict": watch_verdict,
+            "_server_of": server_of,
+            "_soak_begin": begin,
+            "_soak_look": look,
+            "_soak_past": soak.past_of,
         }

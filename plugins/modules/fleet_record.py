@@ -52,8 +52,11 @@ options:
       - V(returned) tells that O(host) serves with O(before) again, and marks that as good; with
         O(blame) it marks O(release) as bad.
       - V(halted) stops the run without a word on a host, V(ended) ends it.
+      - V(baked) tells that O(host) was seen to have run O(gunicorn) on O(python) for O(ran) seconds
+        with nothing against it. Whoever has looked may tell it, whichever run the record is of.
+        What else happens to the host takes the note away.
     type: str
-    choices: [began, taken, passed, failed, returned, out, halted, ended]
+    choices: [began, taken, passed, failed, returned, out, halted, ended, baked]
   host:
     description: The host that it happened to.
     type: str
@@ -95,6 +98,18 @@ options:
     type: list
     elements: str
     default: []
+  gunicorn:
+    description: The gunicorn that has baked, for V(baked).
+    type: str
+    default: ""
+  python:
+    description: Its Python, as C(3.11), for V(baked).
+    type: str
+    default: ""
+  ran:
+    description: For how many seconds it has run, for V(baked).
+    type: float
+    default: 0
   seen:
     description:
       - What the balancers had counted then, for V(passed). It is kept for the eight hosts that
@@ -104,7 +119,8 @@ options:
   about:
     description:
       - The hosts that the answer is about. RV(record) then holds these of the hosts only, and
-        neither RV(record.marks) nor RV(record.events), so that it does not grow with the fleet.
+        neither RV(record.marks), RV(record.bakes) nor RV(record.events), so that it does not grow
+        with the fleet.
       - Without any it is the whole record.
     type: list
     elements: str
@@ -171,6 +187,11 @@ record:
       description: By release, its C(mark) (V(good) or V(bad)), with C(host), C(by), C(at), C(why).
       returned: always
       type: dict
+    bakes:
+      description:
+        - By host that was seen to have baked, its C(gunicorn), C(python), C(ran), C(by) and C(at).
+      returned: always
+      type: dict
     events:
       description: The last 500 events, the oldest first.
       returned: always
@@ -182,6 +203,10 @@ first:
       no plan.
   returned: success
   type: bool
+now:
+  description: When it was read, by the clock of its host.
+  returned: success
+  type: float
 path:
   description: Where the record is.
   returned: always
@@ -203,6 +228,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.directory
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.document import plain
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.fleet_record import (
+    BAKED,
     EVENT_NAMES,
     PHASES,
     FleetRecord,
@@ -212,7 +238,10 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.fleet_rec
     is_first,
 )
 
-_WORDS = ("host", "release", "before", "why", "kind", "reason", "plan", "by", "run", "controller")
+_WORDS = (
+    "host", "release", "before", "why", "kind", "reason", "plan", "by", "run", "controller",
+    "gunicorn", "python",
+)  # fmt: skip
 
 ARGUMENTS: Dict[str, Dict[str, Any]] = {
     "fleet": {"type": "str", "required": True},
@@ -220,6 +249,7 @@ ARGUMENTS: Dict[str, Dict[str, Any]] = {
     "event": {"type": "str", "choices": list(EVENT_NAMES)},
     "stage": {"type": "int", "default": 0},
     "blame": {"type": "bool", "default": False},
+    "ran": {"type": "float", "default": 0},
     "overrides": {"type": "list", "elements": "str", "default": []},
     "seen": {"type": "dict", "default": {}},
     "about": {"type": "list", "elements": "str", "default": []},
@@ -235,6 +265,7 @@ def event_of(params: Dict[str, Any]) -> Dict[str, Any]:
         blame=params["blame"],
         overrides=[plain(each) for each in params["overrides"]],
         seen=params["seen"],
+        ran=params["ran"],
         at=round(time.time(), 3),
     )
     return event
@@ -252,6 +283,7 @@ def answer(record: Record, params: Dict[str, Any]) -> Dict[str, Any]:
     plan = record["run"]["plan"] if record["run"] else ""
     return {
         "record": about(record, params["about"]),
+        "now": round(time.time(), 3),
         "first": bool(plan) and is_first(record, params["host"], plan, params["stage"]),
     }
 
@@ -259,7 +291,7 @@ def answer(record: Record, params: Dict[str, Any]) -> Dict[str, Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec=ARGUMENTS,
-        required_if=[("event", name, ["host"]) for name in PHASES],
+        required_if=[("event", name, ["host"]) for name in (*PHASES, BAKED)],
         supports_check_mode=True,
     )
     params = module.params
@@ -270,7 +302,7 @@ def main() -> None:
         )
         if params["event"] is None:
             module.exit_json(changed=False, path=path, **answer(kept.read(), params))
-        if params["event"] in PHASES and not params["host"]:
+        if params["event"] in (*PHASES, BAKED) and not params["host"]:
             raise FleetError(f"event {params['event']} needs host: to which did it happen?")
         if not params["run"] or not params["by"]:
             raise FleetError("event needs run and by: which run tells it, and who runs it?")

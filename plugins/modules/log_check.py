@@ -252,6 +252,24 @@ counts:
   returned: always
   type: dict
   sample: {reentrant: 1, worker_killed: 8}
+unsure:
+  description:
+    - How many of RV(counts) neither time nor place nor a pid tells to be of the window.
+  returned: always
+  type: dict
+  sample: {}
+oldest:
+  description:
+    - When the first line that was read was written, as seconds since 1970. Of several logs, of the
+      one that begins last. None (null) where no line tells.
+  returned: always
+  type: float
+  sample: 1764295200.0
+at:
+  description: When this look was taken, by the clock of the host, as seconds since 1970.
+  returned: always
+  type: float
+  sample: 1764298800.5
 doubtful:
   description:
     - Texts of events that stand where a client's or an application's words may stand. They are not

@@ -16,6 +16,9 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.health imp
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.record import trial_of
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.bake import seconds_of
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.ramp import ramp_problems
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.tolerance import (
+    tolerance_problems,
+)
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._hooks import hook_problems
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.waves import (
     Groups,
@@ -25,7 +28,6 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._story.notificat
     notify_problems,
 )
 
-COUNTED = ("connection_errors", "http_5xx")
 # "rollout_wave" for "rollout_waves", "gate_soaks" for "gate_soak"; not "app_name" for "app_home".
 _ALIKE = 0.88
 _VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
@@ -34,26 +36,21 @@ _VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 def settings_problems(given: Mapping[str, Any], groups: Groups) -> list[str]:
     """What is wrong with the inputs by these names; each text names its variable."""
     return [
-        *_tolerance(given["gate_balancer_tolerance"]),
+        *tolerance_problems(
+            given["gate_balancer_tolerance"], given["gate_tolerance"], given["gate_log_patterns"]
+        ),
         *_trial(given["release_boot_test"], given["release_boot_environment"]),
         *header_problems(given["gate_health_headers"], "gate_health_headers"),
         *wave_problems(given["rollout_waves"], groups),
         *ramp_problems(given["rollout_ramp"]),
         *_keep(int(given["rollout_keep_releases"])),
-        *_bake(given["rollout_bake"]),
+        *_duration("rollout_bake", given["rollout_bake"]),
+        *_duration("gate_history", given["gate_history"]),
+        *_wait(str(given["rollout_wait"]).lower() == "true", given["rollout_bake"]),
         *_promote(str(given["rollout_promote"]).lower() == "true", given["rollout_reason"]),
         *hook_problems(given["rollout_hooks"]),
         *notify_problems(given["rollout_notify"]),
     ]
-
-
-def _tolerance(given: Mapping[str, Any]) -> Iterable[str]:
-    whole = all(isinstance(count, int) and count is not True for count in given.values())
-    if set(given) - set(COUNTED) or not whole:
-        yield (
-            f"gate_balancer_tolerance is {dict(given)}: give whole numbers for"
-            f" {' and '.join(COUNTED)}, and nothing else."
-        )
 
 
 def _trial(test: Any, environment: Mapping[str, Any]) -> Iterable[str]:
@@ -77,11 +74,19 @@ def _keep(releases: int) -> Iterable[str]:
         )
 
 
-def _bake(duration: Any) -> Iterable[str]:
+def _duration(name: str, duration: Any) -> Iterable[str]:
     try:
         seconds_of(duration)
     except FleetError as error:
-        yield f"rollout_bake: {error}"
+        yield f"{name}: {error}"
+
+
+def _wait(wait: bool, bake: Any) -> Iterable[str]:
+    if wait and not list(_duration("", bake)) and seconds_of(bake):
+        yield (
+            f"rollout_wait is true and rollout_bake is {bake}: whoever lets others follow a canary"
+            " comes back for it. Leave one of them out."
+        )
 
 
 def _promote(promote: bool, reason: str) -> Iterable[str]:

@@ -11,8 +11,19 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.fleet_record import is_first
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._few import few
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.bake import duration_words
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.ramp import share_of
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.stage_bake import (
+    moment_words,
+    place,
+)
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.steps import (
+    Running,
+    host_steps,
+    read_stages,
+    stages_of_run,
+)
 
 HEADERS = (
     "host",
@@ -48,10 +59,12 @@ def fleet_status(
     ``hosts`` are the variables of the hosts with what the roles left in them, ``record`` is a
     result of fleet_record, ``lock`` one of fleet_lock that asked whether it could be held.
     ``waits`` has the time it is ``now``, and how long a server has to ``soak`` and to ``bake``, and
-    how long before that the first of a stage has its ``ramp``.
+    how long before that the first of a stage has its ``ramp``; ``stages`` and ``to``, as the
+    operator wrote them, tell which of them bakes.
     What could not be asked says so in ``error``. Times are seconds since the epoch, spans seconds.
     """
     known = (record or {}).get("record") or {}
+    waits = {**waits, **_stages(waits)} if waits else None
     told = known.get("hosts") or {}
     incidents = _last_incidents(known.get("events") or [])
     shown = []
@@ -62,6 +75,7 @@ def fleet_status(
         shown.append({**one, "left": left, "last_incident": incidents.get(name)})
     return {
         "hosts": shown,
+        "bakes": _bakes(shown, waits) if waits else [],
         "lock": _lock(lock or {}),
         "run": known.get("run"),
         "bad_releases": {
@@ -87,6 +101,7 @@ def _host(host: Mapping[str, Any], told: Mapping[str, Any] | None) -> dict[str, 
         "venv": venv.get("kind"),
         "previous": venv.get("previous"),
         "since": arbiter.get("started"),
+        "age": info.get("age"),
         "workers": len(info.get("workers") or []) if asked else None,
         "state": info["program"].get("state") if asked else None,
         "recorded": dict(told) if told else None,
@@ -97,15 +112,21 @@ def _host(host: Mapping[str, Any], told: Mapping[str, Any] | None) -> dict[str, 
 def _left(
     host: Mapping[str, Any], waits: Mapping[str, Any], record: Mapping[str, Any]
 ) -> dict[str, Any] | None:
-    """What the host has to wait for: ``what`` (``soak``, ``bake``) and ``seconds``, 0 when over.
+    """What the host has to wait for: ``what`` (``soak``, ``bake``) and ``seconds``, 0 when over;
+    ``stage`` where that is what bakes.
 
-    Both count from the start of the gunicorn that runs. It soaks a little longer than that, since
-    a soak begins when the balancers have it back.
+    Both count from the start of the gunicorn that runs, as its host tells it. It soaks a little
+    longer than that, since a soak begins when the balancers have it back.
     """
     told = host["recorded"] or {}
-    if host["since"] is None or not told:
+    if host["since"] is None:
         return None
-    ran = float(waits["now"]) - float(host["since"])
+    ran = float(waits["now"]) - float(host["since"]) if host["age"] is None else float(host["age"])
+    stage = _stage_of(host, waits)
+    if stage and stage["bake"]:
+        return {"what": "bake", "seconds": max(0.0, stage["bake"] - ran), "stage": stage["number"]}
+    if not told:
+        return None
     if told["phase"] == "taken" and told.get("release") == host["release"]:
         serves = all(each["status"] == "UP" and not each["lease"] for each in host["balancers"])
         first = is_first(record, host["host"], str(told.get("plan")), told.get("stage") or 0)
@@ -114,6 +135,57 @@ def _left(
     if told["phase"] == "passed" and told.get("plan") and float(waits["bake"]):
         return {"what": "bake", "seconds": max(0.0, float(waits["bake"]) - ran)}
     return None
+
+
+def _stages(waits: Mapping[str, Any]) -> dict[str, Any]:
+    """The stages as they were read; of what is no stage nothing is told."""
+    stages, problems = read_stages(waits.get("stages") or [])
+    if not problems:
+        stages, problems = stages_of_run(stages, str(waits.get("to") or ""))
+    return {"stages": [] if problems else stages}
+
+
+def _stage_of(host: Mapping[str, Any], waits: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The stage that the host runs, if another one follows there and it is proved."""
+    stages, told = waits["stages"], host["recorded"] or {}
+    if not (stages and host["gunicorn"] and host["python"]):
+        return None
+    if told.get("phase") in ("taken", "failed", "out") and told.get("release") == host["release"]:
+        return None
+    running = Running(host["gunicorn"], host["python"], host["release"] or "")
+    found = place([step._asdict() for step in host_steps(stages, running, False)[0]])
+    return stages[found["runs"] - 1]._asdict() if found["runs"] and found["todo"] else None
+
+
+def _bakes(hosts: Iterable[Mapping[str, Any]], waits: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Each stage that bakes: on which hosts, until when (epoch seconds), and who is not on it."""
+    found: dict[int, list[Mapping[str, Any]]] = {}
+    everybody = list(hosts)
+    for host in everybody:
+        if (host["left"] or {}).get("stage"):
+            found.setdefault(host["left"]["stage"], []).append(host)
+    return [
+        {
+            "stage": number,
+            "of": len(waits["stages"]),
+            "gunicorn": waits["stages"][number - 1].gunicorn,
+            "hosts": [host["host"] for host in those],
+            "left": (left := max(host["left"]["seconds"] for host in those)),
+            "until": float(waits["now"]) + left,
+            "now": float(waits["now"]),
+            "behind": [host["host"] for host in everybody if _is_behind(host, number, waits)],
+        }
+        for number, those in sorted(found.items())
+    ]
+
+
+def _is_behind(host: Mapping[str, Any], number: int, waits: Mapping[str, Any]) -> bool:
+    """Whether a host has not passed the stage yet, or cannot tell."""
+    if not (host["gunicorn"] and host["python"]):
+        return True
+    running = Running(host["gunicorn"], host["python"], host["release"] or "")
+    steps = host_steps(waits["stages"], running, False)[0]
+    return any(step.action != "skip" and step.stage <= number for step in steps)
 
 
 def _last_incidents(events: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -238,8 +310,17 @@ def _recorded(told: Mapping[str, Any] | None) -> str:
     return f"{told['phase']}{stage} {_time(told['at'])}"
 
 
+def _bake_line(bake: Mapping[str, Any]) -> str:
+    name = f"stage {bake['stage']} of {bake['of']}"
+    until = (
+        f"bakes until {moment_words(bake['now'], bake['left'])}" if bake["left"] else "has baked"
+    )
+    behind = f"; {few(bake['behind'])} does not run it yet" if bake["behind"] else ""
+    return f"bake      {name} (gunicorn {bake['gunicorn']}) {until} on {few(bake['hosts'])}{behind}"
+
+
 def _fleet_lines(status: Mapping[str, Any]) -> list[str]:
-    lines = [""]
+    lines = ["", *map(_bake_line, status.get("bakes") or [])]
     lock = status["lock"]
     lines.append(f"lock      {lock['text']}")
     run = status["run"]

@@ -12,3 +12,11 @@ bench-log: venv-dev ## The log gate beside grep, rg and cat: ratios of one run
 .PHONY: bench-canary
 bench-canary: venv-dev ## False alarms and power of the canary's judge, simulated: a table
 	nice python tests/bench/canary/simulate.py
+
+.PHONY: bench-gate normal
+bench-gate: venv-dev ## How often the whole gate of the soak is wrong, and how often it sees, simulated: two tables
+	nice python tests/bench/gate/simulate.py
+
+RUNS ?= 10
+normal: venv-dev ## A real fleet with 1 % of 500s: RUNS upgrades that pass, RUNS that are taken back for 10 %
+	NORMAL_RUNS=$(RUNS) python -m pytest -q -s tests/integration/test_normal.py

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -96,9 +97,26 @@ def orphan(bed: Bed) -> None:
 
 @case("server", "a worker is killed while it soaks (SIGKILL stands in for the memory limit)")
 def worker_killed(bed: Bed) -> None:
+    """One failure is evidence, and no verdict."""
     run = bed.run("upgrade.yml", *WEB1, **SOAK)
     run.reaches(SOAKS)
     os.kill(descendants(bed.arbiter("web1"))[0], signal.SIGKILL)
+    bed.ends(run, 0)
+    bed.undrained("web2")
+    bed.expect(web1=MIDDLE, web2=OLD, broken=("web1",))
+
+
+@case("server", "one worker after the other is killed while it soaks")
+def workers_killed(bed: Bed) -> None:
+    run = bed.run("upgrade.yml", *WEB1, **SOAK)
+    run.reaches(SOAKS)
+    arbiter = bed.arbiter("web1")
+    for _each in range(60):
+        with contextlib.suppress(ProcessLookupError, IndexError):
+            os.kill(descendants(arbiter)[0], signal.SIGKILL)
+        time.sleep(1)
+        if "web1" in bed.out_of_rotation():
+            break
     bed.ends(run, says="(?i)worker.*back in service")
     bed.rolled_back(run)
     bed.undrained("web2")

@@ -53,7 +53,7 @@ def test_others_follow_a_canary_when_it_has_baked_and_not_before(bed: Bed) -> No
     assert refused.code == 2, refused.text
     assert "is not baked (rollout_bake is 1 h); web2 may not follow yet: web1 has run for" in (
         refused.words
-    )
+    ), refused.text
     shown = upgrade(bed, "--check", "--diff")
     assert shown.code == 0, shown.text
     assert "web2 may not follow yet" in shown.words

@@ -465,6 +465,7 @@ def report(looks: List[Look], request: Request, limits: Dict[str, Tolerance]) ->
             when = moment(kept[0].first)
             first.setdefault(event, f"{'at ' + when + ' ' if when else ''}in {path}, byte {offset}")
             found += [(incident, look) for incident in kept]
+    heads = [look.judge.oldest for look in looks]
     understood = any(look.judge.understood or look.judge.counts for look in looks)
     silent = [look.silent for look in looks if look.silent]
     seen = Seen(
@@ -503,6 +504,8 @@ def report(looks: List[Look], request: Request, limits: Dict[str, Tolerance]) ->
         "reasons": verdict.reasons,
         "incidents": incidents,
         "counts": counts,
+        "unsure": unsure,
+        "oldest": max((old for old in heads if old is not None), default=None),
         "doubtful": sum(look.judge.doubtful for look in looks),
         "scanned": {
             "bytes": sum(look.size for look in looks),
@@ -545,6 +548,7 @@ def look(
         entries.update((item.path, item.entry) for item in looks if item.entry)
         save(request.cursor, entries)
     result = report(looks, request, limits)
+    result["at"] = now
     if request.keep:
         logs = {item.path: item.progress for item in looks}
         progress = {"of": identity(request), "logs": logs}

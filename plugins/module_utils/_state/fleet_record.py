@@ -11,9 +11,12 @@ A record is a dictionary of this shape (times are seconds since the epoch)::
              "status": "running|halted|done", "began", "updated", "host", "why"},
      "hosts": {"web1": {"phase", "release", "stage", "plan", "run", "by", "at", "why", "seen"}},
      "marks": {"23.0.0-py3.11-1a2b3c4d": {"mark": "good|bad", "host", "by", "at", "why"}},
+     "bakes": {"web1": {"gunicorn", "python", "ran", "by", "at"}},
      "events": [the last EVENTS of them, as they were told]}
 
 ``seen`` is what the balancers had counted when the host passed, for the hosts that passed last.
+``bakes`` are the hosts that somebody has seen to have baked what they run (``ran`` seconds); what
+happens to a host takes its note away.
 
 ``tell`` is pure: a record and an event become the next record, or a refusal.
 
@@ -67,7 +70,9 @@ PHASES = {
     "returned": "returned",
     "out": "out",
 }
-EVENT_NAMES = ("began", *PHASES, "halted", "ended")
+# Told of a host by whoever has looked at it, whether that is a run or not.
+BAKED = "baked"
+EVENT_NAMES = ("began", *PHASES, "halted", "ended", BAKED)
 
 Record = Dict[str, Any]
 
@@ -77,7 +82,15 @@ class Halted(FleetError):
 
 
 def empty(fleet: str) -> Record:
-    return {"schema": SCHEMA, "fleet": fleet, "run": None, "hosts": {}, "marks": {}, "events": []}
+    return {
+        "schema": SCHEMA,
+        "fleet": fleet,
+        "run": None,
+        "hosts": {},
+        "marks": {},
+        "bakes": {},
+        "events": [],
+    }
 
 
 _RUN_KINDS: Dict[str, Tuple[type, ...]] = {
@@ -112,6 +125,13 @@ _MARK_KINDS: Dict[str, Tuple[type, ...]] = {
     "at": (int, float),
     "why": (str,),
 }
+_BAKE_KINDS: Dict[str, Tuple[type, ...]] = {
+    "gunicorn": (str,),
+    "python": (str,),
+    "ran": (int, float),
+    "by": (str,),
+    "at": (int, float),
+}
 
 
 def parse(content: Optional[bytes], fleet: str) -> Record:
@@ -131,6 +151,8 @@ def _read(found: Dict[str, Any], fleet: str) -> Record:
             str(k): fields(dict({"seen": {}}, **v), _HOST_KINDS) for k, v in found["hosts"].items()
         },
         "marks": {str(k): fields(v, _MARK_KINDS) for k, v in found["marks"].items()},
+        # Versions before knew of none.
+        "bakes": {str(k): fields(v, _BAKE_KINDS) for k, v in found.get("bakes", {}).items()},
         "events": [dict(event) for event in found["events"]],
     }
 
@@ -145,16 +167,24 @@ def tell(record: Record, event: Dict[str, Any]) -> Record:
     ``event`` has the keys ``event`` (one of EVENT_NAMES), ``run`` (its id), ``by``, ``at``, and as
     the event needs ``controller``, ``kind``, ``plan``, ``reason``, ``overrides``, ``host``,
     ``release``, ``stage``, ``why``, ``blame`` (the release is bad), ``before`` (one that is good),
-    ``seen`` (a dictionary).
+    ``seen`` (a dictionary), ``gunicorn``, ``python`` and ``ran`` (what has baked, how long).
     """
-    after = dict(record, hosts=dict(record["hosts"]), marks=dict(record["marks"]))
+    after = dict(
+        record,
+        hosts=dict(record["hosts"]),
+        marks=dict(record["marks"]),
+        bakes=dict(record["bakes"]),
+    )
     name = event["event"]
     if name == "began":
         after["run"] = _begun(event)
+    elif name == BAKED:
+        after["bakes"][event["host"]] = {each: event[each] for each in _BAKE_KINDS}
     else:
         after["run"] = _go_on(record["run"], event)
     if name in PHASES:
         after["hosts"][event["host"]] = _host(event, after["run"])
+        after["bakes"].pop(event["host"], None)
     if name == "passed" and not _fell_in(after["run"], after["marks"].get(event["release"])):
         after["marks"][event["release"]] = _mark("good", event)
     if name in ("failed", "returned") and event.get("blame") and event.get("release"):
@@ -164,6 +194,7 @@ def tell(record: Record, event: Dict[str, Any]) -> Record:
         after["hosts"][event["host"]]["release"] = event["before"]
     after["hosts"] = _seen_lately(_newest(after["hosts"], HOSTS))
     after["marks"] = _newest(after["marks"], MARKS)
+    after["bakes"] = _newest(after["bakes"], HOSTS)
     told = {
         key: value
         for key, value in event.items()
@@ -276,6 +307,8 @@ def fit(record: Record, limit: int) -> bytes:
     if len(content) <= limit:
         return content
     hosts = {n: dict(host, why=host["why"][:_SHORT]) for n, host in record["hosts"].items()}
+    # Who misses a note looks once more.
+    record = dict(record, bakes={})
     content = dump(dict(record, hosts=hosts))
     run = record["run"]["id"] if record["run"] else ""
     excess = len(content) - limit
@@ -300,7 +333,7 @@ def about(record: Record, hosts: Sequence[str]) -> Record:
         return record
     known = record["hosts"]
     told = {name: dict(known[name], seen={}) for name in hosts if name in known}
-    return dict(record, hosts=told, marks={}, events=[])
+    return dict(record, hosts=told, marks={}, bakes={}, events=[])
 
 
 def passed_with(record: Any, plan: str) -> Dict[str, Dict[str, Any]]:
@@ -346,7 +379,7 @@ class FleetRecord:
 
     def tell(self, event: Dict[str, Any]) -> Tuple[Record, Record]:
         """Returns the record before and after."""
-        create = event["event"] == "began" and not self._check_mode
+        create = event["event"] in ("began", BAKED) and not self._check_mode
         with self._directory.locked(create=create) as box:
             found = self._read(box)
             before = self._whole(box, found)

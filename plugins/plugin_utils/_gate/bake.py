@@ -271,7 +271,18 @@ def _names(hosts: Sequence[Mapping[str, Any]]) -> str:
     return few(host["host"] for host in hosts)
 
 
-def elsewhere(record: Any, plan: str, fleet: Sequence[str], run: Sequence[str]) -> list[str]:
-    """Hosts of the fleet outside the run that passed with the plan."""
+def elsewhere(
+    record: Any, plan: str, fleet: Sequence[str], run: Sequence[str], leg: int = 0
+) -> list[str]:
+    """Hosts of the fleet outside the run that passed with the plan, and a stage beyond ``leg``.
+
+    Where stages bake, the whole fleet is through the stage ``leg``: that makes no canary.
+    """
     passed = passed_with(record, plan)
-    return [host for host in fleet if host not in run and host in passed]
+    return [
+        host
+        for host in fleet
+        if host not in run
+        and host in passed
+        and (not leg or int(passed[host].get("stage") or 0) > leg)
+    ]

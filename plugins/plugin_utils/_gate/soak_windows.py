@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The comparison of a soak: each look at the balancers ends a window, and may be the last. Pure.
+"""What the balancers tell during a soak: each look at them ends a window. Pure.
 
 What is kept between looks is plain data, ``{"last": look, "windows": [...], "seconds": float}``.
 """
@@ -18,12 +18,8 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.bake impor
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.canary.balancer import (
     windows_from_looks,
 )
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.canary.judge import (
-    judge_canary,
-)
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.canary.model import (
     Arm,
-    Settings,
     Window,
 )
 
@@ -56,27 +52,6 @@ def watch_more(
         windows = [merged(windows[i : i + 2]) for i in range(0, len(windows), 2)]
     seconds = float(watch["seconds"]) + math.fsum(window.seconds for window in found)
     return {"last": now, "windows": windows, "seconds": seconds, "problem": ""}
-
-
-def watch_verdict(watch: Watch, look: Any, looks: Any, gates: Any) -> dict[str, Any]:
-    """Judge what was seen so far: ``{"verdict": "pass|fail|inconclusive", "reasons": [text]}``.
-
-    ``look`` of ``looks``: which look of the soak this is. ``gates`` share the chance of a false
-    alarm.
-    """
-    if watch["problem"]:
-        return {"verdict": "inconclusive", "reasons": [watch["problem"]]}
-    try:
-        judged = judge_canary(watch["windows"], soak_settings(int(look), int(looks), int(gates)))
-    except FleetError as error:
-        return {"verdict": "inconclusive", "reasons": [str(error)]}
-    return {"verdict": judged["verdict"], "reasons": judged["reasons"]}
-
-
-def soak_settings(look: int, looks: int, gates: int) -> Settings:
-    """As the comparison is wired; the published table is of these."""
-    alarm = Settings().false_alarm
-    return Settings(look=look, looks=looks, gates=gates, false_alarm_rollout=alarm)
 
 
 def _plain(window: Window) -> dict[str, Any]:

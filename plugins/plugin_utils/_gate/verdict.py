@@ -11,7 +11,7 @@ and never by itself a reason to roll back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._counters import (
@@ -25,6 +25,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._few import few
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.error_budget import (
     error_budget,
 )
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.tolerance import AUTO, is_auto
 
 ORDER = ("fail", "error", "inconclusive", "pass")
 CONNECTION_ERRORS = ("econ", "eresp")
@@ -33,11 +34,18 @@ COUNTED = {"connection_errors": CONNECTION_ERRORS, "http_5xx": ("hrsp_5xx",)}
 LOOKED_AT = ("health", "process", "log", "balancers")
 
 
+# What a reason is about, where whoever looks again and again has to know.
+WORKERS, STATUS, BUDGET = "workers", "status", "budget"
+# May be over in a moment, such as a worker that is being replaced.
+PASSING = (WORKERS, STATUS)
+
+
 class Finding(NamedTuple):
-    """One reason, and the verdict that it leads to."""
+    """One reason, and the verdict that it leads to; ``kind``: what it is about, or nothing."""
 
     verdict: str
     reason: str
+    kind: str = ""
 
 
 def judge(look: dict[str, Any]) -> dict[str, Any]:
@@ -52,17 +60,26 @@ def judge(look: dict[str, Any]) -> dict[str, Any]:
     ``budget`` (of `error_budget`). What is absent, or None, was not asked for. What was asked for
     and brought no answer is an ``error``, and so is a look at nothing.
     """
-    spent = _budget(look)
-    findings = [*_health(look), *_process(look), *_log(look), *_balancers(look), *spent]
-    if all(look.get(part) is None for part in LOOKED_AT):
-        findings.append(Finding("error", "nothing was looked at"))
-    verdict = min((finding.verdict for finding in findings), key=ORDER.index, default="pass")
+    found = findings(look)
     return {
-        "verdict": verdict,
-        "reasons": [finding.reason for finding in findings],
-        "summary": _summary(look),
-        "stop": bool(spent),
+        "verdict": worst(found),
+        "reasons": [finding.reason for finding in found],
+        "summary": summary(look),
+        "stop": bool(_budget(look)),
     }
+
+
+def findings(look: dict[str, Any]) -> list[Finding]:
+    """All that one look has against the host."""
+    found = [*_health(look), *_process(look), *_log(look), *_balancers(look), *_budget(look)]
+    if all(look.get(part) is None for part in LOOKED_AT):
+        found.append(Finding("error", "nothing was looked at"))
+    return found
+
+
+def worst(found: Iterable[Finding]) -> str:
+    """The verdict of all of them together."""
+    return min((finding.verdict for finding in found), key=ORDER.index, default="pass")
 
 
 def _could_not_look(result: dict[str, Any], key: str, what: str) -> Finding | None:
@@ -111,9 +128,9 @@ def _process(look: dict[str, Any]) -> Iterator[Finding]:
         )
     workers, needed = len(process["workers"]), arbiter.get("workers_wanted")
     if needed and workers < needed:
-        yield Finding("fail", f"{workers} of {needed} workers are alive")
+        yield Finding("fail", f"{workers} of {needed} workers are alive", WORKERS)
     if not workers:
-        yield Finding("fail", "no worker is alive")
+        yield Finding("fail", "no worker is alive", WORKERS)
     for kind in ("orphans", "unmanaged"):
         if process[kind]:
             pids = few(item["pid"] for item in process[kind])
@@ -167,7 +184,9 @@ def _balancers(look: dict[str, Any]) -> Iterator[Finding]:
         where = f"{server['backend']}/{server['server']}" + (f" on {node}" if node else "")
         # What somebody else had taken out before, and what was left so.
         if server["status"] not in IN_SERVICE and not server.get("left_out"):
-            yield Finding("fail", f"the balancer sees {where} as {server['status']}")
+            # "UP 1/3": its checks begin to fail, or have only begun to pass.
+            kind = STATUS if server["status"].startswith("UP ") else ""
+            yield Finding("fail", f"the balancer sees {where} as {server['status']}", kind)
         if rise.before is None:
             if look.get("baseline"):
                 yield Finding("error", f"nothing is known of {where} from when the watch began")
@@ -177,7 +196,9 @@ def _balancers(look: dict[str, Any]) -> Iterator[Finding]:
 
 def _counted(rise: Rise, where: str, tolerance: Mapping[str, Any]) -> Iterator[Finding]:
     for name, counters in COUNTED.items():
-        allowed = int(tolerance.get(name, 0))
+        if is_auto(tolerance.get(name, AUTO)):
+            continue
+        allowed = int(tolerance[name])
         counts = sorted({rise.count(way, *counters) for way in rise.reading.ways()})
         what = name.replace("_", " ")
         limit = f"(gate_balancer_tolerance.{name} is {allowed})"
@@ -260,10 +281,10 @@ def _budget(look: dict[str, Any]) -> list[Finding]:
     if not look.get("budget") or not look.get("balancers"):
         return []
     spent = error_budget(look["balancers"], look["budget"])
-    return [] if spent["within"] else [Finding("inconclusive", spent["text"])]
+    return [] if spent["within"] else [Finding("inconclusive", spent["text"], BUDGET)]
 
 
-def _summary(look: dict[str, Any]) -> str:
+def summary(look: dict[str, Any]) -> str:
     """Say what was seen, in a few words."""
     words = []
     if look.get("balancers"):

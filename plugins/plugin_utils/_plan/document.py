@@ -31,7 +31,9 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.packages i
 )
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.settings import changes_for
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.shared_venv import planned
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.stage_bake import place
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.steps import (
+    Stage,
     python_minor_of,
     read_stages,
     stages_of_run,
@@ -57,7 +59,8 @@ def plan_document(hosts: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) ->
     ``group`` and ``present`` (names of hosts), ``limits`` (see `_plan.turns.seconds`), ``record``,
     ``ramp`` (``shares`` in percent and ``soak``, the seconds at each but the last), ``index`` (a
     result of module ``index_info``), ``asked_by``, ``keep`` (how many releases), ``trial`` (the
-    ``test`` and the ``environment``, names of variables).
+    ``test`` and the ``environment``, names of variables), ``wait`` (whether the run waits where a
+    stage bakes).
     """
     told = {str(host["inventory_hostname"]): _Host(host, run["present"]) for host in hosts}
     wanted, _problems = read_stages(run["stages"])
@@ -69,6 +72,7 @@ def plan_document(hosts: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) ->
         if turn.stage in steps[turn.host]
     ]
     ramp = _ramp(turns, run)
+    bakes = _bakes(chosen, told, run)
     hazards = {hazard["name"]: hazard for turn in turns for hazard in turn.pop("told")}
     index = run["index"] if isinstance(run["index"], Mapping) else {}
     versions = index.get("versions") or []
@@ -92,8 +96,15 @@ def plan_document(hosts: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) ->
             "newest": versions[0]["version"] if versions else "",
             "error": _index_error(index),
         },
-        "seconds": seconds(turns, run["limits"], run["record"], ramp["seconds"]),
+        "seconds": seconds(
+            turns,
+            run["limits"],
+            run["record"],
+            ramp["seconds"],
+            sum(bake["left"] for bake in bakes["stages"]),
+        ),
         "ramp": ramp,
+        "bakes": bakes,
         "trials": _trials(turns, told, run["trial"]),
         "prune": {
             "keep": int(run["keep"]),
@@ -130,6 +141,51 @@ def _ramp(turns: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) -> dict[st
         "stages": stages,
         "soak": float(run["ramp"]["soak"]),
         "seconds": len(stages) * len(shares) * float(run["ramp"]["soak"]),
+    }
+
+
+def _bakes(
+    stages: Sequence[Stage], told: Mapping[str, _Host], run: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What bakes before the next stage, and which stages nobody watches before the next.
+
+    A server that runs the stage already has a part of the time behind it; what the servers outside
+    the run have is not known here.
+    """
+    places = {name: place(host.steps) for name, host in told.items()}
+    found: list[dict[str, Any]] = []
+    unwatched: list[list[str]] = []
+    for stage, after in zip(stages, stages[1:], strict=False):
+        waiting = [
+            name for name, each in places.items() if max(each["todo"], default=0) > stage.number
+        ]
+        takes = [name for name in waiting if min(places[name]["todo"]) <= stage.number]
+        runs = [
+            name for name in waiting if places[name]["runs"] == stage.number and name not in takes
+        ]
+        if not waiting:
+            continue
+        if not stage.bake:
+            unwatched += [[stage.gunicorn, after.gunicorn]] if takes else []
+            continue
+        left = [stage.bake] * bool(takes)
+        left += [max(0.0, stage.bake - told[name].age) for name in runs]
+        found.append(
+            {
+                "stage": stage.number,
+                "seconds": stage.bake,
+                "left": round(max(left, default=0.0), 1),
+                "hosts": takes + runs,
+            }
+        )
+    last = stages[-1] if stages else None
+    return {
+        "stages": found,
+        "waits": str(run.get("wait", False)).lower() == "true",
+        "unwatched": unwatched,
+        "nothing_follows": last.number
+        if last and last.bake and last.number == len(run["stages"])
+        else 0,
     }
 
 
@@ -240,6 +296,7 @@ class _Host:
         found = _mapping(told.get("_preflight_found"))
         self.problems += stage_problems(found.get("stages") or [])
         self.unseen = str(found.get("msg") or "the host was not asked")
+        self.age = float(self.info.get("age") or 0)
         program = _mapping(_mapping(told.get("_service_info")).get("program"))
         self.user = str(program.get("user") or "")
         self.packages: dict[str, str] = dict(found.get("packages") or {})

@@ -14,6 +14,8 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.bake import seconds_of
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._known_problems.application import (
     Application,
 )
@@ -30,7 +32,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._known_problems.
     version_key,
 )
 
-STAGE_KEYS = ("gunicorn", "python", "requirements")
+STAGE_KEYS = ("gunicorn", "python", "requirements", "bake")
 MAX_STAGES = 8
 _ABSOLUTE_PYTHON = re.compile(r"^/.*python3\.(\d+)$")
 
@@ -44,6 +46,8 @@ class Stage(NamedTuple):
     """``"3.11"``, an absolute path ending in ``python3.11``, or empty: the Python in place."""
     requirements: str
     """Path of a requirements file; empty: the application's, or what the live venv holds."""
+    bake: float = 0.0
+    """Seconds that every server of the fleet runs it before the next stage begins; 0: none."""
 
 
 class Running(NamedTuple):
@@ -100,6 +104,7 @@ def read_stages(raw: Any) -> tuple[list[Stage], list[str]]:
                     str(item["gunicorn"]),
                     str(item.get("python") or ""),
                     str(item.get("requirements") or ""),
+                    seconds_of(item.get("bake") or 0),
                 )
             )
     return stages, problems
@@ -129,6 +134,10 @@ def _stage_problems(number: int, item: Any) -> list[str]:
     requirements = item.get("requirements")
     if requirements is not None and not isinstance(requirements, str):
         problems.append(f"{name}.requirements is {requirements!r}: give the path of a file.")
+    try:
+        seconds_of(item.get("bake") or 0)
+    except FleetError as error:
+        problems.append(f"{name}.bake: {error}")
     return problems
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._few import few
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.bake import duration_words
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.packages import built
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.steps import python_minor_of
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.trials import (
@@ -40,12 +41,14 @@ def plan_lines(plan: Mapping[str, Any]) -> list[str]:
         lines += _hazard_lines(turns, plan["hazards"], explained)
         lines += _setting_lines(turns)
         lines += _stale_lines(turns)
+        lines += _bake_lines(stage, plan["bakes"])
     lines += _newer_lines(plan, stages)
     lines += _trial_lines(plan["trials"])
     lines += _prune_lines(plan["prune"])
     lines += _beside_lines(plan["beside"])
     lines += _not_lines(plan)
     lines += _time_lines(plan["seconds"], plan["ramp"])
+    lines += _unwatched_lines(plan["bakes"])
     for host, problems in plan["problems"].items():
         lines += [f"PROBLEM {host}: {problem}" for problem in problems]
     return lines
@@ -197,6 +200,36 @@ def _stale_lines(turns: Iterable[Mapping[str, Any]]) -> list[str]:
     return [f"  LOOK AT {few(hosts)}: {text}" for text, hosts in _grouped(told)]
 
 
+def _bake_lines(stage: Mapping[str, Any], bakes: Mapping[str, Any]) -> list[str]:
+    """The step between this stage and the next."""
+    number = stage["number"]
+    if bakes["nothing_follows"] == number:
+        return [f"  Its bake of {duration_words(stage['bake'])} holds nothing: no stage follows"]
+    lines = []
+    for bake in bakes["stages"]:
+        if bake["stage"] == number:
+            then = (
+                "the run waits in place"
+                if bakes["waits"]
+                else "the run ends there, and the same command goes on then"
+            )
+            left = bake["seconds"] - bake["left"]
+            so_far = f", of which {duration_words(left)} are over" if left else ""
+            lines.append(
+                f"Bake of stage {number}: every server of the fleet runs it for"
+                f" {duration_words(bake['seconds'])}{so_far}, with nothing against it, before stage"
+                f" {number + 1} begins on any; {then}"
+            )
+    return lines
+
+
+def _unwatched_lines(bakes: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{before} is not watched before {after}; the stage takes `bake: 4h`"
+        for before, after in bakes["unwatched"]
+    ]
+
+
 def _trial_lines(trials: Mapping[str, Any]) -> list[str]:
     told = [(host, trial_text(each)) for host, each in trials.items()]
     return [
@@ -261,6 +294,8 @@ def _time_lines(told: Mapping[str, Any], ramp: Mapping[str, Any]) -> list[str]:
     limits = ", ".join(f"{_LIMITS[name]} {value:g} s" for name, value in told["limits"].items())
     line = f"Time: {_span(told['at_least'])} at least, {_span(told['at_most'])} at most, after the"
     lines = [f"{line} builds: {of}; at most also {limits} each"]
+    if told["bake"]:
+        lines.append(f"  of that {_span(told['bake'])} of bake between the stages")
     if ramp["stages"]:
         steps = ", ".join(f"{share} %" for share in ramp["shares"])
         stages = _count(len(ramp["stages"]), "stage")

@@ -43,12 +43,17 @@ def turns_of(stages: Sequence[int], hosts: Sequence[str], sizes: Sequence[Any]) 
 
 
 def seconds(
-    turns: Sequence[Mapping[str, Any]], limits: Mapping[str, Any], record: Any, ramp: float = 0
+    turns: Sequence[Mapping[str, Any]],
+    limits: Mapping[str, Any],
+    record: Any,
+    ramp: float = 0,
+    bake: float = 0,
 ) -> dict[str, Any]:
     """Return how long the turns take, and what that is made of.
 
     Hosts of a wave are taken side by side, so a wave lasts as long as one of its hosts. ``limits``
-    has the settings that bound a turn, in seconds; ``ramp`` is what all ramps take together.
+    has the settings that bound a turn, in seconds; ``ramp`` is what all ramps take together, and
+    ``bake`` what all stages bake.
     """
     limit = {name: float(value) for name, value in limits.items()}
     soak = limit.pop("soak")
@@ -62,11 +67,12 @@ def seconds(
     return {
         "waves": waves,
         "soak": soak,
-        "at_least": round(waves * soak + ramp, 1),
-        "at_most": round(waves * soak + ramp + most, 1),
+        "bake": round(bake, 1),
+        "at_least": round(waves * soak + ramp + bake, 1),
+        "at_most": round(waves * soak + ramp + bake + most, 1),
         "limits": limit,
         "earlier": {"turns": len(seen), "median": round(median(seen), 1) if seen else None},
-        "expected": round(waves * median(seen), 1) if seen else None,
+        "expected": round(waves * median(seen) + bake, 1) if seen else None,
     }
 
 

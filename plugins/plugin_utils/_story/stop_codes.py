@@ -110,10 +110,16 @@ STOPS = (
         "Repair the cause, then say -e rollout_force=true.",
     ),
     Stop(
+        "F-ILL",
+        r"\A(?:stage_bake|stage_wait_see) \| [^\n]*\bfell ill while it baked\b",
+        "a stage fell ill while it baked; the next one was begun on no server",
+        "Go back as the message says, or repair the cause.",
+    ),
+    Stop(
         "F-BAKE",
-        _tasks("bake | ", "bake_canary | "),
-        "the canary has not run long enough, or is not well; nothing was touched",
-        "Wait as long as it says, or mend what speaks against the canary.",
+        _tasks("bake | ", "bake_canary | ", "stage_bake", "stage_wait"),
+        "what must bake has not run long enough, is not well, or was promoted by its own hand",
+        "Wait as long as it says, or mend what speaks against it.",
     ),
     Stop(
         "F-PYTHON",

@@ -100,6 +100,8 @@ class Story:
         self.run: dict[str, Any] = {}
         self.checked: dict[str, Any] = {}
         """The report of a check, if this is one."""
+        self.rest = ""
+        """Until when a stage bakes, for a run that ends there."""
         self.rollout = False
         """Whether this is a run that changes a fleet, or plans to."""
         self._stage = 0
@@ -160,6 +162,8 @@ class Story:
             self.rollout = True
         if isinstance(facts.get("_check_report"), Mapping):
             self.checked = dict(facts["_check_report"])
+        if "_rollout_rest" in facts:
+            self.rest = str(facts["_rollout_rest"])
         if "_gate_soak_until" in facts:
             self._state(at, host, "soaking")
         if isinstance(facts.get("_gate_judged"), Mapping):
@@ -383,6 +387,9 @@ class Story:
         run = record.get("run")
         if task.args.get("event") in (None, "") or run is None or "asked" in task.name:
             return []
+        if told.get("event") == "baked":
+            # A note about a host; the record is still of the run before.
+            return []
         if run.get("status") and name:
             self.run = dict(run)
             self.keep(at, "record", run=self.run)
@@ -463,7 +470,7 @@ class Story:
             lines.append(Line("", f"{STOPPED}{who}: {first['text']}", "bad"))
             lines.append(Line("", stop.words(self.docs), "bad"))
         elif not ill:
-            lines.append(Line("", "Done.", "good"))
+            lines.append(Line("", f"Done so far: {self.rest}" if self.rest else "Done.", "good"))
         return lines
 
 

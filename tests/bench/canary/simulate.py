@@ -7,8 +7,8 @@
     python tests/bench/canary/simulate.py            prints a table in Markdown
     CANARY_RUNS=0.1 python tests/bench/canary/...    a tenth of the runs
 
-Every gate is judged as the soak judges it (`soak_windows.py`), with its defaults: twelve looks in a
-minute, a window before each, all measures that the scenario has. A bake has one window. The one
+This is the judge alone, with twelve looks in a minute, a window before each, and all measures that
+the scenario has; the whole gate is in ../gate. A bake has one window. The one
 short cut: an early look is left out where the sums alone show that no p-value can reach its
 threshold. In brackets: exact 95 % limits of the rate (Clopper and Pearson 1934).
 """
@@ -47,15 +47,20 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.canary.mod
     Settings,
     Window,
 )
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.soak_windows import (
-    soak_settings,
-)
 
 from tests.bench.canary.mann_whitney import fails as mann_whitney_fails
 
 SHARE = float(os.environ.get("CANARY_RUNS", "1"))
 SEED = 20261123
 WINDOWS = LOOKS = 12
+
+
+def soak_settings(look: int, looks: int, gates: int) -> Settings:
+    """All gates share what one may be wrong; the whole gate of a soak is in tests/bench/gate."""
+    alarm = Settings().false_alarm
+    return Settings(look=look, looks=looks, gates=gates, false_alarm_rollout=alarm)
+
+
 GATE = soak_settings(LOOKS, LOOKS, 1)
 BAKE = Settings()
 COUNTS = ("errors", "connection_errors", "incidents")

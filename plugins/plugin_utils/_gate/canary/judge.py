@@ -141,12 +141,12 @@ def _judge_counts(name: str, found: list[Sample], rule: Rule, settings: Settings
     strata = [(each.canary + each.baseline, _share(each, n, m)) for each in found]
     p = share_tail(x, strata)
     threshold = settings.threshold(rule)
-    burst = min(settings.burst, _burst(found))
+    burst = min(settings.burst, burst_of(found))
     done = blank._replace(canary=x / n, baseline=y / m, p=p, threshold=threshold, burst=burst)
     told = f"{what}: {_told(name, x, n)} on the canary, {_told(name, y, m)} on the baseline"
     if p <= threshold and x / n - y / m >= rule.tolerance:
-        most = min(settings.burst, max(burst, _unseen(found)))
-        if most > 1 and _clustered_tail(x, strata, most) > threshold:
+        most = min(settings.burst, max(burst, unseen_burst(found)))
+        if most > 1 and clustered_tail(x, strata, most) > threshold:
             few = "" if most == burst else f"; {len(found)} windows cannot rule that out"
             return done._replace(
                 verdict="suspect",
@@ -171,14 +171,14 @@ def _share(each: Sample, n: float, m: float) -> float:
     return each.canary_exposure / both if both else n / (n + m)
 
 
-def _clustered_tail(x: int, strata: Sequence[tuple[int, float]], burst: float) -> float:
+def clustered_tail(x: int, strata: Sequence[tuple[int, float]], burst: float) -> float:
     """The test on counts divided by their dispersion (quasi-likelihood, Wedderburn 1974)."""
     total = sum(count for count, _share in strata)
     share = sum(count * share for count, share in strata) / total
     return binomial_tail(x / burst, total / burst, share)
 
 
-def _burst(found: Sequence[Sample]) -> float:
+def burst_of(found: Sequence[Sample]) -> float:
     """How many errors come together: the index of dispersion within the arms, at its worst scale.
 
     Windows are merged by 2, 4, ... so that a burst that spans windows is seen too. Where it does
@@ -198,8 +198,8 @@ def _burst(found: Sequence[Sample]) -> float:
     return worst
 
 
-def _unseen(found: Sequence[Sample]) -> float:
-    """How many errors may come together without few windows showing it: an upper limit of `_burst`.
+def unseen_burst(found: Sequence[Sample]) -> float:
+    """How many errors may come together unseen by few windows: an upper limit of `burst_of`.
 
     The index of dispersion, times the bursts' size, falls like chi-squared.
     """

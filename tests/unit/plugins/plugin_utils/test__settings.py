@@ -23,6 +23,11 @@ GIVEN = {
 GROUPS = {"all": ["web1"], "web": ["web1"]}
 
 
+def test_a_run_may_wait_for_a_stage():
+    assert settings_problems({**GIVEN, "rollout_wait": True}, GROUPS) == []
+    assert settings_problems({**GIVEN, "rollout_bake": "1h", "rollout_wait": "False"}, GROUPS) == []
+
+
 def test_the_defaults_are_right():
     assert settings_problems(GIVEN, GROUPS) == []
 
@@ -30,11 +35,15 @@ def test_the_defaults_are_right():
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"gate_balancer_tolerance": {"http_4xx": 5}}, "give whole numbers for"),
+        ({"gate_balancer_tolerance": {"http_4xx": 5}}, "give auto or whole numbers for"),
         ({"gate_health_headers": {"Host": "a\r\nX: y"}}, "gate_health_headers.Host cannot be sent"),
         ({"gate_health_headers": {"Ho st": "a"}}, "no name of a header"),
         ({"gate_balancer_tolerance": {"http_5xx": "5"}}, "gate_balancer_tolerance is"),
         ({"gate_balancer_tolerance": {"http_5xx": True}}, "gate_balancer_tolerance is"),
+        ({"gate_tolerance": {"reentrant": "auto"}}, "reentrant is auto, and has no normal"),
+        ({"gate_tolerance": {"worker_kiled": 1}}, "there is no event worker_kiled"),
+        ({"gate_tolerance": {"worker_killed": "few"}}, "'few' for worker_killed"),
+        ({"gate_history": "yesterday"}, "gate_history: 'yesterday' is no duration"),
         ({"rollout_waves": ["web9"]}, "no such host or group"),
         ({"release_boot_test": "imports"}, "release_boot_test is 'imports'"),
         ({"release_boot_test": None}, "give boot, import or none"),
@@ -44,6 +53,7 @@ def test_the_defaults_are_right():
         ({"rollout_keep_releases": 1}, "rollout_keep_releases is 1"),
         ({"rollout_keep_releases": "-2"}, "rollout_keep_releases is -2"),
         ({"rollout_bake": "soon"}, "rollout_bake: 'soon' is no duration"),
+        ({"rollout_bake": "1h", "rollout_wait": True}, "rollout_wait is true and rollout_bake is"),
         ({"rollout_promote": True}, "rollout_reason is empty"),
         ({"rollout_promote": "True"}, "rollout_reason is empty"),
         ({"rollout_notify": [{"name": "chat", "url": "ftp://h"}]}, "chat of rollout_notify"),
@@ -61,6 +71,15 @@ def test_what_is_wrong_is_told_by_name(wrong, words):
 def test_all_that_is_wrong_is_told_at_once():
     wrong = {"rollout_keep_releases": 1, "rollout_bake": "soon", "rollout_waves": []}
     assert len(settings_problems({**GIVEN, **wrong}, GROUPS)) == 3
+
+
+def test_auto_and_numbers_of_ones_own_are_right():
+    given = {
+        "gate_tolerance": {"worker_killed": "auto", "worker_timeout": "10/h", "ours": "auto"},
+        "gate_balancer_tolerance": {"http_5xx": 5, "connection_errors": "auto"},
+        "gate_log_patterns": [{"name": "ours", "regex": "gone"}],
+    }
+    assert settings_problems({**GIVEN, **given}, GROUPS) == []
 
 
 def test_a_promotion_with_a_reason_is_right():

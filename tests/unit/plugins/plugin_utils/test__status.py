@@ -167,3 +167,47 @@ def test_the_last_incident_of_a_host_is_the_newest_of_its_own():
     line = table(WEB1, record=recorded("passed", events=events))[1]
     assert "1970-01-01 00:01:00Z the log is dirty xxx" in line
     assert line.endswith("x...")
+
+
+STAGES = [
+    {"gunicorn": "23.0.0", "python": "3.11", "bake": "4h"},
+    {"gunicorn": "26.1.0", "python": "3.12"},
+]
+# 1970-01-02 12:00:00 UTC
+STAGED = {"now": 129600.0, "soak": 60, "bake": 0.0, "stages": STAGES, "to": ""}
+
+
+def server(name, age, gunicorn="23.0.0", python="3.11.7"):
+    info = WEB1["_service_info"]
+    arbiter = {"gunicorn": gunicorn, "python": python, "started": 0.0}
+    return {
+        **WEB1,
+        "inventory_hostname": name,
+        "_service_info": {**info, "arbiter": arbiter, "age": age},
+    }
+
+
+def test_a_stage_tells_until_when_it_bakes_on_whom():
+    status = fleet_status([server("web1", 7200.0), server("web2", 3600.0)], waits=STAGED)
+    assert [host["left"]["seconds"] for host in status["hosts"]] == [7200.0, 10800.0]
+    [bake] = status["bakes"]
+    assert (bake["left"], bake["until"], bake["behind"]) == (10800.0, 129600.0 + 10800, [])
+    told = "\n".join(status_table(status))
+    assert "bake      stage 1 of 2 (gunicorn 23.0.0) bakes until 15:00 UTC on web1, web2" in told
+    assert "bake 3 h" in told
+
+
+def test_who_does_not_run_the_stage_yet_is_named_and_who_is_past_it_is_not():
+    young, past = server("web2", 9e9, "20.0.1", "3.6.1"), server("web3", 5.0, "26.1.0", "3.12.1")
+    lost = {"inventory_hostname": "web4", "_service_info": {"msg": "ssh: timed out"}}
+    told = "\n".join(table(server("web1", 9e9), young, past, lost, waits=STAGED))
+    assert "has baked on web1; web2, web4 does not run it yet" in told
+
+
+def test_without_a_bake_or_a_stage_after_it_nothing_bakes():
+    one = [STAGES[0]]
+    assert fleet_status([server("web1", 5.0)], waits={**STAGED, "stages": one})["bakes"] == []
+    bare = [{"gunicorn": "23.0.0", "python": "3.11"}, STAGES[1]]
+    assert fleet_status([server("web1", 5.0)], waits={**STAGED, "stages": bare})["bakes"] == []
+    wrong = {**STAGED, "stages": [{"gunicorn": "soon"}]}
+    assert fleet_status([server("web1", 5.0)], waits=wrong)["bakes"] == []

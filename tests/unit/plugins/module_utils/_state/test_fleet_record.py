@@ -242,3 +242,28 @@ def test_a_record_that_cannot_be_believed_says_where_it_is(kept):
 def test_a_name_that_leads_elsewhere_is_refused(tmp_path):
     with pytest.raises(FleetError, match="fleet is"):
         FleetRecord(StateDirectory(str(tmp_path), private=False), "../x", False)
+
+
+def baked(host="web1", **more):
+    return event("baked", host=host, gunicorn="21.2.0", python="3.6", ran=14400.0, **more)
+
+
+def test_whoever_has_looked_may_note_that_a_host_has_baked():
+    record = told(event("began"), event("ended", at=1001.0), baked(run="other", by="ben", at=2e3))
+    assert record["bakes"] == {
+        "web1": {"gunicorn": "21.2.0", "python": "3.6", "ran": 14400.0, "by": "ben", "at": 2e3}
+    }
+    assert record["run"]["id"] == "r1" and record["run"]["status"] == "done"
+    assert told(baked())["run"] is None
+    assert parse(dump(record), "app")["bakes"] == record["bakes"]
+
+
+@pytest.mark.parametrize("name", ["taken", "passed", "failed", "returned", "out"])
+def test_whatever_happens_to_a_host_takes_its_note_away(name):
+    record = told(baked(), baked("web2"), event("began"), host_event(name))
+    assert set(record["bakes"]) == {"web2"}
+
+
+def test_a_record_of_before_has_no_notes():
+    old = {key: value for key, value in empty("app").items() if key != "bakes"}
+    assert parse(dump(old), "app")["bakes"] == {}

@@ -215,8 +215,16 @@ def of_four(pid, served, counts, item="lb1", mine="web3"):
     }
 
 
+def test_without_a_limit_no_single_count_is_a_verdict():
+    look = copy.deepcopy(LOOK)
+    look["balancers"][0]["servers"][0]["counters"]["hrsp_5xx"] = 400
+    for limits in ({}, {"http_5xx": "auto", "connection_errors": "auto"}):
+        assert judge({**look, "balancer_tolerance": limits})["verdict"] == "pass"
+
+
 def over(then, now, **more):
-    return judge({"baseline": then, "balancers": now, **more})
+    limits = {"connection_errors": 0, "http_5xx": 0}
+    return judge({"baseline": then, "balancers": now, "balancer_tolerance": limits, **more})
 
 
 def test_a_restart_that_counted_as_many_again_is_no_pass():

@@ -363,3 +363,58 @@ def test_what_else_runs_from_the_virtualenv_is_told_for_hosts_that_are_switched(
     (line,) = [line for line in text(*hosts).splitlines() if line.startswith("Beside it on")]
     assert line.startswith("Beside it on web1, web2: Program celery:celery runs from the same")
     assert "since Python 3.6 gives way to 3.11" in line
+
+
+# -- what bakes between the stages -----------------------------------------------------------------
+
+BAKING = [{"gunicorn": "21.2.0", "bake": "4h"}, {"gunicorn": "23.0.0", "python": "3.11"}]
+ON_IT = Running("21.2.0", "3.6.15", "r")
+
+
+def baking(name, running=OLD, age=0.0):
+    return host(name, running, stages=BAKING, _service_info={"age": age})
+
+
+def test_a_bake_is_a_step_and_counts_in_the_time():
+    plan = document(baking("web1"), baking("web2"), stages=BAKING)
+    [bake] = plan["bakes"]["stages"]
+    assert (bake["stage"], bake["seconds"], bake["left"]) == (1, 14400.0, 14400.0)
+    assert plan["seconds"]["bake"] == 14400.0
+    assert plan["seconds"]["at_least"] == 4 * 60 + 14400.0
+    lines = plan_lines(plan)
+    step = next(n for n, line in enumerate(lines) if line.startswith("Bake of stage 1: every"))
+    assert next(n for n, line in enumerate(lines) if line.startswith("Stage 2")) == step + 1
+    assert lines[step].endswith("the run ends there, and the same command goes on then")
+    told = "\n".join(lines)
+    assert "of that 4 h 0 min of bake" in told and "is not watched" not in told
+    assert "the run waits in place" in text(baking("web1"), stages=BAKING, wait=True)
+
+
+def test_what_has_baked_already_is_over():
+    told = text(baking("web1", ON_IT, 3600.0), baking("web2", ON_IT, 7200.0), stages=BAKING)
+    assert "runs it for 4 h, of which 1 h are over" in told
+    [bake] = document(baking("web1", ON_IT, 9e9), stages=BAKING)["bakes"]["stages"]
+    assert bake["left"] == 0
+    # One that begins it now has all of it ahead.
+    both = document(baking("web1", ON_IT, 9e9), baking("web2"), stages=BAKING)
+    assert both["bakes"]["stages"][0]["left"] == 14400.0
+    assert document(baking("web1", DONE), stages=BAKING)["bakes"]["stages"] == []
+
+
+def test_a_stage_that_nobody_watches_before_the_next_is_named():
+    told = text(host("web1"))
+    assert "21.2.0 is not watched before 23.0.0; the stage takes `bake: 4h`" in told
+    assert "is not watched" not in text(host("web1", DONE))
+    assert "is not watched" not in text(host("web1", to="21.2.0"), to="21.2.0")
+
+
+def test_a_bake_that_holds_nothing_is_told():
+    last = [{"gunicorn": "21.2.0"}, {"gunicorn": "23.0.0", "python": "3.11", "bake": "1h"}]
+    told = text(host("web1", stages=last), stages=last)
+    assert "Its bake of 1 h holds nothing: no stage follows" in told
+
+
+def test_what_is_no_duration_is_refused_by_its_name():
+    wrong = [{"gunicorn": "21.2.0", "bake": "a while"}, {"gunicorn": "23.0.0"}]
+    [problem] = plan_host(wrong, "", False, OLD)["problems"]
+    assert problem.startswith("rollout_stages[0].bake: 'a while' is no duration")

@@ -87,6 +87,14 @@ SAID = [
     ("F-RECORD", "record | {{ words }}: The record of fleet app cannot be believed (/x): empty."),
     ("F-RECORD", "record | Note it: This run was halted at 3. web2 is not drained. Repair it."),
     ("F-BAD", f"refuse_bad | Refuse a release that failed before: {MARKED}. If the cause is gone"),
+    (
+        "F-ILL",
+        "stage_bake | Stop where a stage fell ill: stage 1 of 2 (gunicorn 21.2.0) fell ill while it"
+        " baked: web1: fail: log dirty. Nothing was touched; what runs goes on.",
+    ),
+    ("F-ILL", "stage_wait_see | Stop: web1 fell ill while it baked: no gunicorn runs; EXITED"),
+    ("F-BAKE", "stage_bake | Stop: stage 1 of 2 has baked its time, and cannot be judged: web1"),
+    ("F-BAKE", "stage_bake | Let another person promote: rollout_second_person is true, and ada"),
     ("F-BAKE", "bake | Let nobody follow: Plan 1 is not baked (rollout_bake is 2 h); web2 may not"),
     ("F-PYTHON", "pythons | Refuse a Python: Stage 2: Python 3.11 is not on this host."),
     (
@@ -201,6 +209,8 @@ def test_what_our_modules_fail_with_has_a_code():
     assert without == {
         "boot | Ask the application itself",
         "log | Look for trouble of this generation",
+        "normal | Read what its log told before the drain",
+        "normal | Read what others tell over the same time",
         "prune | Remove old releases",
         "repair | Prove that it serves",
         "status | Ask who works on the fleet",

@@ -148,6 +148,20 @@ def test_a_failure_that_was_mended_is_not_the_end(story):
     assert story.summary([], [])[-1].text == "Done."
 
 
+def test_a_run_that_ends_where_a_stage_bakes_ends_with_until_when(story):
+    facts = {"ansible_facts": {"_rollout_rest": "stage 2 not before 16:40 UTC"}}
+    story.ended(3, "web1", task("ansible.builtin.set_fact"), facts)
+    assert story.summary([], [])[-1].text == "Done so far: stage 2 not before 16:40 UTC"
+
+
+def test_a_note_that_a_host_has_baked_is_no_word_of_this_run(story):
+    note = ours("fleet_record", event="{{ rollout_event }}")
+    record = {"run": {"status": "halted", "id": "of another"}}
+    told = {"event": "baked", "host": "web1"}
+    assert story.ended(3, "web1", note, {"record": record, "told": told}) == []
+    assert story.run == {}
+
+
 def test_a_host_that_failed_without_a_word_is_named(story):
     lines = story.summary(["web1"], [])
     assert ("web1", "failed") in [(line.host, line.text) for line in lines]

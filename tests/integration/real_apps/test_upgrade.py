@@ -42,9 +42,13 @@ def test_it_is_upgraded_under_load_and_taken_back(bed: Bed) -> None:
     ways = [start]
     for stage in app.stages:
         ways.append((stage["gunicorn"], stage.get("python", ways[-1][1])))
+    beside = [bed.programs(server)[name] for server in SERVERS for name in app.beside]
     with bed.traffic(app) as upgraded:
         run = bed.playbook(app, "upgrade.yml")
     assert run.code == 0, run.text[-6000:]
+    for name in app.beside:
+        assert f"Program {name} was not restarted" in run.words
+    assert beside == [bed.programs(server)[name] for server in SERVERS for name in app.beside]
     assert {bed.versions(app, server) for server in SERVERS} == {ways[-1]}
     assert upgraded["sent"] > 100
     assert upgraded["failed"] == 0, upgraded

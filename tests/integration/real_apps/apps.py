@@ -83,6 +83,9 @@ ISSO = App(
     environment={"ISSO_SETTINGS": "{home}/isso.cfg"},
 )
 
+# In CI: another shape than httpbin's, over one stage.
+ISSO_AT_ONCE = ISSO._replace(stages=({"gunicorn": "23.0.0", "python": "3.11"},))
+
 PYPISERVER = App(
     # A short time-out, an application that is a call, and a home with a blank in its name.
     "pypiserver",

@@ -1,6 +1,6 @@
 """Applications that nobody here wrote: upgraded under load, and taken back; nothing is lost.
 
-One of them in CI, all of them by ``make real-apps``.
+Two of them in CI, all of them by ``make real-apps``.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.real_apps.apps import EVERY, HTTPBIN
+from tests.integration.real_apps.apps import EVERY, HTTPBIN, ISSO_AT_ONCE
 from tests.integration.real_apps.bed import SERVERS, App, Bed
 
-IN_CI = (HTTPBIN,)
+IN_CI = (HTTPBIN, ISSO_AT_ONCE)
 
 
 @pytest.fixture
@@ -28,13 +28,17 @@ def bed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bed]:
 
 def _each(apps: tuple[App, ...]) -> pytest.MarkDecorator:
     cases = [
-        pytest.param((app,), id=app.name, marks=() if app in IN_CI else (pytest.mark.nightly,))
+        pytest.param(
+            (app,),
+            id=app.name if app in EVERY else f"{app.name} at once",
+            marks=() if app in IN_CI else (pytest.mark.nightly,),
+        )
         for app in apps
     ]
     return pytest.mark.parametrize("bed", cases, indirect=True)
 
 
-@_each(EVERY)
+@_each((*EVERY, ISSO_AT_ONCE))
 def test_it_is_upgraded_under_load_and_taken_back(bed: Bed) -> None:
     (app,) = bed.apps
     (start,) = {bed.versions(app, server) for server in SERVERS}

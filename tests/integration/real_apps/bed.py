@@ -37,7 +37,7 @@ defaults
     mode http
     option http-server-close
     retries 0
-    timeout connect 2s
+    timeout connect 5s
     timeout queue 10s
     timeout client 60s
     timeout server 60s
@@ -53,7 +53,8 @@ backend $name
     option httpchk
     http-check send meth GET uri $health ver HTTP/1.1 hdr Host $check_host
     http-check expect status $status
-    default-server check inter 500ms fall 2 rise 2 weight 100$tls
+    # Within `inter` a check must have connected, TLS and all: on a busy machine that takes a while.
+    default-server check inter 2s fastinter 500ms downinter 500ms fall 3 rise 2 weight 100$tls
 """
 
 PROGRAM = """

@@ -5,6 +5,8 @@ Two of them in CI, all of them by ``make real-apps``.
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,12 +20,16 @@ IN_CI = (HTTPBIN, ISSO_AT_ONCE)
 
 @pytest.fixture
 def bed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bed]:
-    made = Bed(tmp_path.resolve(), *request.param)
-    try:
+    with contextlib.ExitStack() as stack:
+        root = tmp_path.resolve()
+        if any(app.user for app in request.param):
+            # pytest's directories are closed to everybody else, and it closes them again.
+            root = Path(stack.enter_context(tempfile.TemporaryDirectory())).resolve()
+            root.chmod(0o755)
+        made = Bed(root, *request.param)
+        stack.callback(made.down)
         made.up()
         yield made
-    finally:
-        made.down()
 
 
 def _each(apps: tuple[App, ...]) -> pytest.MarkDecorator:

@@ -410,7 +410,7 @@ class Bed:
             text=True,
         )
 
-    def ended(self, run: subprocess.Popen[str], patience: float = 1200.0) -> Ended:
+    def ended(self, run: subprocess.Popen[str], patience: float = 3000.0) -> Ended:
         """Wait for a run; one that takes too long is ended, and fails the test."""
         try:
             text, _ = run.communicate(timeout=patience)

@@ -132,6 +132,7 @@ WAGTAIL = App(
     prepare=[
         "{venv}/bin/wagtail start mysite site",
         "{venv}/bin/python site/manage.py migrate --verbosity 0",
+        "{venv}/bin/python site/manage.py collectstatic --no-input --verbosity 0",
     ],
     environment={"DJANGO_SETTINGS_MODULE": "mysite_local"},
     user="www-data",

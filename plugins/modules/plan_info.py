@@ -325,7 +325,9 @@ def lifted(p: Dict[str, Any], found: Sequence[Cap]) -> str:
     for cap in found[:MAX_LIFTED]:
         left = deadline - time.monotonic()
         if left > 0:
-            asked = (urls, cap.package, cap.version, cap.allows, fetch, fetch_end)
+            # Of a range of Pythons the versions' own metadata tell.
+            python = cap.markers["python_full_version"] if cap.of == "gunicorn" else ""
+            asked = (urls, cap.package, cap.version, cap.allows, fetch, fetch_end, python)
             told.append(first_within(left, *asked))
     texts = list(dict.fromkeys(text for text in told if text))
     return " By the index, {}.".format("; ".join(texts)) if texts else ""

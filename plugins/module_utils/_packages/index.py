@@ -27,6 +27,7 @@ from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._packages.pep440 import (
     is_final,
     key,
+    within,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._packages.requirements import (
     canonical,
@@ -163,7 +164,7 @@ def read_files(kind: str, content: bytes, project: str, url: str) -> List[File]:
         if version and not file.get("yanked"):
             place = urljoin(url, file.get("url") or "").partition("#")[0]
             metadata = place + ".metadata" if file.get("metadata") else ""
-            found.append(File(version, file["requires"][:60], metadata, place))
+            found.append(File(version, file["requires"][:MAX_TEXT], metadata, place))
     return found
 
 
@@ -250,10 +251,12 @@ def first_that_allows(
     allows: Allows,
     fetch: Fetch,
     fetch_end: FetchEnd,
+    python: str = "",
 ) -> str:
     """Which version of a project allows what a certain one does not, told in half a sentence.
 
-    Empty if that cannot be known. Searched by halves: what has lifted a cap does not lower it.
+    Of those that ``python``, a full version, can take; of all if it is empty. Empty if that cannot
+    be known. Searched by halves: what has lifted a cap does not lower it.
     """
     found: Dict[str, File] = {}
     for url in urls:
@@ -267,6 +270,11 @@ def first_that_allows(
         except (OSError, ValueError, UnicodeError, RecursionError):
             continue
     later = [found[version] for version in sorted(found, key=key)]
+    taken = f" that Python {python} can take" if python else ""
+    if later and python:
+        later = [each for each in later if within(python, each.requires_python) is not False]
+        if not later:
+            return f"no later version of {project}{taken} is there"
     if not later:
         return ""
 
@@ -288,7 +296,7 @@ def first_that_allows(
     if newest is None:
         return ""
     if not newest:
-        return f"no version of {project} does, up to {later[-1].version}"
+        return f"no version of {project}{taken} does, up to {later[-1].version}"
     low, high, asked = 0, len(later) - 1, 1
     while low < high and asked < MAX_ASKED:
         middle = (low + high) // 2

@@ -528,11 +528,12 @@ def old_prefix(home: str, launch: Optional[Launch]) -> Prefix:
     """The live venv under every name by which a command may call it."""
     venv = os.path.join(home, "venv")
     paths = [venv, os.path.realpath(venv), os.path.join(os.path.realpath(home), "venv")]
-    releases = os.path.join(os.path.realpath(home), "releases") + "/"
+    releases = os.path.join(os.path.realpath(home), "releases")
     for word in launch.argv[:4] if launch else ():
-        # What runs may be another release than the one that the link names by now.
+        # What runs may be another release than the one that the link names by now. A path deep in
+        # a virtualenv (--chdir <venv>/lib/python3.11/site-packages/app) names none.
         top = os.path.dirname(os.path.dirname(word))
-        if os.path.realpath(top).startswith(releases):
+        if os.path.dirname(os.path.realpath(top)) == releases:
             paths += [top, os.path.realpath(top)]
     return Prefix(tuple(dict.fromkeys(paths)), venvs.minor(venv))
 

@@ -155,8 +155,9 @@ CAPS = {"2.9.2": "<22", "2.10.0": "<22", "2.10.1": "<23", "2.11.0": "<24", "3.0"
 class Index:
     """An index of one project; ``how``: how it tells of metadata."""
 
-    def __init__(self, how, caps=None):
+    def __init__(self, how, caps=None, pythons=None):
         self.how, self.caps, self.asked = how, caps or CAPS, []
+        self.pythons = pythons or {}
 
     def page(self):
         names = [f"app-{version}-py3-none-any.whl" for version in self.caps]
@@ -169,6 +170,8 @@ class Index:
         files = [{"filename": name, "url": f"../../f/{name}"} for name in names]
         for file in files if self.how == "json" else ():
             file["core-metadata"] = {"sha256": "ab"}
+            version = file["filename"].split("-")[1]
+            file["requires-python"] = self.pythons.get(version)
         return "application/vnd.pypi.simple.v1+json", json.dumps({"files": files}).encode()
 
     def version(self, url):
@@ -190,12 +193,12 @@ class Index:
         end = 100 if self.how == "short" else 1 << 10
         return len(whole), whole[-end:]
 
-    def first(self, wanted, above="2.9.2"):
+    def first(self, wanted, above="2.9.2", python=""):
         def allows(requires, _python):
             return within(wanted, requires[0].replace("gunicorn", ""))
 
         return first_that_allows(
-            ["https://h/simple"], "app", above, allows, self.fetch, self.fetch_end
+            ["https://h/simple"], "app", above, allows, self.fetch, self.fetch_end, python
         )
 
 
@@ -204,6 +207,24 @@ def test_which_version_lifts_a_cap(how):
     assert Index(how).first("23.0.0") == "app 2.11.0 does, as the first"
     assert Index(how).first("22.0.0") == "app 2.10.1 does, as the first"
     assert Index(how).first("24.1.1") == "no version of app does, up to 3.0"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "text"),
+    [
+        ("22.0.0", "app 2.10.1 does, as the first"),
+        ("23.0.0", "no version of app that Python 3.9.18 can take does, up to 2.10.1"),
+    ],
+)
+def test_a_version_that_the_python_cannot_take_is_no_way_out(wanted, text):
+    index = Index("json", pythons={"2.11.0": ">=3.10", "3.0": ">=3.10"})
+    assert index.first(wanted, python="3.9.18") == text
+
+
+def test_no_later_version_for_this_python():
+    index = Index("json", pythons=dict.fromkeys(CAPS, ">=3.10"))
+    text = "no later version of app that Python 3.9.18 can take is there"
+    assert index.first("23.0.0", python="3.9.18") == text
 
 
 def test_an_index_without_metadata_tells_nothing():

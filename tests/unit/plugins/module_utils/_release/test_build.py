@@ -16,6 +16,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._release import 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.build_plan import (
     local_sha256,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.launch import Launch
 
 from tests.unit.plugins.module_utils._packages.paper_site import make_site, write
 
@@ -72,3 +73,37 @@ def test_what_is_carried_over_must_be_what_the_name_says_and_replace_nothing(tmp
     write(site, "config_local.py", "2\n")
     with pytest.raises(FleetError, match="changed while it was carried over"):
         build.carry_files(made, str(tmp_path / "new"))
+
+
+def _homed(tmp_path, *words):
+    """The prefix of a home whose link names release ``a``, for a command of these words."""
+    for name in ("a", "b"):
+        (tmp_path / "releases" / name / "lib/python3.10/site-packages/app").mkdir(parents=True)
+        (tmp_path / "releases" / name / "bin").mkdir()
+    (tmp_path / "venv").symlink_to("releases/a")
+    argv = tuple(word.replace("HOME", str(tmp_path)) for word in words)
+    paths = build.old_prefix(str(tmp_path), Launch(argv, {}, "/", 0, 0, (), "")).paths
+    return [path.replace(str(tmp_path), "HOME") for path in paths]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("gunicorn", "--chdir", "HOME/venv/lib/python3.10/site-packages/app", "app:app"),
+        ("gunicorn", "--chdir", "HOME/venv/lib/python3.10/site-packages", "app:app"),
+        ("gunicorn", "-c", "HOME/venv/bin/conf/gunicorn.py", "app:app"),
+        ("HOME/venv/lib/python3.10/site-packages/app/start", "gunicorn", "app:app"),
+        ("HOME/venv/bin/python", "HOME/venv/bin/gunicorn", "app:app"),
+    ],
+)
+def test_no_directory_inside_a_virtualenv_is_taken_for_it(tmp_path, words):
+    assert _homed(tmp_path, *words) == ["HOME/venv", "HOME/releases/a"]
+
+
+@pytest.mark.parametrize("script", ["HOME/releases/b/bin/gunicorn", "HOME/releases/b/bin/python"])
+def test_what_runs_may_be_another_release_than_the_link_names(tmp_path, script):
+    assert _homed(tmp_path, script, "app:app") == [
+        "HOME/venv",
+        "HOME/releases/a",
+        "HOME/releases/b",
+    ]

@@ -5,7 +5,7 @@
 """The gate of the soak, look by look: all of its decisions. Pure; the clock is passed in.
 
 A soak has a state, plain data that is kept between looks. ``begin`` makes it, ``look`` takes what
-was seen and returns the next one, with ``verdict`` (`verdict.ORDER`), ``judged`` (`verdict.judge`) and
+was seen and returns the next one, with ``verdict``, ``judged`` (`verdict.judge`) and
 ``done``: whether the gate needs no more looks. The playbook and ``make bench-gate`` call these.
 
 What is broken (health, the arbiter, an absolute event, an operator's own limit) fails at once. What

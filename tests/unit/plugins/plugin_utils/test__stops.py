@@ -197,6 +197,8 @@ def test_what_our_modules_fail_with_has_a_code():
     assert without == {
         "boot | Ask the application itself",
         "log | Look for trouble of this generation",
+        "normal | Read what its log told before the drain",
+        "normal | Read what others tell over the same time",
         "prune | Remove old releases",
         "repair | Prove that it serves",
         "status | Ask who works on the fleet",

@@ -496,7 +496,7 @@ def _words(measures: Sequence[Measure], given: Given, number: int, plan: Plan) -
         return ""
     others = given.beside or given.passed
     return "; ".join(
-        measure_words(each, others, "as before" if not is_odd(each) else "too little to tell")
+        measure_words(each, others, "as before" if not is_odd(each) else "more, and not proven")
         for each in measures
         if each.mine.events or each.name == "http_5xx"
     )

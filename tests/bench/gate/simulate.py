@@ -56,6 +56,8 @@ INTERVAL, SOAK, MOST, STAGES = 5.0, 12, 60, 2
 BOOT = 8.0
 HISTORY = 24.0
 AUTO = {"http_5xx": "auto", "connection_errors": "auto"}
+# Rows that have more false alarms than there may be.
+BEYOND: list[str] = []
 EVENTS = relative_events({})
 TOLERANCES = tolerances(default_tolerances(()), limits({}))
 
@@ -319,10 +321,13 @@ def alike(row: Row, number: int) -> str:
         failed += any(each.verdict == "fail" for each in ended)
         stopped += any(each.fixed_zero for each in ended)
     count = len(gates)
+    taken_back = sum(each.verdict == "fail" for each in gates)
+    if taken_back > 0.01 * count or failed > 0.05 * runs:
+        BEYOND.append(row.text)
     cells = [
         row.text,
         str(count),
-        f"**{told(sum(each.verdict == 'fail' for each in gates), count)}**",
+        f"**{told(taken_back, count)}**",
         f"{100 * sum(each.verdict not in ('pass', 'fail') for each in gates) / count:.2f} %",
         f"{100 * sum(each.looks > SOAK for each in gates) / count:.1f} %",
         f"**{told(failed, runs)}**",
@@ -428,6 +433,8 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|---|---|---|")
     report(WORSE, power)
     print(f"\nSeed {SEED}; {time.process_time() - started:.0f} s of one core.")
+    if BEYOND:
+        sys.exit(f"more false alarms than 1 % a gate or 5 % a rollout: {'; '.join(BEYOND)}")
 
 
 if __name__ == "__main__":

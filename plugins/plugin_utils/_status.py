@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._fleet_record import is_first
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._bake import duration_words
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._ramp import share_of
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.fleet_record import is_first
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.bake import duration_words
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.ramp import share_of
 
 HEADERS = (
     "host",

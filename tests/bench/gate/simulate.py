@@ -32,16 +32,16 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parents[3]
 sys.path[:0] = [str(ROOT / ".collections"), str(ROOT)]
 
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_catalogue import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.catalogue import (
     default_tolerances,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_verdict import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.verdict import (
     Seen,
     decide,
     tolerances,
 )
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils import _soak
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._tolerance import (
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate import soak as _soak
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.tolerance import (
     limits,
     relative_events,
 )

@@ -366,7 +366,7 @@ def python_of(version: str) -> str:
     """An interpreter of that minor version, as the product finds it; a path is itself."""
     if version.startswith("/"):
         return version
-    found = pythons._pythons.find_python(version, [], None, str(BIN / "uv"))
+    found = pythons.find_python.find_python(version, [], None, str(BIN / "uv"))
     if found.interpreter is None:
         raise pythons.DemoError(f"Python {version} is not on this machine: {found}")
     return found.interpreter.executable

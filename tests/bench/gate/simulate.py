@@ -9,7 +9,7 @@
     GATE_ONLY=burst python tests/bench/gate/simulate.py   the rows whose name has this in it
 
 Each look is what the modules would say (health, processes, log, balancers), and is given to the
-function that the playbook calls (`_soak.look`) with its defaults: a minute of soak, five at most, a
+function that the playbook calls (`_gate/soak.py`) with its defaults: a minute of soak, five at most, a
 look each 5 s. A rollout takes all servers through two stages, one after the other: the first are
 compared with the servers beside them, the last with their past and those that passed. Left out is
 the budget of errors (`rollout_error_budget`), which stops a run whichever server ails.

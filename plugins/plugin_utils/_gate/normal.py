@@ -12,9 +12,9 @@ The same time is the better evidence: an outage hits all. So a source of the sam
 contradicted by the past; where it is of servers that run the new release too, which would hide a
 release that is worse everywhere, both must speak against the server.
 
-The tests are those of the canary (`canary.exact_tests`, `canary.judge`). A gate looks again and again, at
-several measures: `share` and the weights divide its chance of a false alarm among all of them
-(Bonferroni, so nothing is assumed of how they depend on each other). Pure.
+The tests are those of the canary (`canary.exact_tests`, `canary.judge`). A gate looks again and
+again, at several measures: `share` and the weights divide its chance of a false alarm among all of
+them (Bonferroni, so nothing is assumed of how they depend on each other). Pure.
 """
 
 from __future__ import annotations

@@ -5,8 +5,9 @@
 """The gate of the soak, look by look: all of its decisions. Pure; the clock is passed in.
 
 A soak has a state, plain data that is kept between looks. ``begin`` makes it, ``look`` takes what
-was seen and returns the next one, with ``verdict`` (`verdict.ORDER`), ``judged`` (as `verdict.judge`)
-and ``done``: whether the gate needs no more looks. The playbook and ``make bench-gate`` call these.
+was seen and returns the next one, with ``verdict`` (of `verdict.ORDER`), ``judged`` (as of its
+``judge``) and ``done``: whether the gate needs no more looks. The playbook and ``make bench-gate``
+call these.
 
 What is broken (health, the arbiter, an absolute event, an operator's own limit) fails at once. What
 is counted is judged against normal (`normal`). What may be over in a moment, a worker that is
@@ -137,8 +138,8 @@ def begin(results: Sequence[Mapping[str, Any]], at: float, given: Mapping[str, A
 def look(state: State, seen: Mapping[str, Any], number: int, at: float) -> State:
     """Judge one more look.
 
-    ``seen``: as `verdict.judge` takes it, without ``baseline``; with ``log_past`` (`history_of`) and
-    ``log_beside`` (`_log_beside`) where they were asked for.
+    ``seen``: as `verdict.judge` takes it, without ``baseline``; with ``log_past`` (`history_of`)
+    and ``log_beside`` (`_log_beside`) where they were asked for.
     """
     given = Given(**state["given"])
     plan = Plan(given.soak, given.most, given.gates)

@@ -9,10 +9,10 @@
     GATE_ONLY=burst python tests/bench/gate/simulate.py   the rows whose name has this in it
 
 Each look is what the modules would say (health, processes, log, balancers), and is given to the
-function that the playbook calls (`_gate/soak.py`) with its defaults: a minute of soak, five at most, a
-look each 5 s. A rollout takes all servers through two stages, one after the other: the first are
-compared with the servers beside them, the last with their past and those that passed. Left out is
-the budget of errors (`rollout_error_budget`), which stops a run whichever server ails.
+function that the playbook calls (`_gate/soak.py`) with its defaults: a minute of soak, five at
+most, a look each 5 s. A rollout takes all servers through two stages, one after the other: the
+first are compared with the servers beside them, the last with their past and those that passed.
+Left out is the budget of errors (`rollout_error_budget`), which stops a run whichever server ails.
 
 "Fixed zero" is what was there before: the same looks, and one 5xx, connection error or dead worker
 within the minute is a failure. In brackets: exact 95 % limits (Clopper and Pearson 1934).

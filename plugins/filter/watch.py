@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._clock import deadline, left
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate import soak
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate import soak as _soak
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.stage_servers import (
     logs_of,
     on_stage,
@@ -26,12 +26,12 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.tolerance 
 
 def begin(results: Any, given: Any) -> Any:
     """Begin now."""
-    return soak.begin(results, time.monotonic(), given)
+    return _soak.begin(results, time.monotonic(), given)
 
 
 def look(state: Any, seen: Any, number: Any) -> Any:
     """Judge what is seen now."""
-    return soak.look(state, seen, int(number), time.monotonic())
+    return _soak.look(state, seen, int(number), time.monotonic())
 
 
 class FilterModule:
@@ -44,15 +44,15 @@ class FilterModule:
             "_from_now": deadline,
             "_gate_events": relative_events,
             "_gate_limits": limits,
-            "_log_history": soak.history_of,
+            "_log_history": _soak.history_of,
             "_logs_of": logs_of,
-            "_odd_events": soak.odd_events,
+            "_odd_events": _soak.odd_events,
             "_on_stage": on_stage,
-            "_own_rows": soak.own_look,
+            "_own_rows": _soak.own_look,
             "_plain_patterns": plain_patterns,
             "_seconds_left": left,
             "_server_of": server_of,
             "_soak_begin": begin,
             "_soak_look": look,
-            "_soak_past": soak.past_of,
+            "_soak_past": _soak.past_of,
         }

@@ -12,9 +12,9 @@ The same time is the better evidence: an outage hits all. So a source of the sam
 contradicted by the past; where it is of servers that run the new release too, which would hide a
 release that is worse everywhere, both must speak against the server.
 
-The tests are those of the canary (`_canary_exact`, `_canary`). A gate looks again and again, at
-several measures: `share` and the weights divide its chance of a false alarm among all of them
-(Bonferroni, so nothing is assumed of how they depend on each other). Pure.
+The tests are those of the canary (`canary.exact_tests`, `canary.judge`). A gate looks again and
+again, at several measures: `share` and the weights divide its chance of a false alarm among all of
+them (Bonferroni, so nothing is assumed of how they depend on each other). Pure.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ ODD, ODD_PAST = 0.10, 0.01
 _SURELY = 0.05
 # Below this the servers beside it do not suffer from the same, as far as can be told: 1 to 0.
 _NOT_ALIKE = 0.6
+# Where nobody can see bursts, in one or two windows, so many events may count as one.
+UNSEEN = 20.0
 # Nothing speaks against it, or no more.
 CLEAR = 0.2
 # How the looks of a gate share its false alarms: all before the soak is over, the one at its end,
@@ -253,5 +255,6 @@ def _discounted(
 ) -> float:
     if raw > CLEAR:
         return raw
-    burst = min(most, max(burst_of(samples), unseen_burst(samples)))
+    unseen = unseen_burst(samples)
+    burst = min(most, max(burst_of(samples), UNSEEN if math.isinf(unseen) else unseen))
     return max(raw, clustered_tail(events, strata, burst)) if burst > 1 else raw

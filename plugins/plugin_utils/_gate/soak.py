@@ -5,11 +5,12 @@
 """The gate of the soak, look by look: all of its decisions. Pure; the clock is passed in.
 
 A soak has a state, plain data that is kept between looks. ``begin`` makes it, ``look`` takes what
-was seen and returns the next one, with ``verdict``, ``judged`` (`verdict.judge`) and
-``done``: whether the gate needs no more looks. The playbook and ``make bench-gate`` call these.
+was seen and returns the next one, with ``verdict`` (of `verdict.ORDER`), ``judged`` (as of its
+``judge``) and ``done``: whether the gate needs no more looks. The playbook and ``make bench-gate``
+call these.
 
 What is broken (health, the arbiter, an absolute event, an operator's own limit) fails at once. What
-is counted is judged against normal (`_normal`). What may be over in a moment, a worker that is
+is counted is judged against normal (`normal`). What may be over in a moment, a worker that is
 being replaced, fails if it lasts. Where something speaks against the server and nothing is proven,
 the gate looks on beyond the soak; what it still cannot tell then is undecided.
 """
@@ -501,7 +502,7 @@ def _words(measures: Sequence[Measure], given: Given, number: int, plan: Plan) -
         return ""
     others = given.beside or given.passed
     return "; ".join(
-        measure_words(each, others, "as before" if not is_odd(each) else "too little to tell")
+        measure_words(each, others, "as before" if not is_odd(each) else "more, and not proven")
         for each in measures
         if each.mine.events or each.name == "http_5xx"
     )

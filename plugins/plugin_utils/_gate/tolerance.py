@@ -4,7 +4,7 @@
 
 """Which counts of a gate are absolute, which are judged against normal, which have a limit. Pure.
 
-``auto``, the default of every count, means what is normal (`_normal`); an event in `ABSOLUTE` has
+``auto``, the default of every count, means what is normal (`normal`); an event in `ABSOLUTE` has
 no normal. An operator's own number is a hard limit.
 """
 

@@ -28,7 +28,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[3]
 sys.path[:0] = [str(ROOT / ".collections"), str(ROOT)]
 
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.canary import judge
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.canary import judge as _canary
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.canary.balancer import (
     MEMORY,
     fresh_average,
@@ -244,10 +244,10 @@ def soak(windows: Gate, settings: Settings) -> str:
         now = settings._replace(look=look)
         seen = windows[:look]
         if _could_fail(seen, now):
-            found = judge.judge(seen, now)
+            found = _canary.judge(seen, now)
             if found.verdict == "fail":
                 return "fail"
-    return judge.judge(windows, settings._replace(look=settings.looks)).verdict
+    return _canary.judge(windows, settings._replace(look=settings.looks)).verdict
 
 
 def _could_fail(seen: Gate, settings: Settings) -> bool:
@@ -272,7 +272,7 @@ def _could_fail(seen: Gate, settings: Settings) -> bool:
 
 def pooled_fails(windows: Gate, settings: Settings) -> bool:
     """The naive exact test on the sums, blind to windows and bursts."""
-    found = judge.samples(windows, "errors")
+    found = _canary.samples(windows, "errors")
     x, n = sum(e.canary for e in found), sum(e.canary_exposure for e in found)
     y, m = sum(e.baseline for e in found), sum(e.baseline_exposure for e in found)
     return binomial_tail(x, x + y, n / (n + m)) <= settings.alpha
@@ -280,7 +280,7 @@ def pooled_fails(windows: Gate, settings: Settings) -> bool:
 
 def kayenta_like(windows: Gate) -> bool:
     """Errors per 60 requests: their points are counts per minute."""
-    found = judge.samples(windows, "errors")
+    found = _canary.samples(windows, "errors")
     return mann_whitney_fails(
         [60 * each.canary / each.canary_exposure for each in found],
         [60 * each.baseline / each.baseline_exposure for each in found],

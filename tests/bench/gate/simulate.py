@@ -9,10 +9,10 @@
     GATE_ONLY=burst python tests/bench/gate/simulate.py   the rows whose name has this in it
 
 Each look is what the modules would say (health, processes, log, balancers), and is given to the
-function that the playbook calls (`soak.look`) with its defaults: a minute of soak, five at most, a
-look each 5 s. A rollout takes all servers through two stages, one after the other: the first are
-compared with the servers beside them, the last with their past and those that passed. Left out is
-the budget of errors (`rollout_error_budget`), which stops a run whichever server ails.
+function that the playbook calls (`_gate/soak.py`) with its defaults: a minute of soak, five at
+most, a look each 5 s. A rollout takes all servers through two stages, one after the other: the
+first are compared with the servers beside them, the last with their past and those that passed.
+Left out is the budget of errors (`rollout_error_budget`), which stops a run whichever server ails.
 
 "Fixed zero" is what was there before: the same looks, and one 5xx, connection error or dead worker
 within the minute is a failure. In brackets: exact 95 % limits (Clopper and Pearson 1934).
@@ -40,7 +40,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.verdict im
     decide,
     tolerances,
 )
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate import soak
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate import soak as _soak
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.tolerance import (
     limits,
     relative_events,
@@ -56,6 +56,8 @@ INTERVAL, SOAK, MOST, STAGES = 5.0, 12, 60, 2
 BOOT = 8.0
 HISTORY = 24.0
 AUTO = {"http_5xx": "auto", "connection_errors": "auto"}
+# Rows that have more false alarms than there may be.
+BEYOND: list[str] = []
 EVENTS = relative_events({})
 TOLERANCES = tolerances(default_tolerances(()), limits({}))
 
@@ -140,7 +142,7 @@ class Fleet:
         self._count(self.names, 6 * 3600, self.world.errors)
         self.then = self.results()
         self._count(self.names, 180, self.rate)
-        self.past = soak.past_of(self.then, self.results(), "web1")
+        self.past = _soak.past_of(self.then, self.results(), "web1")
 
     def _count(self, names: list[str], seconds: float, rate: float) -> None:
         """Plain traffic of a time that nobody watched."""
@@ -205,7 +207,7 @@ class Fleet:
     def seen(self) -> dict[str, Any]:
         """One look, as the playbook hands it over."""
         dead = self.bad.dead is not None and BOOT + self.at > self.bad.dead
-        odd = soak.odd_events({"counts": self.log}, EVENTS)
+        odd = _soak.odd_events({"counts": self.log}, EVENTS)
         if odd and self.log_past is None:
             counts = {"worker_killed": self._deaths(HISTORY * 3600, None)}
             # What is silent of them has none to tell.
@@ -281,11 +283,11 @@ def gate(dice: random.Random, world: World, size: int, place: int, bad: Bad) -> 
         "before": {"gunicorn": fleet.gunicorn, "started": -1e9},
     }
     begun = dict(fleet.rows["web1"])
-    state = soak.begin(fleet.results(), fleet.at, given)
+    state = _soak.begin(fleet.results(), fleet.at, given)
     zero = False
     for number in range(1, MOST + 1):
         fleet.pass_time()
-        state = soak.look(state, fleet.seen(), number, fleet.at)
+        state = _soak.look(state, fleet.seen(), number, fleet.at)
         if number <= SOAK:
             row = fleet.rows["web1"]
             risen = sum(row[name] - begun[name] for name in ("hrsp_5xx", "econ"))
@@ -319,10 +321,13 @@ def alike(row: Row, number: int) -> str:
         failed += any(each.verdict == "fail" for each in ended)
         stopped += any(each.fixed_zero for each in ended)
     count = len(gates)
+    taken_back = sum(each.verdict == "fail" for each in gates)
+    if taken_back > 0.01 * count or failed > 0.05 * runs:
+        BEYOND.append(row.text)
     cells = [
         row.text,
         str(count),
-        f"**{told(sum(each.verdict == 'fail' for each in gates), count)}**",
+        f"**{told(taken_back, count)}**",
         f"{100 * sum(each.verdict not in ('pass', 'fail') for each in gates) / count:.2f} %",
         f"{100 * sum(each.looks > SOAK for each in gates) / count:.1f} %",
         f"**{told(failed, runs)}**",
@@ -428,6 +433,8 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|---|---|---|")
     report(WORSE, power)
     print(f"\nSeed {SEED}; {time.process_time() - started:.0f} s of one core.")
+    if BEYOND:
+        sys.exit(f"more false alarms than 1 % a gate or 5 % a rollout: {'; '.join(BEYOND)}")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.verdict im
     decide,
     tolerances,
 )
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate import soak
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate import soak as _soak
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.tolerance import (
     limits,
     relative_events,
@@ -79,12 +79,12 @@ class PaperFleet:
         return [{"item": "lb1", "node": node, "servers": rows[:1], "backends": [{"servers": rows}]}]
 
     def begin(self) -> None:
-        self.state = soak.begin(self.results(), self.at, self.given)
+        self.state = _soak.begin(self.results(), self.at, self.given)
 
     def seen(self) -> dict[str, Any]:
         """What is looked at, as the playbook hands it over."""
         arbiter = {"pid": self.arbiter, "start_ticks": 5, "workers_wanted": 4}
-        odd = bool(soak.odd_events({"counts": self.log}, self.given["events"]))
+        odd = bool(_soak.odd_events({"counts": self.log}, self.given["events"]))
         return {
             "generation": {"pid": 100, "start_ticks": 5},
             "health": {"answers": 1} if self.healthy else {"msg": "status 500"},
@@ -119,5 +119,5 @@ class PaperFleet:
         """Take one look; the state is kept as Ansible keeps it."""
         self.at += INTERVAL
         kept = json.loads(json.dumps(self.state))
-        self.state = soak.look(kept, self.seen(), number, self.at)
+        self.state = _soak.look(kept, self.seen(), number, self.at)
         return self.state

@@ -115,6 +115,16 @@ def test_one_bad_moment_is_odd_and_no_verdict():
     assert is_odd(one) and not is_worse(one, PLAN, 12)
 
 
+def test_two_long_looks_of_a_busy_controller_can_tell():
+    """Met on a real one: 141 of 1385 beside 16, in two windows of half a minute, was no verdict."""
+    busy = [Sample(151, 1400.0, 16, 1400.0)] * 2
+    two = Measure("http_5xx", 0.55, 0.55, 0.001, Count(302, 2800), over_same_time(busy, 100.0))
+    assert is_worse(two, Plan(10, 50), 10)
+    burst = [Sample(80, 1400.0, 0, 1400.0), Sample(0, 1400.0, 0, 1400.0)]
+    one = Measure("http_5xx", 0.55, 0.55, 0.001, Count(80, 2800), over_same_time(burst, 100.0))
+    assert is_odd(one) and not is_worse(one, Plan(10, 50), 10)
+
+
 def test_deaths_in_the_log_may_speak_before_the_neighbour_can_prove_them():
     """Two in a minute, where a day had none: worth looking on, and no verdict yet."""
     few = measure((2, 1 / 60), (0, 1 / 60), past=(0, 24.0), floor=0.0)._replace(

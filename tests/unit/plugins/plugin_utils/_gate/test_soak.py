@@ -7,8 +7,9 @@
 import random
 
 import pytest
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate import soak
-from paper_fleet import SOAK, PaperFleet
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate import soak as _soak
+
+from tests.unit.plugins.plugin_utils._gate.paper_fleet import SOAK, PaperFleet
 
 DAY = {"since": -86400.0, "until": 0.0}
 
@@ -278,27 +279,27 @@ def test_the_past_is_what_the_balancers_counted_before_the_drain():
     each(fleet, 1000, web1=10)
     then = fleet.results()
     each(fleet, 200, web1=4)
-    found = soak.past_of(then, fleet.results(), "web1")
+    found = _soak.past_of(then, fleet.results(), "web1")
     assert found["recent"] == {"requests": 200, "errors": 4, "connection_errors": 0}
     assert found["long"] == {"requests": 1200, "errors": 14, "connection_errors": 0}
     # It began to count anew in between: what it had then is nobody's.
     fleet.counted["web1"] = {"stot": 5, "hrsp_5xx": 0, "econ": 0}
-    assert soak.past_of(then, fleet.results(), "web1")["recent"]["requests"] == 0
-    assert soak.past_of([], [], "web1")["long"]["requests"] == 0
+    assert _soak.past_of(then, fleet.results(), "web1")["recent"]["requests"] == 0
+    assert _soak.past_of([], [], "web1")["long"]["requests"] == 0
 
 
 def test_a_log_that_was_rotated_away_tells_of_less():
     log = {"counts": {"worker_killed": 3}, "oldest": 7200.0}
-    assert soak.history_of(log, 0, 10800)["since"] == 7200.0
-    assert soak.history_of({**log, "oldest": -5.0}, 0, 10800)["since"] == 0.0
-    assert soak.history_of({"msg": "no such file"}, 0, 10800) == {}
-    assert soak.history_of({**log, "oldest": None}, 0, 10800) == {}
+    assert _soak.history_of(log, 0, 10800)["since"] == 7200.0
+    assert _soak.history_of({**log, "oldest": -5.0}, 0, 10800)["since"] == 0.0
+    assert _soak.history_of({"msg": "no such file"}, 0, 10800) == {}
+    assert _soak.history_of({**log, "oldest": None}, 0, 10800) == {}
 
 
 def test_what_cannot_be_told_to_be_of_the_generation_counts_for_nothing():
     log = {"counts": {"worker_killed": 3, "reentrant": 1}, "unsure": {"worker_killed": 3}}
-    assert soak.odd_events(log, ["worker_killed"]) == []
-    assert soak.odd_events({"msg": "no such file"}, ["worker_killed"]) == []
+    assert _soak.odd_events(log, ["worker_killed"]) == []
+    assert _soak.odd_events({"msg": "no such file"}, ["worker_killed"]) == []
 
 
 @pytest.mark.parametrize("size", [1, 5, 20])

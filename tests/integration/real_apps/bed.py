@@ -41,7 +41,7 @@ defaults
     timeout queue 10s
     timeout client 60s
     timeout server 60s
-    timeout check 8s
+    timeout check 20s
 $applications"""
 
 APPLICATION = """
@@ -332,7 +332,7 @@ class Bed:
         )
         assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}{done.stderr}"[-4000:]
 
-    def _wait_until_up(self, patience: float = 120.0) -> None:
+    def _wait_until_up(self, patience: float = 300.0) -> None:
         deadline = time.monotonic() + patience
         while True:
             with contextlib.suppress(OSError):

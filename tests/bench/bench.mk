@@ -12,3 +12,7 @@ bench-log: venv-dev ## The log gate beside grep, rg and cat: ratios of one run
 .PHONY: bench-canary
 bench-canary: venv-dev ## False alarms and power of the canary's judge, simulated: a table
 	nice python tests/bench/canary/simulate.py
+
+.PHONY: bench-scale
+bench-scale: venv-dev ## What status, check and a plan cost by the size of the fleet, hosts on paper: a table
+	nice python -m tests.bench.scale $(SCALE)

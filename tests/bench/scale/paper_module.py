@@ -23,11 +23,11 @@ ARBITER = {
     "workers_wanted": 2,
 }
 # As many counters as HAProxy 2.8 has of a server.
-COUNTERS = {"counter_%02d" % number: number * 1000 for number in range(60)}
+COUNTERS = {f"counter_{number:02d}": number * 1000 for number in range(60)}
 
 
 def servers(backend):
-    return [row(backend, "web%04d" % number) for number in range(int(os.environ["BENCH_HOSTS"]))]
+    return [row(backend, f"web{number:04d}") for number in range(int(os.environ["BENCH_HOSTS"]))]
 
 
 def row(backend, server):
@@ -86,7 +86,7 @@ def haproxy_server_info(params):
             {"name": name, "mode": "http", "balance": "roundrobin", "sticky": "", "servers": rows}
         )
     total = int(os.environ["BENCH_HOSTS"])
-    others = ["web%04d" % number for number in range(total)]
+    others = [f"web{number:04d}" for number in range(total)]
     answer = {
         "servers": [row(name, server) for name in params["backends"]] if server else [],
         "backends": backends,
@@ -120,7 +120,7 @@ def plan_info(params):
     stages = [
         {
             "stage": stage["stage"],
-            "id": "%s-py3.6" % stage["gunicorn"],
+            "id": f"{stage['gunicorn']}-py3.6",
             "there": False,
             "python": ARBITER["python"],
             "source": "carried",
@@ -143,7 +143,7 @@ def plan_info(params):
 def release(params):
     version = params.get("gunicorn") or ""
     return {
-        "id": "%s-py3.6-00000000" % version,
+        "id": f"{version}-py3.6-00000000",
         "python": "3.6.15",
         "packages": {},
         "timings": {},

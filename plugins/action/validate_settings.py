@@ -51,4 +51,15 @@ class ActionModule(ActionBase):
         ]
         if problems:
             return {**result, "failed": True, "msg": " ".join(problems)}
-        return {**result, "changed": False, "host": of_host(given)}
+        return {
+            **result,
+            "changed": False,
+            "host": of_host(given, groups),
+            "judged_by": {
+                "stages": given["rollout_stages"],
+                "log_quiet": given["gate_log_quiet"],
+                "drain": checked.validated_parameters["load_balancer_drain"],
+                "min_available": str(given["rollout_min_available"]),
+                "ramp": given["rollout_ramp"],
+            },
+        }

@@ -15,7 +15,7 @@ author:
 description:
   - Turns what the roles C(service) and C(load_balancer) found on several hosts, and what the
     balancer's host keeps of the fleet, into one dictionary.
-positional: record, lock, waits
+positional: record, lock, waits, balancers
 options:
   _input:
     description: The variables of each host.
@@ -34,6 +34,13 @@ options:
         C(soak) and to C(bake), and how many the C(ramp) of the first of a stage takes before its
         soak (default 0). Without it nothing is said of what is left.
     type: dict
+  balancers:
+    description:
+      - Results of M(fleetops.gunicorn.haproxy_server_info) and its option C(servers),
+        where each balancer was asked once about all hosts, as the role C(load_balancer) does it.
+    type: list
+    elements: dict
+    version_added: 0.3.0
 """
 
 EXAMPLES = r"""

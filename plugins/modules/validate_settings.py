@@ -40,8 +40,14 @@ EXAMPLES = r"""
 RETURN = r"""
 host:
   description:
-    - How the load balancers are to be asked about this host, C(server), C(provider), C(socket),
-      C(backends), C(min_available) and C(lease_directory).
+    - How the load balancers are to be asked about this host, C(server), C(balancers),
+      C(provider), C(socket), C(backends), C(min_available) and C(lease_directory).
+  returned: success
+  type: dict
+judged_by:
+  description:
+    - By what a check and a plan judge the host, C(stages), C(log_quiet), C(drain), C(min_available)
+      and C(ramp).
   returned: success
   type: dict
 argument_errors:

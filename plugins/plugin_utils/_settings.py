@@ -116,10 +116,11 @@ def no_balancer(group: str, groups: Groups, host: str) -> list[str]:
     ]
 
 
-def of_host(given: Mapping[str, Any]) -> dict[str, Any]:
+def of_host(given: Mapping[str, Any], groups: Groups) -> dict[str, Any]:
     """Of a host's inputs those by which the balancers are asked about it and others."""
     return {
         "server": str(given["load_balancer_server"]),
+        "balancers": [str(name) for name in groups[given["load_balancer_group"]]],
         "provider": str(given["load_balancer_provider"]),
         "socket": str(given["load_balancer_socket"]),
         "backends": [str(name) for name in given["load_balancer_backends"]],

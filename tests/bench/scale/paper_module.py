@@ -103,13 +103,13 @@ def haproxy_server_info(params):
         "notes": [],
     }
     if wanted:
-        answer["asked"] = {
+        answer["about"] = {
             name: {
                 "servers": [row(backend, name) for backend in params["backends"]],
                 "lease": None,
                 "out_by_others": [],
                 "hazards": [],
-                "error": "",
+                "notes": [],
             }
             for name in wanted
         }

@@ -102,8 +102,9 @@ def test_an_inventory_without_a_balancer_is_refused_by_the_name_of_the_group():
 
 
 def test_how_balancers_are_asked_about_a_host_is_what_it_was_given():
-    assert of_host({**GIVEN, "load_balancer_server": "w1"}) == {
+    assert of_host({**GIVEN, "load_balancer_server": "w1"}, {"lb": ["lb1", "lb2"]}) == {
         "server": "w1",
+        "balancers": ["lb1", "lb2"],
         "provider": "haproxy",
         "socket": "/run/haproxy/admin.sock",
         "backends": ["app"],

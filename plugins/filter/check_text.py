@@ -38,13 +38,13 @@ from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._check.text import (
     check_text,
-    summary,
+    summaries,
 )
 
 
 class FilterModule:
-    """Register the filter, and beside it the line for the end of one host."""
+    """Register the filter, and beside it the lines for the end of each host."""
 
     def filters(self) -> dict[str, Any]:
         """Return the filters by their names."""
-        return {"check_text": check_text, "_check_summary": summary}
+        return {"check_text": check_text, "_check_summaries": summaries}

@@ -15,7 +15,7 @@ author:
 description:
   - Turns what the roles C(service) and C(load_balancer) found on several hosts, and what the
     balancer's host keeps of the fleet, into one dictionary.
-positional: record, lock, waits
+positional: record, lock, waits, balancers
 options:
   _input:
     description: The variables of each host.
@@ -35,6 +35,13 @@ options:
         soak (default 0); C(stages) and C(to), as C(rollout_stages) and C(rollout_to) have them.
         Without it nothing is said of what is left.
     type: dict
+  balancers:
+    description:
+      - Results of M(fleetops.gunicorn.haproxy_server_info) and its option C(servers),
+        where each balancer was asked once about all hosts, as the role C(load_balancer) does it.
+    type: list
+    elements: dict
+    version_added: 0.3.0
 """
 
 EXAMPLES = r"""

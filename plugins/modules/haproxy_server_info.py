@@ -40,6 +40,15 @@ options:
       - RV(servers) shows it and RV(available) is counted without it.
     type: str
     default: ""
+  servers:
+    description:
+      - Servers to tell about in RV(about), each as if it had been asked for as O(server). One that
+        a backend does not have is told there, and is no failure.
+      - So one question is enough for a whole fleet.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.3.0
   min_available:
     description:
       - How many servers of each backend must be UP beside O(server), as a count (V(1)) or a share
@@ -127,6 +136,13 @@ servers:
   returned: success
   type: list
   elements: dict
+about:
+  description:
+    - For each of O(servers) what is RV(servers), RV(lease), RV(notes), RV(hazards) and
+      RV(out_by_others) for O(server); C(msg) instead where a backend does not have it.
+  returned: with O(servers)
+  type: dict
+  version_added: 0.3.0
 lease:
   description:
     - The lease on O(server) in these backends that M(fleetops.gunicorn.haproxy_server) took on this
@@ -335,17 +351,19 @@ backends:
           type: dict
 """
 
-from typing import Dict, List
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.balancer import (
     Balancer,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.runtime import (
+    Address,
     ask,
     parse_address,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.state import (
     Found,
+    Picture,
     Server,
     as_data,
     describe,
@@ -353,6 +371,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haprox
     hazards,
     out_by_others,
     parse_need,
+    rows_of,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.watcher import (
     Leases,
@@ -364,11 +383,37 @@ ARGUMENTS = {
     "socket": {"type": "str", "required": True},
     "backends": {"type": "list", "elements": "str", "default": []},
     "server": {"type": "str", "default": ""},
+    "servers": {"type": "list", "elements": "str", "default": []},
     "min_available": {"type": "str", "default": "1"},
     "socket_timeout": {"type": "float", "default": 5},
     "lease_directory": {"type": "path", "default": "/run/fleetops-gunicorn"},
     "rows": {"type": "str", "choices": ["all", "server"], "default": "all"},
 }
+
+
+Place = Tuple[str, str, str]
+
+
+class Look(NamedTuple):
+    lease: Optional[Dict[str, object]]
+    notes: List[str]
+    memory: Dict[str, Found]
+    rows: List[Server]
+    elsewhere: List[str]
+
+
+NOTHING = Look(None, [], {}, [], [])
+
+
+def look_at(
+    picture: Picture, server: str, address: Address, directory: str, places: Sequence[Place]
+) -> Look:
+    """What only concerns one server; an error if it is not in every backend."""
+    notes: List[str] = []
+    kept = Leases(directory, address, server, 0)
+    rows = picture.mine(server)
+    lease = kept.look(notes.append, [row.backend for row in rows])
+    return Look(lease, notes, recalled(kept, notes), rows, elsewhere(places, rows))
 
 
 def recalled(kept: Leases, notes: List[str]) -> Dict[str, Found]:
@@ -380,14 +425,35 @@ def recalled(kept: Leases, notes: List[str]) -> Dict[str, Found]:
         return {}
 
 
+def told(picture: Picture, look: Look) -> Dict[str, object]:
+    """A look as plain data."""
+    out = out_by_others(look.rows, look.memory)
+    return {
+        "lease": look.lease,
+        "notes": look.notes,
+        "hazards": hazards(picture, look.rows) + look.elsewhere,
+        "out_by_others": [
+            {"backend": row.backend, "server": row.server, "how": why} for row, why in out
+        ],
+    }
+
+
+def about(
+    picture: Picture, server: str, address: Address, directory: str, places: Sequence[Place]
+) -> Dict[str, object]:
+    """All that is told of one server of many; why it cannot be told, as C(msg)."""
+    try:
+        look = look_at(picture, server, address, directory, places)
+    except FleetError as exc:
+        return {"msg": str(exc)}
+    return dict(told(picture, look), servers=rows_of(look.rows, look.memory))
+
+
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     params = module.params
-    notes: List[str] = []
-    lease = None
-    memory: Dict[str, Found] = {}
-    rows: List[Server] = []
-    others: List[str] = []
+    look = NOTHING
+    others: Dict[str, Dict[str, object]] = {}
     try:
         address = parse_address(params["socket"])
         need = parse_need(params["min_available"])
@@ -395,14 +461,14 @@ def main() -> None:
             lambda commands: ask(address, commands, params["socket_timeout"]), params["backends"]
         )
         picture = balancer.read()
+        directory = params["lease_directory"]
+        everywhere = bool(params["servers"] or (params["server"] and params["rows"] == "server"))
+        places = balancer.places() if everywhere else []
         if params["server"]:
-            kept = Leases(params["lease_directory"], address, params["server"], 0)
-            rows = picture.mine(params["server"])
-            lease = kept.look(notes.append, [row.backend for row in rows])
-            memory = recalled(kept, notes)
-            if params["rows"] == "server":
-                others = elsewhere(balancer.places(), rows)
-        found = describe(picture, params["server"], need, memory)
+            look = look_at(picture, params["server"], address, directory, places)
+        for server in params["servers"]:
+            others[server] = about(picture, server, address, directory, places)
+        found = describe(picture, params["server"], need, look.memory)
     except FleetError as exc:
         module.fail_json(msg=str(exc))
     backends = [
@@ -420,17 +486,12 @@ def main() -> None:
         for backend in picture.backends
     ]
     totals = [{"backend": row.name, "counters": row.counters} for row in picture.backends]
-    out = out_by_others(rows, memory)
     module.exit_json(
         changed=False,
         backends=backends,
         totals=totals,
-        lease=lease,
-        notes=notes,
-        hazards=hazards(picture, rows) + others,
-        out_by_others=[
-            {"backend": row.backend, "server": row.server, "how": why} for row, why in out
-        ],
+        **({"about": others} if params["servers"] else {}),
+        **told(picture, look),
         **found,
     )
 

@@ -31,6 +31,8 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._story.notificat
 # "rollout_wave" for "rollout_waves", "gate_soaks" for "gate_soak"; not "app_name" for "app_home".
 _ALIKE = 0.88
 _VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+# How the names of inputs begin; what is called otherwise is no slip in one of them.
+_OURS = re.compile(r"^(?:app|check|gate|load_balancer|plan|release|rollout|service|status)_")
 
 
 def settings_problems(given: Mapping[str, Any], groups: Groups) -> list[str]:
@@ -97,14 +99,14 @@ def _promote(promote: bool, reason: str) -> Iterable[str]:
         )
 
 
-def misspelt(names: Iterable[str], specs: Mapping[str, Any]) -> list[str]:
+def misspelt(names: Iterable[str], options: Iterable[str]) -> list[str]:
     """Name the variables that nobody reads and that look like one that is read.
 
-    ``specs`` is the content of ``roles/settings/meta/argument_specs.yml``.
+    ``options`` are the names of all inputs. A name that does not begin as one is passed over.
     """
-    ours = set(specs["argument_specs"]["validate"]["options"])
+    ours = set(options)
     told = []
-    for name in sorted(set(names) - ours):
+    for name in sorted({name for name in names if _OURS.match(name)} - ours):
         alike = get_close_matches(name, sorted(ours), n=1, cutoff=_ALIKE)
         if alike:
             told.append(
@@ -112,3 +114,26 @@ def misspelt(names: Iterable[str], specs: Mapping[str, Any]) -> list[str]:
                 " variable of your own another name."
             )
     return told
+
+
+def no_balancer(group: str, groups: Groups, host: str) -> list[str]:
+    """What is wrong with an inventory in which nothing could take ``host`` out of rotation."""
+    if groups.get(group):
+        return []
+    return [
+        f"The inventory has no host in group {group}, so {host} cannot be taken out of rotation."
+        " Put the load balancers into that group, or name theirs in load_balancer_group."
+    ]
+
+
+def of_host(given: Mapping[str, Any], groups: Groups) -> dict[str, Any]:
+    """Of a host's inputs those by which the balancers are asked about it and others."""
+    return {
+        "server": str(given["load_balancer_server"]),
+        "balancers": [str(name) for name in groups[given["load_balancer_group"]]],
+        "provider": str(given["load_balancer_provider"]),
+        "socket": str(given["load_balancer_socket"]),
+        "backends": [str(name) for name in given["load_balancer_backends"]],
+        "min_available": str(given["rollout_min_available"]),
+        "lease_directory": str(given["load_balancer_lease_directory"]),
+    }

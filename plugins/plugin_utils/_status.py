@@ -12,6 +12,9 @@ from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.fleet_record import is_first
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._few import few
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._fleet_questions import (
+    answers_about,
+)
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.bake import duration_words
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.ramp import share_of
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.stage_bake import (
@@ -53,6 +56,7 @@ def fleet_status(
     record: Mapping[str, Any] | None = None,
     lock: Mapping[str, Any] | None = None,
     waits: Mapping[str, Any] | None = None,
+    balancers: Iterable[Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Return all that is known of a fleet.
 
@@ -61,16 +65,19 @@ def fleet_status(
     ``waits`` has the time it is ``now``, and how long a server has to ``soak`` and to ``bake``, and
     how long before that the first of a stage has its ``ramp``; ``stages`` and ``to``, as the
     operator wrote them, tell which of them bakes.
-    What could not be asked says so in ``error``. Times are seconds since the epoch, spans seconds.
+    ``balancers`` are the results of `_fleet_questions`, where the balancers were asked once about
+    all hosts, and not once for each. What could not be asked says so in ``error``. Times are
+    seconds since the epoch, spans seconds.
     """
     known = (record or {}).get("record") or {}
     waits = {**waits, **_stages(waits)} if waits else None
     told = known.get("hosts") or {}
     incidents = _last_incidents(known.get("events") or [])
+    answers = list(balancers or [])
     shown = []
     for host in hosts:
         name = str(host["inventory_hostname"])
-        one = _host(host, told.get(name))
+        one = _host(host, told.get(name), answers)
         left = _left(one, waits, known) if waits else None
         shown.append({**one, "left": left, "last_incident": incidents.get(name)})
     return {
@@ -87,14 +94,18 @@ def fleet_status(
     }
 
 
-def _host(host: Mapping[str, Any], told: Mapping[str, Any] | None) -> dict[str, Any]:
+def _host(
+    host: Mapping[str, Any],
+    told: Mapping[str, Any] | None,
+    answers: list[Mapping[str, Any]],
+) -> dict[str, Any]:
     info = host.get("_service_info") or {}
     arbiter = info.get("arbiter") or {}
     venv = info.get("venv") or {}
     asked = "program" in info
     return {
         "host": str(host["inventory_hostname"]),
-        "balancers": _balancers((host.get("_load_balancer_result") or {}).get("results", [])),
+        "balancers": _balancers(_seen(host, answers)),
         "gunicorn": arbiter.get("gunicorn"),
         "python": arbiter.get("python"),
         "release": venv.get("release"),
@@ -195,6 +206,15 @@ def _last_incidents(events: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, 
         for event in events
         if event.get("event") in _INCIDENTS
     }
+
+
+def _seen(host: Mapping[str, Any], answers: list[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
+    """What each balancer says of the host."""
+    asked = (host.get("_settings_checked") or {}).get("host")
+    if answers and asked:
+        return answers_about(answers, asked)
+    found: list[Mapping[str, Any]] = (host.get("_load_balancer_result") or {}).get("results", [])
+    return found
 
 
 def _balancers(results: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

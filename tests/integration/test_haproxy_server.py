@@ -852,6 +852,35 @@ def test_info_shows_everything_and_judges_nothing(
     apps.web2.start()
 
 
+def test_one_question_about_many_servers_is_answered_as_one_for_each(
+    start: Callable[..., Haproxy], tmp_path: Path
+) -> None:
+    balancer = start()
+    directory = str(tmp_path / "leases")
+    ok(do(balancer, server="web1", lease=60, lease_directory=directory))
+    given = {"socket": balancer.socket(), "backends": ["app"], "lease_directory": directory}
+    told = ok(
+        Run(
+            "haproxy_server_info", **given, servers=["web1", "web2", "web9"], rows="server"
+        ).result()
+    )
+    assert "'web9' is not in backend 'app'" in told["about"]["web9"]["msg"]
+    assert set(told["about"]["web9"]) == {"msg"}
+    assert told["backends"][0]["servers"] == []
+    for name in ("web1", "web2"):
+        alone = ok(Run("haproxy_server_info", **given, server=name, rows="server").result())
+        about = told["about"][name]
+        assert bool(about["lease"]) == bool(alone["lease"]) == (name == "web1")
+        for key in ("notes", "hazards", "out_by_others"):
+            assert about[key] == alone[key]
+        seen = [
+            [(row["status"], row["left_out"], row["address"]) for row in rows["servers"]]
+            for rows in (about, alone)
+        ]
+        assert seen[0] == seen[1]
+    ok(do(balancer, "ready", server="web1", lease_directory=directory))
+
+
 def test_the_totals_have_the_errors_that_no_server_saw(
     start: Callable[..., Haproxy], apps: SimpleNamespace
 ) -> None:

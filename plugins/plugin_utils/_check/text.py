@@ -220,6 +220,14 @@ def _cure(problem: Mapping[str, Any]) -> str:
     )
 
 
+def summaries(report: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """By host, whether it is ``clean``, and the `summary` as ``text``."""
+    return {
+        str(host["host"]): {"clean": host["verdict"] == CLEAN, "text": summary(host)}
+        for host in report["hosts"]
+    }
+
+
 def summary(host: Host) -> str:
     """One line for the end of a run: the verdict, and why; all of it is in the text."""
     if host["verdict"] != CLEAN:

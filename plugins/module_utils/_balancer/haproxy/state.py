@@ -591,7 +591,7 @@ def describe(
     return {
         "node": dict(picture.node._asdict()),
         "level": picture.level,
-        "servers": [dict(as_data(row), left_out=left_out(row, memory)) for row in rows],
+        "servers": rows_of(rows, memory),
         "available": {
             backend.name: {
                 "up": found.up,
@@ -604,6 +604,11 @@ def describe(
             for found in [available(backend, server, need)]
         },
     }
+
+
+def rows_of(rows: Sequence[Server], memory: Dict[str, Found]) -> List[Dict[str, object]]:
+    """The rows of one server as plain data."""
+    return [dict(as_data(row), left_out=left_out(row, memory)) for row in rows]
 
 
 def as_data(row: Server) -> Dict[str, object]:

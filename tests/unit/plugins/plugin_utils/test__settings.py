@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._declared import declared
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._settings import (
     misspelt,
+    no_balancer,
+    of_host,
     settings_problems,
 )
 
 ROLE = Path(__file__).resolve().parents[4] / "roles/settings"
 SPECS = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())
 OURS = list(SPECS["argument_specs"]["validate"]["options"])
-GIVEN = {
-    name: SPECS["argument_specs"]["validate"]["options"][name]["default"]
-    for name in yaml.safe_load((ROLE / "vars/main.yml").read_text())["_settings_given"]
-}
+GIVEN = yaml.safe_load((ROLE / "defaults/main.yml").read_text())
 GROUPS = {"all": ["web1"], "web": ["web1"]}
 
 
@@ -99,15 +99,39 @@ def test_a_promotion_with_a_reason_is_right():
     ],
 )
 def test_a_slip_is_named_with_what_was_meant(name, meant):
-    [told] = misspelt([*OURS, name], SPECS)
+    [told] = misspelt([*OURS, name], OURS)
     assert told.startswith(f"{name} is set, and nothing reads it: is it {meant}?")
 
 
 @pytest.mark.parametrize("name", ["app_port", "app_name", "release_date", "rollout_owner", "web"])
 def test_a_variable_of_ones_own_is_none(name):
-    assert misspelt([*OURS, name], SPECS) == []
+    assert misspelt([*OURS, name], OURS) == []
 
 
 def test_none_of_ours_is_taken_for_another():
     for name in OURS:
-        assert misspelt([name], SPECS) == []
+        assert misspelt([name], OURS) == []
+
+
+def test_an_inventory_without_a_balancer_is_refused_by_the_name_of_the_group():
+    assert no_balancer("lb", {"lb": ["lb1"]}, "web1") == []
+    for groups in ({}, {"lb": []}):
+        [told] = no_balancer("lb", groups, "web1")
+        assert "no host in group lb" in told and "load_balancer_group" in told
+
+
+def test_how_balancers_are_asked_about_a_host_is_what_it_was_given():
+    assert of_host({**GIVEN, "load_balancer_server": "w1"}, {"lb": ["lb1", "lb2"]}) == {
+        "server": "w1",
+        "balancers": ["lb1", "lb2"],
+        "provider": "haproxy",
+        "socket": "/run/haproxy/admin.sock",
+        "backends": ["app"],
+        "min_available": "1",
+        "lease_directory": "/run/fleetops-gunicorn",
+    }
+
+
+def test_the_declaration_is_read_as_it_stands_and_once():
+    assert declared() == SPECS["argument_specs"]["validate"]["options"]
+    assert declared() is declared()

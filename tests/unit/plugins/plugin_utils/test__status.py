@@ -57,6 +57,36 @@ def test_a_balancer_that_cannot_be_asked_is_a_question():
     assert "lb1 ?" in table(blind)[1]
 
 
+def test_what_balancers_were_asked_once_is_told_of_each_host():
+    of = {
+        "balancers": ["lb1"],
+        "provider": "haproxy",
+        "socket": "/s",
+        "backends": ["app"],
+        "min_available": "1",
+        "lease_directory": "/l",
+    }
+    lease = {"until": 1000.0, "seconds_left": 60.0, "pid": 7}
+    about = {
+        "w1": {"servers": [{"backend": "app", "status": "DRAIN"}], "lease": lease},
+        "w2": {"msg": "Server 'w2' is not in backend 'app'"},
+    }
+    question = {**of, "balancer": "lb1", "servers": ["w1", "w2"]}
+    hosts = [
+        {
+            "inventory_hostname": name,
+            "_service_info": WEB1["_service_info"],
+            "_settings_checked": {"host": {"server": server, **of}},
+        }
+        for name, server in (("web1", "w1"), ("web2", "w2"))
+    ]
+    status = fleet_status(hosts, balancers=[{"item": question, "about": about}])
+    _header, web1, web2, *_rest = status_table(status)
+    assert "lb1 DRAIN (back in 60 s)" in web1
+    assert "lb1 ?" in web2
+    assert "is not in backend" in status["hosts"][1]["balancers"][0]["error"]
+
+
 def test_a_long_reason_is_cut_in_the_table_and_whole_in_the_data():
     long = "the log says " + "very " * 200 + "much"
     status = fleet_status([WEB1], record={"record": {"run": {**RUN, "why": long}}})

@@ -15,7 +15,13 @@ from ansible.module_utils import basic
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
 
-MODULES = sorted((Path(__file__).resolve().parents[4] / "plugins/modules").glob("*.py"))
+# What runs on the controller alone is an action, and its module the documentation of it.
+ACTIONS = ("validate_settings",)
+MODULES = sorted(
+    path
+    for path in (Path(__file__).resolve().parents[4] / "plugins/modules").glob("*.py")
+    if path.stem not in ACTIONS
+)
 DOOR = "ansible_collections.fleetops.gunicorn.plugins.module_utils._module"
 HOSTILE = "\x1b[2J\x1b[H\x9b1A\rDone.\u202e"
 HARMLESS = "\\x1b[2J\\x1b[H\\x9b1A\\x0dDone.\\u202e"

@@ -18,7 +18,8 @@ from demo.errors import DemoError
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / ".collections"))
 
-from ansible_collections.fleetops.gunicorn.plugins.module_utils import _pythons, _trust
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._host import trust
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._packages import find_python
 
 MINORS = range(6, 15)
 MODERN = (3, 11)
@@ -57,7 +58,7 @@ class Choice(NamedTuple):
 
 def nobody_else_can_change(path: Path) -> bool:
     """Whether root may rely on a path; an upgrade asks the same."""
-    return _trust.doubt(str(path)) is None
+    return trust.doubt(str(path)) is None
 
 
 def choose(found: Iterable[Python]) -> Choice:
@@ -79,7 +80,7 @@ def find() -> Choice:
     uv = str(Path(sys.executable).parent / "uv")
 
     def look(wanted: str) -> Python | None:
-        it = _pythons.find_python(wanted, [], None, uv).interpreter
+        it = find_python.find_python(wanted, [], None, uv).interpreter
         if (
             it is None
             or it.implementation != "CPython"

@@ -6,7 +6,7 @@
 
 ``python tests/gunicorn_settings.py DIRECTORY VERSION...`` installs each version into a directory of
 its own and prints what is gone or means something else, one line each. The table of
-``plugins/plugin_utils/_plan_settings.py`` was made from this; ``test_gunicorn_settings.py`` of
+``plugins/plugin_utils/_plan/settings.py`` was made from this; ``test_gunicorn_settings.py`` of
 ``tests/integration`` compares the two.
 """
 
@@ -47,7 +47,7 @@ class Difference(NamedTuple):
     setting: str
     since: str
     kind: str
-    """As in ``_plan_settings.Change``."""
+    """As in ``_plan.settings.Change``."""
     what: str
 
 

@@ -2,7 +2,7 @@
 # `make nightly`: everything that is too long for CI, one after the other; the one list of it.
 # Every step runs even if one before it failed. ONLY=regex runs some. It takes hours.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 export CI=true
 mkdir -p .cache/nightly
 

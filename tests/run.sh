@@ -2,7 +2,7 @@
 # `make test`: the fast checks first, the fleet in containers last. Every step runs even if one before
 # it failed, and the end says what passed, what failed and what was left out. In CI nothing may be left out.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 
 passed=() failed=() left_out=()
 

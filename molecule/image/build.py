@@ -30,7 +30,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / ".collections")]
 
-from ansible_collections.fleetops.gunicorn.plugins.module_utils import _pythons  # noqa: E402
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._packages import find_python  # noqa: E402
 
 from demo import gunicorn_20_0_1  # noqa: E402
 from demo.errors import DemoError  # noqa: E402
@@ -64,7 +64,7 @@ def old_python() -> Python:
     """The oldest Python that can be found and be mounted into a container as a whole."""
     trees = [tree for tree in os.environ.get("FLEET_PYTHONS", "").split(":") if tree]
     for minor in range(6, 11):
-        found = _pythons.find_python(f"3.{minor}", trees, None, "").interpreter
+        found = find_python.find_python(f"3.{minor}", trees, None, "").interpreter
         # A container has a /usr of its own.
         if found and Path(found.executable).parent != Path("/usr/bin"):
             return Python(Path(found.executable), found.version)

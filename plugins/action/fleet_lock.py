@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._fleet_lock import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.fleet_lock import (
     Controller,
     why_dead,
 )

@@ -27,7 +27,7 @@ requirements:
 from typing import Any
 
 from ansible.plugins.callback import CallbackBase
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._check import exit_code
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._check.verdict import exit_code
 
 
 class CallbackModule(CallbackBase):

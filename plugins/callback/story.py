@@ -74,9 +74,9 @@ from ansible.plugins.callback.default import CallbackModule as Default
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import redact
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._visible import visible
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._controller import myself, user
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._report import Run, report
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._report_files import write
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._story import (
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._report.data import Run, report
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._report.files import write
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._story.story import (
     STOPPED,
     Line,
     Story,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._bake import (
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.bake import (
     Wish,
     bake_look,
     compare,

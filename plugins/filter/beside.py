@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._beside import left
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.shared_venv import left
 
 
 class FilterModule:

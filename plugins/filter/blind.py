@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._blind import blind
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._check.unread_logs import blind
 
 
 class FilterModule:

@@ -153,9 +153,11 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._canary import judge_canary
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._canary_balancer import (
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.canary.balancer import (
     windows_from_looks,
+)
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.canary.judge import (
+    judge_canary,
 )
 
 

@@ -48,7 +48,7 @@ _value:
 
 from typing import Any
 
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._check import check
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._check.verdict import check
 
 
 class FilterModule:

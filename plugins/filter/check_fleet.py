@@ -53,7 +53,7 @@ _value:
 
 from typing import Any
 
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._check import check_fleet
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._check.verdict import check_fleet
 
 
 class FilterModule:

@@ -36,7 +36,7 @@ _value:
 
 from typing import Any
 
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._check_text import (
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._check.text import (
     check_text,
     summary,
 )

@@ -67,7 +67,7 @@ _value:
 
 from typing import Any
 
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._budget import (
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.error_budget import (
     budget_look,
     error_budget,
 )

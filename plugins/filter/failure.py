@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._failure import failure_text, why
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._story.failure import (
+    failure_text,
+    why,
+)
 
 
 class FilterModule:

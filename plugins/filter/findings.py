@@ -37,7 +37,7 @@ _value:
 
 from typing import Any
 
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._findings import findings
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._check.findings import findings
 
 
 class FilterModule:

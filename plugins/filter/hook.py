@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._hook import hook_outcome
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._hooks import hook_outcome
 
 
 class FilterModule:

@@ -42,7 +42,9 @@ _value:
 
 from typing import Any
 
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._fleet_record import marked_bad
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.fleet_record import (
+    marked_bad,
+)
 
 
 class FilterModule:

@@ -47,7 +47,7 @@ _value:
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._moment import moment
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._times import moment
 
 
 def _moment(text: Any, name: str, now: Any) -> float:

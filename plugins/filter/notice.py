@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._notice import (
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._story.notification import (
     not_told,
     notice,
     notice_body,

@@ -71,8 +71,10 @@ _value:
 
 from typing import Any
 
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._application import application_of
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan import (
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._known_problems.application import (
+    application_of,
+)
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.steps import (
     Running,
     plan_host,
     unfinished,

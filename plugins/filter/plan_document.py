@@ -63,8 +63,8 @@ _value:
 
 from typing import Any
 
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._release import trial_of
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan_document import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.record import trial_of
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.document import (
     plan_document,
     problems_of,
     stage_problems,

@@ -70,7 +70,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan_hash import (
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.fingerprint import (
     controller_files,
     plan_asks,
     plan_hash,

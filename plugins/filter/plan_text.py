@@ -37,7 +37,7 @@ _value:
 
 from typing import Any
 
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan_text import (
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.text import (
     built_lines,
     plan_lines,
 )

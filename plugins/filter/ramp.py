@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._ramp import (
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.ramp import (
     baseline,
     ramp_shares,
     ramp_unfit,
     servers_beside,
 )
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._rotation import (
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.rotation import (
     left_out,
     out_by_others,
 )

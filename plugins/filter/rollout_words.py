@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._stale import stale
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.stale import stale
 
 
 class FilterModule:

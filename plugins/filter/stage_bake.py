@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._bake import duration_words
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._bake_normal import judge_bake
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._controller import user
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._stage_bake import (
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.bake import duration_words
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.bake_normal import judge_bake
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.stage_bake import (
     Wish,
     beyond,
     decide,

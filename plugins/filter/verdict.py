@@ -50,7 +50,7 @@ _value:
 
 from typing import Any
 
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate import (
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.verdict import (
     carried,
     judge,
     last_seen,

@@ -9,14 +9,14 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils import _soak
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._clock import deadline, left
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._stage_servers import (
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate import soak as _soak
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.stage_servers import (
     logs_of,
     on_stage,
     server_of,
 )
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._tolerance import (
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.tolerance import (
     fixed,
     limits,
     plain_patterns,

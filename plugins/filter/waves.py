@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._waves import (
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.waves import (
     at_work,
     largest_wave,
     wave_order,

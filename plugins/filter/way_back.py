@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._way_back import named_release
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.rollback_target import (
+    named_release,
+)
 
 
 class FilterModule:

@@ -5,7 +5,7 @@
 """Take out of logs and command lines what can be told to be a secret.
 
 It is told by its name, by its place in a URL, or by its shape; a secret with none of these is not.
-Not for requirements, where ``tokenizers==0.19`` is none (see `_requirements.redact`).
+Not for requirements, where ``tokenizers==0.19`` is none (see `_packages.requirements.redact`).
 
 The time grows with the length of the text and no faster, whoever wrote it: every repetition is
 bounded, or begins where the last one ended.

@@ -35,6 +35,8 @@ attributes:
     description: Target OS/families that can be operated against.
     platforms: linux
     support: full
+extends_documentation_fragment:
+  - fleetops.gunicorn.supervisord
 options:
   home:
     description:
@@ -143,21 +145,6 @@ options:
         O(home).
     type: path
     default: ""
-  supervisor_url:
-    description:
-      - Where supervisord on this host answers XML-RPC, V(unix:///path/to.sock) or
-        V(http://127.0.0.1:9001).
-      - Every call ends within 10 seconds.
-    type: str
-    default: unix:///run/supervisor.sock
-  supervisor_username:
-    description:
-      - User name for supervisord, if it wants one.
-    type: str
-  supervisor_password:
-    description:
-      - Password for supervisord, if it wants one.
-    type: str
 notes:
   - Of two that run at the same time on one O(home) the second waits for the first, at most as long
     as that has for its stop and start.
@@ -268,29 +255,31 @@ import time
 from datetime import datetime, timezone
 from typing import List, Optional, Tuple
 
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation import Activation
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation_evidence import Evidence
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation_files import Files
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation_plan import Wanted
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation_restart import AFTERMATH
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._health import check_headers
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._host_turn import (
-    TURN_OPTIONS,
-    HostTurn,
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation.activate import (
+    Activation,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation.evidence import Evidence
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation.files import Files
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation.plan import Wanted
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation.restart import AFTERMATH
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.health import check_headers
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import (
     AnsibleModule,
     show_headers,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_site import (
-    SITE_OPTIONS,
-    open_site,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._supervisor import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.rpc import (
     Endpoint,
     get_status,
     parse_url,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.status import (
+    SITE_OPTIONS,
+    open_site,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.host_turn import (
+    TURN_OPTIONS,
+    HostTurn,
 )
 
 OPTIONS = {

@@ -33,11 +33,9 @@ attributes:
     support: full
     platforms: posix
     description: The state host. A controller without Linux's C(/proc) proves no holder dead.
+extends_documentation_fragment:
+  - fleetops.gunicorn.fleet
 options:
-  fleet:
-    description: The fleet's name. Letters, digits, and C(._-), at most 100.
-    type: str
-    required: true
   state:
     description:
       - V(held) takes the lock, or renews the sign of life of one that is held with O(token)
@@ -52,13 +50,6 @@ options:
     type: str
     choices: [held, asked, kept, free, broken]
     default: held
-  directory:
-    description:
-      - Where the lock is.
-      - Made with mode 0755 if it is not there. Refused if it is a symbolic link, if others than
-        root and the connecting user own it, or if others can write to it.
-    type: path
-    default: /var/lib/fleetops-gunicorn
   reason:
     description: What the lock is held or broken for, in a few words that the next operator reads.
     type: str
@@ -228,7 +219,15 @@ import time
 from typing import Any, Dict, Optional
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._fleet_lock import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.machine import (
+    boot_id,
+    boottime,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.directory import (
+    StateDirectory,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.fleet_lock import (
     Controller,
     FleetLock,
     Held,
@@ -237,14 +236,6 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._fleet_lock impo
     Outcome,
     Wish,
     as_data,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._machine import (
-    boot_id,
-    boottime,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_directory import (
-    StateDirectory,
 )
 
 ARGUMENTS = {

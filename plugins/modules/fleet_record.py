@@ -37,18 +37,9 @@ attributes:
     support: full
     platforms: posix
     description: The state host.
+extends_documentation_fragment:
+  - fleetops.gunicorn.fleet
 options:
-  fleet:
-    description: The fleet's name. Letters, digits, and C(._-), at most 100.
-    type: str
-    required: true
-  directory:
-    description:
-      - Where the record is.
-      - Made with mode 0755 if it is not there. Refused if it is a symbolic link, if others than
-        root and the connecting user own it, or if others can write to it.
-    type: path
-    default: /var/lib/fleetops-gunicorn
   event:
     description:
       - What happened.
@@ -231,7 +222,12 @@ import time
 from typing import Any, Dict
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._fleet_record import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.directory import (
+    StateDirectory,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.document import plain
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.fleet_record import (
     BAKED,
     EVENT_NAMES,
     PHASES,
@@ -241,11 +237,6 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._fleet_record im
     about,
     is_first,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_directory import (
-    StateDirectory,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_file import plain
 
 _WORDS = (
     "host", "release", "before", "why", "kind", "reason", "plan", "by", "run", "controller",

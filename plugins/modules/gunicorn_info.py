@@ -29,6 +29,8 @@ attributes:
     description: Target OS/families that can be operated against.
     platforms: linux
     support: full
+extends_documentation_fragment:
+  - fleetops.gunicorn.supervisord
 options:
   home:
     description:
@@ -40,21 +42,6 @@ options:
       - Name of the program in supervisord, V(name) or V(group:name).
     type: str
     required: true
-  supervisor_url:
-    description:
-      - Where supervisord on this host answers XML-RPC, V(unix:///path/to.sock) or
-        V(http://127.0.0.1:9001).
-      - Every call ends within 10 seconds.
-    type: str
-    default: unix:///run/supervisor.sock
-  supervisor_username:
-    description:
-      - User name for supervisord, if it wants one.
-    type: str
-  supervisor_password:
-    description:
-      - Password for supervisord, if it wants one.
-    type: str
 notes:
   - Run it as root or as the user of the program. What could not be read for want of rights is
     listed in RV(unread), and what depends on it is V(null) or empty.
@@ -382,18 +369,20 @@ unread:
 from typing import Any, Dict, List, Optional
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn_config import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.config_file import (
     settings_seen,
     unseen,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import arguments_at
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.options import split_words
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.snapshot import (
+    Observation,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.processes import (
     gunicorn_arguments,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_options import split_words
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_picture import Observation
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_site import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.launch import arguments_at
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.status import (
     SITE_OPTIONS,
     open_site,
 )

@@ -28,14 +28,9 @@ attributes:
     support: full
     platforms: posix
     description: The host that the socket belongs to, or any host that reaches it over TCP.
+extends_documentation_fragment:
+  - fleetops.gunicorn.haproxy
 options:
-  socket:
-    description:
-      - HAProxy's C(stats socket), which must be of C(level admin).
-      - A path (V(/run/haproxy/admin.sock) or V(unix:///run/haproxy/admin.sock)), or
-        V(tcp://host:port).
-    type: str
-    required: true
   backends:
     description:
       - The backends that hold the server, as HAProxy's configuration names them.
@@ -125,13 +120,6 @@ options:
         drain that fails, is asked again for as long.
     type: float
     default: 60
-  socket_timeout:
-    description:
-      - How long one exchange with the socket may take, in seconds.
-      - While a drain waits, a balancer that gives no answer (as in a reload) is asked again for as
-        long.
-    type: float
-    default: 5
   poll:
     description: The time between two looks while waiting, in seconds.
     type: float
@@ -173,14 +161,6 @@ options:
         too, unless the connection is root's; the next renewal says so and starts another.
     type: float
     default: 0
-  lease_directory:
-    description:
-      - Where the leases of this host are, what servers were in before, and C(lease.log) with what
-        became of the leases that ended.
-      - Made with mode 0700 if it is not there. Refused if it is a symbolic link, if another user
-        owns it, or if others get at it.
-    type: path
-    default: /run/fleetops-gunicorn
 author:
   - The fleetops.gunicorn authors (@fleetops)
 seealso:
@@ -403,35 +383,39 @@ left_drained:
 import time
 from typing import Any, Callable, Dict, Optional, Sequence
 
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._fencing import (
-    Fence,
-    Fenced,
-    key_of,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy import (
-    Found,
-    describe,
-    parse_need,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_balancer import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.balancer import (
     Balancer,
     Clock,
     Wish,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_drain import Change
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_elders import Seen
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_socket import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.drain import (
+    Change,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.reloads import (
+    Seen,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.runtime import (
     ask,
     parse_address,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_watch import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.state import (
+    Found,
+    describe,
+    parse_need,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.watcher import (
     Leases,
     carry_out,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_directory import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.directory import (
     StateDirectory,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.fencing import (
+    Fence,
+    Fenced,
+    key_of,
 )
 
 ARGUMENTS = {

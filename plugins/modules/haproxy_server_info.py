@@ -24,14 +24,9 @@ attributes:
     support: full
     platforms: posix
     description: The host that the socket belongs to, or any host that reaches it over TCP.
+extends_documentation_fragment:
+  - fleetops.gunicorn.haproxy
 options:
-  socket:
-    description:
-      - HAProxy's C(stats socket).
-      - A path (V(/run/haproxy/admin.sock) or V(unix:///run/haproxy/admin.sock)), or
-        V(tcp://host:port).
-    type: str
-    required: true
   backends:
     description:
       - The backends to read, as HAProxy's configuration names them. All of them if the list is
@@ -51,14 +46,6 @@ options:
         of the backend's servers without its backups (V(50%), rounded up).
     type: str
     default: "1"
-  socket_timeout:
-    description: How long one exchange with the socket may take, in seconds.
-    type: float
-    default: 5
-  lease_directory:
-    description: Where M(fleetops.gunicorn.haproxy_server) keeps the leases of this host.
-    type: path
-    default: /run/fleetops-gunicorn
   rows:
     description:
       - Which servers RV(backends) has, V(all) or only O(server). A backend of 5000 servers has 4 MB
@@ -350,8 +337,14 @@ backends:
 
 from typing import Dict, List
 
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.balancer import (
+    Balancer,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.runtime import (
+    ask,
+    parse_address,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.state import (
     Found,
     Server,
     as_data,
@@ -361,14 +354,10 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy import 
     out_by_others,
     parse_need,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_balancer import (
-    Balancer,
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.watcher import (
+    Leases,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_socket import (
-    ask,
-    parse_address,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._haproxy_watch import Leases
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
 
 ARGUMENTS = {

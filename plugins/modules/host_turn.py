@@ -73,11 +73,11 @@ waited:
 import time
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._host_turn import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.host_turn import (
     TURN_OPTIONS,
     HostTurn,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
 
 OPTIONS = {
     "home": {"type": "path", "required": True},

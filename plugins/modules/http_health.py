@@ -99,13 +99,13 @@ seconds:
 import time
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._health import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.health import (
     check_expectation,
     check_headers,
     sent_host,
     watch,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._http import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.http_request import (
     ask,
     default_host,
     parse_url,

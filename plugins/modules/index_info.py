@@ -28,19 +28,13 @@ attributes:
     description: Target OS/families that can be operated against.
     platforms: linux
     support: full
+extends_documentation_fragment:
+  - fleetops.gunicorn.index
 options:
   project:
     description: Name of the project.
     type: str
     default: gunicorn
-  index_url:
-    description: As in M(fleetops.gunicorn.release).
-    type: str
-  extra_index_urls:
-    description: As in M(fleetops.gunicorn.release).
-    type: list
-    elements: str
-    default: []
   wheelhouse:
     description: With a wheelhouse no index is asked.
     type: str
@@ -84,20 +78,22 @@ error:
 
 import os
 
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._index import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._packages.index import (
     ask_within,
     fetcher,
     indexes,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._install import (
-    _pip_configuration,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._installer import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._packages.installer import (
     Source,
     install_environment,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._requirements import canonical
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._packages.requirements import (
+    canonical,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.install import (
+    _pip_configuration,
+)
 
 
 def main() -> None:

@@ -32,6 +32,8 @@ attributes:
     platforms: posix
     support: full
     description: Where the module runs.
+extends_documentation_fragment:
+  - fleetops.gunicorn.supervisord
 options:
   paths:
     description:
@@ -48,19 +50,6 @@ options:
   home:
     description:
       - Directory of the application. With O(program), gunicorn's own C(errorlog) is read as well.
-    type: str
-  supervisor_url:
-    description:
-      - Where supervisord listens, V(unix:///run/supervisor.sock) or V(http://127.0.0.1:9001).
-    type: str
-    default: unix:///run/supervisor.sock
-  supervisor_username:
-    description:
-      - User for supervisord, if it asks for one.
-    type: str
-  supervisor_password:
-    description:
-      - Password for supervisord.
     type: str
   since:
     description:
@@ -326,18 +315,18 @@ import time
 from typing import Any, Callable, Dict, List, Optional
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_catalogue import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.catalogue import (
     custom_patterns,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_facts import Window
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_look import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.check import (
     Begin,
     Request,
     check_paths,
     look,
     parse_moment,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_told import Who, told
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.coverage import Who, told
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.facts import Window
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
 
 
@@ -453,9 +442,11 @@ def who_lives(window: Window) -> Optional[Dict[int, float]]:
     if window.arbiter_pid is None or window.since is None:
         return None
     # Only who asks for it pays for these imports.
-    from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_living import living
-    from ansible_collections.fleetops.gunicorn.plugins.module_utils._machine import boottime
-    from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import Reader
+    from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.machine import boottime
+    from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.processes import Reader
+    from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.live_processes import (
+        living,
+    )
 
     return living(Reader(), time.time() - boottime(), window.arbiter_pid, window.since)
 
@@ -463,13 +454,11 @@ def who_lives(window: Window) -> Optional[Dict[int, float]]:
 def program_logs(module: AnsibleModule) -> List[str]:
     """Ask supervisord where the program writes, and with O(home) gunicorn itself, too."""
     # Only who asks for it pays for these imports.
-    from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_program import (
-        choose_program,
+    from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord import (
+        rpc,
+        status,
+        target,
     )
-    from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_site import (
-        open_site,
-    )
-    from ansible_collections.fleetops.gunicorn.plugins.module_utils._supervisor import Supervisor
 
     def run(command: List[str]) -> Optional[str]:
         code, output, _error = module.run_command(command, handle_exceptions=False)
@@ -477,13 +466,13 @@ def program_logs(module: AnsibleModule) -> List[str]:
 
     params = module.params
     if params["home"]:
-        site = open_site(params, run)
+        site = status.open_site(params, run)
         paths = site.report(site.observe())["logs"]
     else:
-        supervisor = Supervisor(
+        supervisor = rpc.Supervisor(
             params["supervisor_url"], params["supervisor_username"], params["supervisor_password"]
         )
-        info = choose_program(supervisor.processes(), params["program"])
+        info = target.choose_program(supervisor.processes(), params["program"])
         paths = [info.get("stdout_logfile"), info.get("stderr_logfile")]
     found = [str(path) for path in paths if path and str(path).startswith("/")]
     found = [path for path in found if not path.startswith("/dev/")]

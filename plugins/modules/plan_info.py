@@ -29,6 +29,9 @@ attributes:
     description: Target OS/families that can be operated against.
     platforms: linux
     support: full
+extends_documentation_fragment:
+  - fleetops.gunicorn.index
+  - fleetops.gunicorn.packages
 options:
   home:
     description: Directory of the application, with C(venv) and C(releases) in it.
@@ -68,57 +71,16 @@ options:
         description: What to call the requirements.
         type: str
         default: ""
-  require_hashes:
-    description: As in M(fleetops.gunicorn.release).
-    type: bool
-    default: false
-  carry_files:
-    description: As in M(fleetops.gunicorn.release).
-    type: list
-    elements: str
-    default: []
-  leave_files:
-    description: As in M(fleetops.gunicorn.release).
-    type: list
-    elements: str
-    default: []
-  wheelhouse:
-    description: As in M(fleetops.gunicorn.release).
-    type: path
   ask_index:
     description:
       - Ask the index which version of a package that does not allow a stage is the first to allow
         it. An index that does not answer, or has no metadata apart from files, is no failure.
     type: bool
     default: false
-  index_url:
-    description: As in M(fleetops.gunicorn.release).
-    type: str
-  extra_index_urls:
-    description: As in M(fleetops.gunicorn.release).
-    type: list
-    elements: str
-    default: []
-  installer:
-    description: As in M(fleetops.gunicorn.release).
-    type: str
-    choices: [auto, uv, pip]
-    default: auto
   like_pid:
     description: The live gunicorn arbiter; V(0) if there is none.
     type: int
     default: 0
-  command:
-    description: As in M(fleetops.gunicorn.release).
-    type: str
-    default: ""
-  directory:
-    description: As in M(fleetops.gunicorn.release).
-    type: path
-  user:
-    description: As in M(fleetops.gunicorn.release).
-    type: str
-    default: ""
 seealso:
   - module: fleetops.gunicorn.release
 """
@@ -242,51 +204,53 @@ import re
 import time
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._build import (
-    launch_of,
-    old_prefix,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._caps import Cap
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import User
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._expected import expected
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn_config import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.config_file import (
     settings_seen,
     unseen,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._index import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.commands import User
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.processes import shown
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._packages.find_python import (
+    user_named,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._packages.index import (
     end_fetcher,
     fetcher,
     first_within,
     indexes,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._install import (
-    _pip_configuration,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._installer import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._packages.installer import (
     Source,
     install_environment,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import (
-    Launch,
-    arguments_at,
-    stale_words,
-    vital_words,
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._packages.venv import read_dists
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._packages.version_caps import Cap
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.build import (
+    launch_of,
+    old_prefix,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._order import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.build_plan import (
     Capped,
     NoPython,
     Order,
     plan,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._place import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.expected import expected
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.install import (
+    _pip_configuration,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.launch import (
+    Launch,
+    arguments_at,
+    stale_words,
+    vital_words,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.store import (
     read_record,
     why_not_believed,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import shown
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._pythons import user_named
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._venv import read_dists
 
 # Words of a start that are told.
 SHOWN = 20
@@ -361,7 +325,9 @@ def lifted(p: Dict[str, Any], found: Sequence[Cap]) -> str:
     for cap in found[:MAX_LIFTED]:
         left = deadline - time.monotonic()
         if left > 0:
-            asked = (urls, cap.package, cap.version, cap.allows, fetch, fetch_end)
+            # Of a range of Pythons the versions' own metadata tell.
+            python = cap.markers["python_full_version"] if cap.of == "gunicorn" else ""
+            asked = (urls, cap.package, cap.version, cap.allows, fetch, fetch_end, python)
             told.append(first_within(left, *asked))
     texts = list(dict.fromkeys(text for text in told if text))
     return " By the index, {}.".format("; ".join(texts)) if texts else ""

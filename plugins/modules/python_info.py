@@ -117,13 +117,15 @@ message:
 import os
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._interpreters import not_found
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._pythons import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._packages.find_python import (
     find_python,
     find_uv,
     user_named,
     user_of_pid,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._packages.interpreters import (
+    not_found,
 )
 
 

@@ -37,6 +37,9 @@ attributes:
     description: Target OS/families that can be operated against.
     support: full
     platforms: linux
+extends_documentation_fragment:
+  - fleetops.gunicorn.index
+  - fleetops.gunicorn.packages
 options:
   state:
     description:
@@ -105,20 +108,6 @@ options:
       - A setuptools in it becomes C(setuptools<81), the last that has pkg_resources.
       - A release that was itself carried over hands on what it was carried over from.
     type: path
-  carry_files:
-    description:
-      - What no package of O(carry_from) owns, and is taken over as it is; paths in site-packages,
-        or patterns. Their content is a part of the id.
-      - What no package owns and neither this nor O(leave_files) names is refused. What venv, pip
-        and setuptools put there themselves, byte-code and caches are not meant.
-    type: list
-    elements: str
-    default: []
-  leave_files:
-    description: What no package of O(carry_from) owns, and is left behind; paths or patterns.
-    type: list
-    elements: str
-    default: []
   trust:
     description:
       - Packages that are taken without proof.
@@ -130,32 +119,6 @@ options:
     type: list
     elements: str
     default: []
-  wheelhouse:
-    description: Directory of wheels on the host; no index is asked.
-    type: path
-  require_hashes:
-    description: Refuse requirements without hashes.
-    type: bool
-    default: false
-  index_url:
-    description:
-      - Package index; without it the host's own configuration holds (pip's is translated for uv).
-      - Replaces the host's further indexes too. Credentials in it reach the installer by
-        environment only.
-    type: str
-  extra_index_urls:
-    description: Further package indexes.
-    type: list
-    elements: str
-    default: []
-  installer:
-    description:
-      - V(auto) takes uv where it is there, knows the Python (3.8 and newer) and the options in
-        the
-        requirements, else pip. Both give the same packages.
-    type: str
-    choices: [auto, uv, pip]
-    default: auto
   like_pid:
     description:
       - The live gunicorn arbiter. The tests run with its user, environment, directory and
@@ -164,19 +127,6 @@ options:
       - V(0) if the application does not run; then O(command) says how it would.
     type: int
     default: 0
-  command:
-    description: Command of the program, as the service manager has it.
-    type: str
-    default: ""
-  directory:
-    description: Directory in which O(command) is started.
-    type: path
-  user:
-    description:
-      - User as whom O(command) is started; also the user who must be able to run the Python.
-      - Default is the user of O(like_pid), or the module's own.
-    type: str
-    default: ""
   environment:
     description: Environment of O(command), beyond C(PATH), C(HOME), C(USER), C(LOGNAME) and
       C(LANG).
@@ -316,7 +266,18 @@ import os
 import time
 from typing import Dict
 
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._build import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.commands import User
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.health import check_headers
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import (
+    AnsibleModule,
+    show_headers,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._packages.find_python import (
+    user_named,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._packages.installer import Source
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.build import (
     Trial,
     build,
     build_wheelhouse,
@@ -325,22 +286,19 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._build import (
     old_prefix,
     require_space,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import User
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._health import check_headers
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._installer import Source
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import secrets_of
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import (
-    AnsibleModule,
-    show_headers,
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.build_plan import (
+    Order,
+    plan,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._order import Order, plan
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._place import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.launch import secrets_of
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.record import (
+    summary,
+    trial_of,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.store import (
     read_record,
     why_not_believed,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._pythons import user_named
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._release import summary, trial_of
 
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["present", "checked", "wheelhouse"], "default": "present"},

@@ -112,18 +112,15 @@ import os
 from contextlib import ExitStack
 from typing import Any, Dict, List
 
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._build import os_errors
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._place import (
-    clear_stale,
-    discard,
-    locked,
-    read_record,
-    refuse_doubt,
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.live_venv import (
+    read_history,
+    read_venv,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import Reader
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._prune import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.processes import Reader
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.build import os_errors
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.prune import (
     Needs,
     Release,
     check_keep,
@@ -132,13 +129,16 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._prune import (
     release_of,
     uses,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._release import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.record import (
     is_build_name,
     is_release_id,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service_venv import (
-    read_history,
-    read_venv,
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.store import (
+    clear_stale,
+    discard,
+    locked,
+    read_record,
+    refuse_doubt,
 )
 
 # Nobody builds at the end of a run; whoever does all the same is not waited for.

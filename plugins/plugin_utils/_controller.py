@@ -12,13 +12,13 @@ import multiprocessing
 import os
 import socket
 
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._fleet_lock import Controller
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._machine import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.machine import (
     boot_id,
     exists,
     pid_namespace,
     started,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.fleet_lock import Controller
 
 
 def myself() -> Controller:

@@ -12,16 +12,21 @@ from difflib import get_close_matches
 from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._health import header_problems
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._release import trial_of
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._bake import seconds_of
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._hook import hook_problems
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._notice import notify_problems
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._ramp import ramp_problems
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._tolerance import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.health import header_problems
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.record import trial_of
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.bake import seconds_of
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.ramp import ramp_problems
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.tolerance import (
     tolerance_problems,
 )
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._waves import Groups, wave_problems
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._hooks import hook_problems
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.waves import (
+    Groups,
+    wave_problems,
+)
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._story.notification import (
+    notify_problems,
+)
 
 # "rollout_wave" for "rollout_waves", "gate_soaks" for "gate_soak"; not "app_name" for "app_home".
 _ALIKE = 0.88

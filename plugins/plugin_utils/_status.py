@@ -10,19 +10,19 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._fleet_record import is_first
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._bake import duration_words
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.fleet_record import is_first
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._few import few
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan import (
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.bake import duration_words
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.ramp import share_of
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.stage_bake import (
+    moment_words,
+    place,
+)
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.steps import (
     Running,
     host_steps,
     read_stages,
     stages_of_run,
-)
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._ramp import share_of
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._stage_bake import (
-    moment_words,
-    place,
 )
 
 HEADERS = (

@@ -4,7 +4,7 @@ log-matrix: venv-dev ## Real gunicorns of nine kinds, killed in four ways: what 
 	LOG_MATRIX=1 python -m pytest -q -s tests/integration/test_log_real.py
 
 log-schedules: venv-dev ## 1000 random schedules of writing, rotating and looking for each kind of rotation
-	LOG_SCHEDULES=1000 python -m pytest -q -s tests/unit/plugins/module_utils/test_log_schedules.py
+	LOG_SCHEDULES=1000 python -m pytest -q -s tests/unit/plugins/module_utils/_logs/test_schedules.py
 
 bench-log: venv-dev ## The log gate beside grep, rg and cat: ratios of one run
 	python tests/bench/bench_log.py

@@ -27,9 +27,9 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / ".collections"), str(ROOT)]
 
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_facts import Window
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_incidents import Judge
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_records import Clock
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.facts import Window
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.incidents import Judge
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.records import Clock
 
 from tests.integration.service_support import interpreters, module_command
 

@@ -17,8 +17,8 @@ def peak():
 
 
 if __name__ == "__main__" and len(sys.argv) > 1:
-    from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_facts import Window
-    from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_look import Request, look
+    from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.check import Request, look
+    from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.facts import Window
 
     request = Request([sys.argv[1]], Window(), "", {}, (), 10, "", False)
     found = look(request, time.time(), use_ctypes=sys.argv[2:] != ["find"])

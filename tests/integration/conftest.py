@@ -17,12 +17,13 @@ from demo import fleet as fleets
 from demo import processes, pythons
 from demo.errors import DemoError
 from demo.fleet import Fleet
-from tests.integration.selection import (  # noqa: F401 (hooks of pytest)
-    pytest_collection_modifyitems,
-    pytest_runtest_makereport,
-    pytest_runtest_protocol,
-    pytest_sessionfinish,
-)
+from tests.integration import selection
+
+# Which tests run, and in which order: pytest finds its hooks by their names.
+pytest_collection_modifyitems = selection.pytest_collection_modifyitems
+pytest_runtest_makereport = selection.pytest_runtest_makereport
+pytest_runtest_protocol = selection.pytest_runtest_protocol
+pytest_sessionfinish = selection.pytest_sessionfinish
 
 # uv brings authorities of its own; a machine may trust others, such as a mirror's.
 os.environ.setdefault("UV_SYSTEM_CERTS", "1")

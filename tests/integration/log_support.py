@@ -20,8 +20,8 @@ import time
 import urllib.request
 from pathlib import Path
 
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_facts import Window
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_look import Request, look
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.check import Request, look
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.facts import Window
 
 from tests.integration.service_support import (
     build_venv,

@@ -21,7 +21,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._pythons import find_python, find_uv
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._packages.find_python import (
+    find_python,
+    find_uv,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 COLLECTIONS = ROOT / ".collections"
@@ -77,7 +80,7 @@ def missing(reason):
 def _python(version, anybody):
     user = None
     if anybody and os.geteuid() == 0:
-        from ansible_collections.fleetops.gunicorn.plugins.module_utils._command import User
+        from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.commands import User
 
         user = User(65534, 65534, (65534,))
     found = find_python(version, [], user, find_uv())

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._canary_balancer import (
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.canary.balancer import (
     windows_from_looks,
 )
 from balancer_support import App, Haproxy, Run, get, haproxy, haproxy_param

@@ -187,9 +187,12 @@ def test_of_many_at_the_same_instant_one_gets_it(bench: Bench) -> None:
 # Takes and gives back as fast as it can; two inside at once would see each other's file.
 RACER = """
 import os, sys, time
-from ansible_collections.fleetops.gunicorn.plugins.module_utils import _fleet_lock as locks
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._machine import boot_id, boottime
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_directory import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state import fleet_lock as locks
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.machine import (
+    boot_id,
+    boottime,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.directory import (
     StateDirectory,
 )
 directory, me, inside = sys.argv[1:]

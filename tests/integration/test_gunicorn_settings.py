@@ -12,8 +12,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan_settings import CHANGES
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._versions import version_key
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._known_problems.versions import (
+    version_key,
+)
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.settings import CHANGES
 
 from tests.gunicorn_settings import derive, install
 

@@ -1,8 +1,8 @@
 """Every published gunicorn has a verdict; when a new one has none, this says which.
 
 Asks the index, so it runs nightly and not in CI, which must not fail since somebody has published.
-What to do then: read what changed between the two packages, add rows to _hazards.py for what an
-upgrade would meet, and the version with its verdict to _gunicorn_versions.py.
+What to do then: read what changed between the two packages, add rows to _known_problems/table.py
+for what an upgrade would meet, and the version with its verdict to _known_problems/reviewed.py.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ import subprocess
 import sys
 import zipfile
 
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gunicorn_versions import VERDICTS
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._versions import (
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._known_problems.reviewed import (
+    VERDICTS,
+)
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._known_problems.versions import (
     python_floor,
     version_key,
 )

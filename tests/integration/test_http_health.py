@@ -9,7 +9,8 @@ import time
 from http.server import BaseHTTPRequestHandler
 
 import pytest
-from ansible_collections.fleetops.gunicorn.plugins.module_utils import _http, _supervisor
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._host import http_request
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord import rpc
 
 from tests.integration.service_support import run_module
 
@@ -58,7 +59,7 @@ def target(request, tmp_path):
 
 
 def ask(url):
-    return _http.ask(_http.parse_url(url), 5, lambda: 0.0)
+    return http_request.ask(http_request.parse_url(url), 5, lambda: 0.0)
 
 
 def test_a_good_answer(target):
@@ -72,10 +73,10 @@ HOST = {"host": "www.example.org", "X-Proto": "https"}
 def test_a_host_of_ones_own_is_sent_once(target):
     url = target + "/host"
     assert ask(url).status == 400
-    assert _http.ask(_http.parse_url(url), 5, lambda: 0.0, HOST).status == 200
-    where = _supervisor.parse_url(url, "/")
-    assert _supervisor.get_status(where, 5, time.monotonic)[0] == 400
-    assert _supervisor.get_status(where, 5, time.monotonic, HOST)[0] == 200
+    assert http_request.ask(http_request.parse_url(url), 5, lambda: 0.0, HOST).status == 200
+    where = rpc.parse_url(url, "/")
+    assert rpc.get_status(where, 5, time.monotonic)[0] == 400
+    assert rpc.get_status(where, 5, time.monotonic, HOST)[0] == 200
 
 
 def test_the_module_says_which_host_was_sent_and_no_secret(target):
@@ -122,14 +123,14 @@ def tls(tmp_path):
 
 def test_a_server_that_speaks_tls(tls):
     address, asked = tls
-    target = _http.parse_url(f"https://{address}/host")
-    assert _http.ask(target, 5, lambda: 0.0, HOST).status == 200
+    target = http_request.parse_url(f"https://{address}/host")
+    assert http_request.ask(target, 5, lambda: 0.0, HOST).status == 200
     assert asked == ["www.example.org"]
 
 
 def test_the_wrong_scheme_is_told(tls, target):
     def error(url):
-        return _http.ask(_http.parse_url(url), 5, lambda: 0.0, None, True).error
+        return http_request.ask(http_request.parse_url(url), 5, lambda: 0.0, None, True).error
 
     assert "TLS is spoken there, so write https://" in error(f"http://{tls[0]}/")
     if target.startswith("http:"):

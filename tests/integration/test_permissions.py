@@ -17,14 +17,15 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from ansible_collections.fleetops.gunicorn.plugins.module_utils import _trust, _venv
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._place import read_record
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._processes import Reader
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._host import trust
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.processes import Reader
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._packages import venv as venvs
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.store import read_record
 
 from tests.integration import release_support as support
-from tests.unit.plugins.module_utils.paper_activation import NEW, OLD, World
-from tests.unit.plugins.module_utils.paper_machine import make_venv, serve
+from tests.unit.plugins.module_utils._activation.paper_activation import NEW, OLD, World
+from tests.unit.plugins.module_utils._host.paper_machine import make_venv, serve
 
 # Nobody of this machine; its group has the same number.
 APP = 54321
@@ -352,12 +353,12 @@ def test_a_python_that_others_may_write_is_run_as_nobody(mode, top):
     program.write_text("")
     os.chown(program, 0, APP)
     program.chmod(mode)
-    assert _trust.as_whom(str(program)).uid == _trust.NOBODY
+    assert trust.as_whom(str(program)).uid == trust.NOBODY
     program.chmod(0o755)
-    assert _trust.as_whom(str(program)) is None
+    assert trust.as_whom(str(program)) is None
     # In a sticky directory it may be somebody's hard link to root's, with his libraries around it.
     top.chmod(0o1777)
-    assert _trust.as_whom(str(program)).uid == _trust.NOBODY
+    assert trust.as_whom(str(program)).uid == trust.NOBODY
 
 
 # --- what root reads ------------------------------------------------------------------------------
@@ -376,8 +377,8 @@ def test_a_fifo_hangs_nobody(top):
     before = signal.signal(signal.SIGALRM, interrupt)
     signal.alarm(20)
     try:
-        assert _venv.config(str(venv)) == {}
-        assert _venv.read_dists(str(venv)) == []
+        assert venvs.config(str(venv)) == {}
+        assert venvs.read_dists(str(venv)) == []
         assert Reader().text(str(venv / "pyvenv.cfg")) == ""
         with pytest.raises(FleetError, match="is not a file"):
             read_record(str(venv))

@@ -15,7 +15,9 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._place import why_not_believed
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.store import (
+    why_not_believed,
+)
 
 from tests.integration import release_support as support
 
@@ -509,16 +511,17 @@ def test_a_venv_that_looks_outside_of_itself(app):
 
 LOCALLY = """
 import json, sys, time
-from ansible_collections.fleetops.gunicorn.plugins.module_utils import _build, _order
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._installer import Source
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release import build
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release import build_plan
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._packages.installer import Source
 home = sys.argv[1]
-order = _order.Order(home, "21.2.0", home + "/venv/bin/python", None, "", "", home + "/venv",
+order = build_plan.Order(home, "21.2.0", home + "/venv/bin/python", None, "", "", home + "/venv",
                      Source(), False, "auto", 10, "test")
-launch = _build.launch_of(0, home + "/venv/bin/gunicorn app:app", home, "", {})
+launch = build.launch_of(0, home + "/venv/bin/gunicorn app:app", home, "", {})
 for _ in range(2):
-    plan = _order.plan(order)
-    record, timings, warnings, changed = _build.build(
-        plan, launch, _build.old_prefix(home, launch), _build.Trial("boot", "/healthz", 60))
+    plan = build_plan.plan(order)
+    record, timings, warnings, changed = build.build(
+        plan, launch, build.old_prefix(home, launch), build.Trial("boot", "/healthz", 60))
     print(json.dumps([record["id"], changed, record["checks"]]))
 """
 

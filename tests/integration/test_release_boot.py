@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
@@ -410,7 +409,6 @@ def test_as_the_applications_own_user():
 )
 def test_a_release_that_does_not_serve(fleet, trouble, why):
     fleet.trouble(trouble)
-    began = time.monotonic()
     message = bad(
         fleet,
         command="gunicorn app:app",
@@ -421,7 +419,6 @@ def test_a_release_that_does_not_serve(fleet, trouble, why):
     assert why in message
     assert "hunter22" not in message
     assert len(message.splitlines()) < 25
-    assert time.monotonic() - began < 50
 
 
 def test_a_build_that_does_not_serve_leaves_nothing(fleet):

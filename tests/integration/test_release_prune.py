@@ -16,8 +16,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from ansible_collections.fleetops.gunicorn.plugins.module_utils import _place
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release import store
 from ansible_collections.fleetops.gunicorn.plugins.modules import release_prune
 
 from tests.integration.release_support import run_module
@@ -228,7 +228,7 @@ def test_what_a_crash_leaves_is_no_release_and_goes_next_time(home, monkeypatch,
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(_place, "remove_tree", remove)
+        patch.setattr(store, "remove_tree", remove)
         with pytest.raises(Killed):
             home.prune()
     assert home.left() == [ONE, THREE, FOUR, FIVE]
@@ -374,7 +374,9 @@ def test_a_release_of_the_application_that_is_exchanged_meanwhile_leads_nowhere(
 def as_app(code, *words):
     """Begin to run Python code as the application's user, who may not read what we import."""
     head = "import glob, os, sys\n"
-    head += "from ansible_collections.fleetops.gunicorn.plugins.module_utils import _place\n"
+    head += (
+        "from ansible_collections.fleetops.gunicorn.plugins.module_utils._release import store\n"
+    )
     head += f"os.setgroups([]); os.setgid({APP}); os.setuid({APP})\n"
     return subprocess.Popen(
         [sys.executable, "-c", head + code, *map(str, words)],

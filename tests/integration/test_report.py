@@ -23,7 +23,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.integration.report_support import SCHEMES, WIDTHS, Browser, browser, chromium
-from tests.unit.plugins.plugin_utils.test__report_page import Page
+from tests.unit.plugins.plugin_utils._report.test_page import Page
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = "<script>document.title='broken'</script>"

@@ -188,7 +188,7 @@ def test_a_run_waits_in_place_and_whoever_ends_it_has_lost_nothing(
     run = operator.start("ada", "1h", **asked)
     wait_for(lambda: runs(bed, [FIRST, FIRST]) and bed.record()["run"]["status"] == "done")
     wait_for(lambda: not (bed.fleet.root / "lb1/locks/app.lock").exists(), 30)
-    # Longer than the next run takes to come to the wait: it has nothing to build for this stage.
+    # Longer than the next run, which has nothing to build here, takes to come to the wait.
     enough = int(time.monotonic() - began)
     os.killpg(run.pid, signal.SIGINT)
     ended = bed.ended(run)

@@ -28,18 +28,20 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[3]
 sys.path[:0] = [str(ROOT / ".collections"), str(ROOT)]
 
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils import _canary
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._canary_balancer import (
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.canary import judge as _canary
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.canary.balancer import (
     MEMORY,
     fresh_average,
 )
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._canary_exact import binomial_tail
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._canary_plan import (
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.canary.duration import (
     Traffic,
     bake_seconds,
     power_of,
 )
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._canary_types import (
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.canary.exact_tests import (
+    binomial_tail,
+)
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.canary.model import (
     RULES,
     Arm,
     Settings,

@@ -1,4 +1,37 @@
-"""Applications from the package index, each in a shape in which people run it."""
+"""Applications from the package index, each in a shape in which people run it.
+
+========================================  ====================================================
+shape                                     application
+========================================  ====================================================
+workers that come and go (max_requests)   httpbin: 50 with a jitter of 25
+access log and error log in one file      httpbin
+an error log of gunicorn's own, apart     isso
+preload_app                               isso (configuration file), dash (``--preload``)
+hooks in gunicorn.conf.py                 isso
+a configuration file named relative       isso
+a short timeout                           pypiserver: 5 s
+an application that is a call             pypiserver
+a home with a blank in its name           pypiserver
+an ini file (``--paste``)                 kinto
+migrates its database when imported       ihatemoney
+compiled packages over a change of Python dash, with pandas and numpy
+Django behind ALLOWED_HOSTS, ``--chdir``  wagtail
+health page that wants a Host header      wagtail
+health page that answers 302              pgadmin4
+a user of its own                         wagtail
+caps gunicorn                             mlflow 2.9: ``gunicorn<22`` (``test_plan.py``)
+a file of the operator's in the venv      pgadmin4: ``config_local.py``
+started inside the virtualenv             pgadmin4
+threads (gthread)                         pgadmin4
+an API under uvicorn's workers            fastapi
+gevent's workers                          gevent
+TLS to the server                         gevent
+a second program on the same virtualenv   gevent
+two fleets behind one balancer            fastapi and pypiserver (``test_neighbours.py``)
+========================================  ====================================================
+
+The first stages keep the Python, the last one changes it, but where an application says otherwise.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +54,6 @@ IHATEMONEY = App(
     "ihatemoney",
     ["ihatemoney"],
     COMMAND + "ihatemoney.wsgi:application",
-    health="/",
-    health_status=200,
     files={
         "ihatemoney.cfg": "DEBUG = False\nSECRET_KEY = 'x'\nADMIN_PASSWORD = ''\n"
         "SQLALCHEMY_DATABASE_URI = 'sqlite:///{home}/ihatemoney.db'\n"
@@ -51,6 +82,9 @@ ISSO = App(
     prepare=['{venv}/bin/python -c "import isso.run"'],
     environment={"ISSO_SETTINGS": "{home}/isso.cfg"},
 )
+
+# In CI: another shape than httpbin's, over one stage.
+ISSO_AT_ONCE = ISSO._replace(stages=({"gunicorn": "23.0.0", "python": "3.11"},))
 
 PYPISERVER = App(
     # A short time-out, an application that is a call, and a home with a blank in its name.
@@ -98,6 +132,7 @@ WAGTAIL = App(
     prepare=[
         "{venv}/bin/wagtail start mysite site",
         "{venv}/bin/python site/manage.py migrate --verbosity 0",
+        "{venv}/bin/python site/manage.py collectstatic --no-input --verbosity 0",
     ],
     environment={"DJANGO_SETTINGS_MODULE": "mysite_local"},
     user="www-data",
@@ -119,7 +154,7 @@ DASH = App(
 )
 
 MLFLOW = App(
-    # Caps gunicorn below 22: the second stage cannot be, and the plan must say so.
+    # Caps gunicorn below 22: a further stage on this Python cannot be, and the plan says so.
     "mlflow",
     ["mlflow==2.9.2"],
     COMMAND + "mlflow.server:app",
@@ -141,7 +176,9 @@ PGADMIN = App(
     " -b {address}:{port} -w 1 --threads 8 pgAdmin4:app",
     stages=({"gunicorn": "21.2.0"},),
     ask="/misc/ping",
-    health="/misc/ping",
+    # Leads who is not known to the login.
+    health="/",
+    health_status=302,
     files={
         "venv/lib/python{python}/site-packages/pgadmin4/config_local.py": "SERVER_MODE = True\n"
         "DATA_DIR = '{home}/data'\nLOG_FILE = '{home}/pgadmin.log'\n"
@@ -156,7 +193,10 @@ PGADMIN = App(
         "PGADMIN_SETUP_EMAIL": "a@example.org",
         "PGADMIN_SETUP_PASSWORD": "planted-secret",
     },
-    inputs={"release_carry_files": ["pgadmin4/config_local.py"]},
+    inputs={
+        "release_carry_files": ["pgadmin4/config_local.py"],
+        "gate_health_status": [302],
+    },
 )
 
 FASTAPI = App(

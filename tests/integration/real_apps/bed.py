@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import pwd
@@ -11,10 +12,14 @@ import shutil
 import string
 import subprocess
 import sys
+import threading
 import time
+import xmlrpc.client
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from supervisor.xmlrpc import SupervisorTransport
 
 from demo import fleet as fleets
 from demo import processes, pythons
@@ -32,7 +37,7 @@ defaults
     mode http
     option http-server-close
     retries 0
-    timeout connect 2s
+    timeout connect 5s
     timeout queue 10s
     timeout client 60s
     timeout server 60s
@@ -48,7 +53,8 @@ backend $name
     option httpchk
     http-check send meth GET uri $health ver HTTP/1.1 hdr Host $check_host
     http-check expect status $status
-    default-server check inter 500ms fall 2 rise 2 weight 100$tls
+    # Within `inter` a check must have connected, TLS and all: on a busy machine that takes a while.
+    default-server check inter 2s fastinter 500ms downinter 500ms fall 3 rise 2 weight 100$tls
 """
 
 PROGRAM = """
@@ -104,8 +110,23 @@ class App(NamedTuple):
 
 
 class Ended(NamedTuple):
+    """How an ansible command ended, and all that it printed."""
+
     code: int
     text: str
+
+    @property
+    def words(self) -> str:
+        """The output with line breaks folded, for messages that are wrapped."""
+        return " ".join(self.text.replace("\\n", " ").split())
+
+
+@dataclasses.dataclass
+class Rotation:
+    """How often it was looked, and which servers were ever out."""
+
+    count: int = 0
+    out: set[str] = dataclasses.field(default_factory=set)
 
 
 class Bed:
@@ -149,6 +170,48 @@ class Bed:
         )
         gunicorn, version = done.stdout.split()
         return gunicorn, version
+
+    def programs(self, server: str) -> dict[str, tuple[str, int]]:
+        """State and pid of each program of a server, as its supervisord says."""
+        socket = f"unix://{self.supervisor_socket(server)}"
+        with contextlib.closing(SupervisorTransport(None, None, socket)) as transport:
+            proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
+            answer: Any = proxy.supervisor.getAllProcessInfo()
+        return {each["name"]: (each["statename"], each["pid"]) for each in answer}
+
+    def footprint(self, app: App, server: str) -> tuple[object, ...]:
+        """What no run that is not about an application may change: its programs and its files."""
+        home = self.home(app, server)
+        programs = self.programs(server)
+        live = home / "venv"
+        return (
+            *(programs[name] for name in (app.name, *app.beside)),
+            os.readlink(live) if live.is_symlink() else live.stat().st_ino,
+            # Not what is in them: a running application writes its bytecode.
+            tuple(sorted(os.listdir(home))),
+            tuple(sorted(os.listdir(home / "releases"))) if (home / "releases").exists() else (),
+        )
+
+    @contextlib.contextmanager
+    def rotation(self, app: App) -> Iterator[Rotation]:
+        """Look all the while whether a server of the application is out of rotation."""
+        found = Rotation()
+        stop = threading.Event()
+
+        def look() -> None:
+            while not stop.wait(0.1):
+                with contextlib.suppress(OSError):
+                    seen = self._look(app)
+                    found.count += 1
+                    found.out |= {name for name, each in seen.items() if not each.in_rotation}
+
+        thread = threading.Thread(target=look, daemon=True)
+        thread.start()
+        try:
+            yield found
+        finally:
+            stop.set()
+            thread.join(10)
 
     # -- up and down -----------------------------------------------------------------------------
 
@@ -273,8 +336,9 @@ class Bed:
         deadline = time.monotonic() + patience
         while True:
             with contextlib.suppress(OSError):
-                looks = [self._look(app) for app in self.apps]
-                if all(look and all(server.up for server in look.values()) for look in looks):
+                up = [server.up for app in self.apps for server in self._look(app).values()]
+                states = {state for name in SERVERS for state, _pid in self.programs(name).values()}
+                if len(up) == len(SERVERS) * len(self.apps) and all(up) and states == {"RUNNING"}:
                     return
             if time.monotonic() > deadline:
                 logs = sorted(self.root.glob("*/*.log"))
@@ -329,10 +393,14 @@ class Bed:
         return path
 
     def playbook(self, app: App, name: str, *arguments: str, **inputs: Any) -> Ended:
+        return self.ended(self.start(app, name, *arguments, **inputs))
+
+    def start(self, app: App, name: str, *arguments: str, **inputs: Any) -> subprocess.Popen[str]:
+        """Begin to run a playbook of the checkout; ``inputs`` are extra variables."""
         command = [str(BIN / "ansible-playbook"), "-i", str(self.inventory(app)), name, *arguments]
         if inputs:
             command += ["-e", json.dumps(inputs)]
-        done = subprocess.run(
+        return subprocess.Popen(
             command,
             cwd=ROOT,
             env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
@@ -340,10 +408,17 @@ class Bed:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=1200,
-            check=False,
         )
-        return Ended(done.returncode, done.stdout)
+
+    def ended(self, run: subprocess.Popen[str], patience: float = 3000.0) -> Ended:
+        """Wait for a run; one that takes too long is ended, and fails the test."""
+        try:
+            text, _ = run.communicate(timeout=patience)
+        except subprocess.TimeoutExpired:
+            run.terminate()
+            text, _ = run.communicate(timeout=60)
+            raise AssertionError(f"not done within {patience:g} s:\n{text[-6000:]}") from None
+        return Ended(run.returncode, text)
 
     @contextlib.contextmanager
     def traffic(self, app: App, rate: float = 20.0) -> Iterator[dict[str, Any]]:
@@ -366,7 +441,7 @@ def python_of(version: str) -> str:
     """An interpreter of that minor version, as the product finds it; a path is itself."""
     if version.startswith("/"):
         return version
-    found = pythons._pythons.find_python(version, [], None, str(BIN / "uv"))
+    found = pythons.find_python.find_python(version, [], None, str(BIN / "uv"))
     if found.interpreter is None:
         raise pythons.DemoError(f"Python {version} is not on this machine: {found}")
     return found.interpreter.executable

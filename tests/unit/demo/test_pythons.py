@@ -46,12 +46,12 @@ def test_no_modern_python_is_an_error_that_lists_what_there_is(found: str) -> No
 def test_own_python_will_do_and_is_named_by_path_when_nothing_else_is_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    real = pythons._pythons.find_python
+    real = pythons.find_python.find_python
 
     def finds_no_version(wanted: str, *more: object) -> object:
         return real(wanted if os.path.isabs(wanted) else "3.99", *more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(pythons._pythons, "find_python", finds_no_version)
+    monkeypatch.setattr(pythons.find_python, "find_python", finds_no_version)
     choice = pythons.find()
     assert choice.start == choice.newer
     assert choice.newer.version == sys.version_info[:3]

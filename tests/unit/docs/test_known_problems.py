@@ -9,13 +9,17 @@ When this fails, copy what it prints between the two marks.
 
 from pathlib import Path
 
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._diagnosis import versions
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._hazards import (
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._known_problems.diagnosis import (
+    versions,
+)
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._known_problems.table import (
     HAZARDS,
     SIGNS,
     Hazard,
 )
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._versions import python_floor
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._known_problems.versions import (
+    python_floor,
+)
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 

@@ -8,7 +8,10 @@ import re
 from pathlib import Path
 
 import pytest
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._stops import OTHER, STOPS
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._story.stop_codes import (
+    OTHER,
+    STOPS,
+)
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 PAGE = (DOCS / "operations.md").read_text()

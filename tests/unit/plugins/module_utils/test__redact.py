@@ -7,13 +7,13 @@
 import time
 
 import pytest
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation_evidence import digest
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._launch import log_tail
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._log_facts import Incident
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import redact
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._requirements import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation.evidence import digest
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.facts import Incident
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._packages.requirements import (
     redact as redact_urls,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import redact
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.launch import log_tail
 
 PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEhunter2\nhunter2==\n-----END RSA PRIVATE KEY-----"
 # In each of them hunter2 is the secret, whole or in part.

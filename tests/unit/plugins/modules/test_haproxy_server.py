@@ -10,10 +10,10 @@ import json
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._fencing import Fence, Fenced
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._state_directory import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.directory import (
     StateDirectory,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.fencing import Fence, Fenced
 from ansible_collections.fleetops.gunicorn.plugins.modules import (
     haproxy_server,
     haproxy_server_info,

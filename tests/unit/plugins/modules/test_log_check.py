@@ -16,7 +16,7 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.fleetops.gunicorn.plugins.modules import log_check
 
-from tests.unit.plugins.module_utils.paper_log import NOON, block, fixture, line, start
+from tests.unit.plugins.module_utils._logs.paper_log import NOON, block, fixture, line, start
 
 
 def run(capsys, **args):
@@ -161,6 +161,6 @@ def test_few_modules_are_imported():
         text=True,
         check=True,
     ).stdout
-    for heavy in ("_service", "_supervisor", "_processes"):
+    for heavy in ("_gunicorn", "_service", "_host.processes"):
         assert heavy not in said
-    assert "_log_look" in said
+    assert "_logs.check" in said

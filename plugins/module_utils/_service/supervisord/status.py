@@ -1,0 +1,440 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One look at a supervised gunicorn: what it really is, and what is proven about it.
+
+Reads, never changes.
+"""
+
+import os
+import pwd
+import re
+import time
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.arbiters import (
+    Strays,
+    find_masters,
+    find_workers,
+    is_dirty,
+    names_home,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.live_venv import (
+    Venv,
+    freeze,
+    gunicorn_version,
+    name_adopted,
+    python_version,
+    read_earlier,
+    read_venv,
+    release_id,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.log_sinks import (
+    Sink,
+    find_sinks,
+    log_files,
+    reports,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.options import (
+    gunicorn_options,
+    is_control,
+    log_paths,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.origin import (
+    Pythons,
+    Run,
+    find_prefix,
+    goes_through_venv,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.owners import (
+    Beside,
+    Owners,
+    find_beside,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.settings import (
+    Setting,
+    configured,
+    hiding,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.snapshot import (
+    Arbiter,
+    Observation,
+    stray_report,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.machine import boottime
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.processes import (
+    Listener,
+    Process,
+    Reader,
+    descendants,
+    read_environ,
+    read_inodes,
+    read_listeners,
+    read_table,
+    read_uid,
+    shown,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.coverage import (
+    LINE,
+    START,
+    Who,
+    told,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import redact
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.config import (
+    read_section,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.risks import (
+    deviations,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.rpc import (
+    Supervisor,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.target import (
+    choose_program,
+    describe_program,
+    namespec,
+    whole_number,
+)
+
+
+class Site:
+    """One program on one host, and the means to look at it."""
+
+    def __init__(
+        self,
+        home: str,
+        program: str,
+        reader: Reader,
+        supervisor: Supervisor,
+        run: Run,
+        now: Callable[[], float],
+        boot_epoch: float,
+        ticks: int,
+    ) -> None:
+        self.home = os.path.normpath(home)
+        self.reader = reader
+        self.supervisor = supervisor
+        self._now = now
+        self._boot_epoch = boot_epoch
+        self._ticks = float(ticks)
+        self.pythons = Pythons(reader, run)
+        if reader.kind(reader.real(self.home)) != "directory":
+            raise FleetError(
+                f"The application's home {self.home} is no directory on this host. Set app_home"
+                " (option home) to the directory that holds venv and releases."
+            )
+        # The same directory under its several names.
+        self.homes = sorted({self.home, reader.real(self.home)})
+        processes = supervisor.processes()
+        chosen = choose_program(processes, program)
+        self.name = namespec(chosen)
+        self.supervisor_pid = supervisor.pid()
+        others = {
+            int(each["pid"]): namespec(each)
+            for each in processes
+            if each["pid"] and namespec(each) != self.name
+        }
+        self._owners = Owners(reader, self.supervisor_pid, others, run)
+        self._strays = Strays(reader, self.homes, self.supervisor_pid, self._owners)
+        configs = supervisor.configs()
+        self.config: Dict[str, Any] = {}
+        for each in configs:
+            if (each["group"], each["name"]) == (chosen["group"], chosen["name"]):
+                self.config = each
+        self.sharing = sorted(
+            namespec(each)
+            for each in configs
+            if each is not self.config
+            and each.get("inuse")
+            and names_home(self.homes, each["command"])
+        )
+        found = read_section(reader, self.supervisor_pid, str(chosen["group"]), str(chosen["name"]))
+        self.section, self.section_unknown = found
+        self._user = self._program_user()
+
+    def _program_user(self) -> Optional[str]:
+        uid = self.config.get("uid")
+        if not isinstance(uid, int):
+            named = self.section.get("user")
+            if named and not named.isdigit():
+                return named
+            uid = int(named) if named else read_uid(self.reader, self.supervisor_pid)
+        return user_name(uid)
+
+    def info(self) -> Dict[str, Any]:
+        return self.supervisor.process(self.name)
+
+    # -- one look
+
+    def observe(self, waiting: bool = False) -> Observation:
+        """Look at everything; while ``waiting`` for workers, at nothing dear before there are any.
+
+        The kernel's lists of sockets take longer to read than all the rest, and what they take
+        is taken from the gunicorn that boots.
+        """
+        reader = self.reader
+        program = describe_program(self.info(), self.config, self.section, self._user)
+        venv = read_venv(reader, self.home)
+        table = read_table(reader)
+        pid = program["pid"]
+        if pid and pid in table and table[pid].ppid != self.supervisor_pid:
+            raise FleetError(
+                f"supervisord says that {self.name} is process {pid}, but on this host that is"
+                f" not a child of supervisord ({self.supervisor_pid}): supervisor_url leads to"
+                " another host or into a container. Run this where supervisord runs."
+            )
+        tree = [table[each] for each in descendants(table, pid)] if pid else []
+        masters = find_masters(reader, tree, table)
+        top = masters[0] if masters else None
+        environ = read_environ(reader, top.pid) if top else {}
+        options = gunicorn_options(top.cmdline if top else (), environ, program["command"])
+        workers = find_workers(reader, top, table) if top else []
+        listening: List[Listener] = []
+        if workers or not waiting:
+            listening = read_listeners(reader, top.pid if top else self.supervisor_pid)
+        held = set()
+        if top and listening:
+            for each in [top] + workers:
+                held |= read_inodes(reader, each.pid)
+        orphans, unmanaged = self._strays.find(table, top, masters[1:], listening)
+        return Observation(
+            program,
+            self._arbiter(top, venv, program, options, environ) if top else None,
+            workers,
+            tree,
+            [
+                each
+                for each in listening
+                if each.inode in held and not is_control(each.address, options)
+            ],
+            listening,
+            orphans,
+            unmanaged,
+            venv,
+            options,
+            environ,
+            tuple(each for each in tree if top and each.ppid == top.pid and each not in workers),
+            () if waiting else self._beside(table, tree),
+        )
+
+    def _beside(self, table: Dict[int, Process], tree: List[Process]) -> Tuple[Beside, ...]:
+        """The other programs on this virtualenv that run, whoever looks after them."""
+        own = [each.pid for each in tree]
+        return tuple(find_beside(self._owners, table, own, self._strays.starts_here))
+
+    def _arbiter(
+        self,
+        top: Process,
+        venv: Venv,
+        program: Dict[str, Any],
+        options: Dict[str, str],
+        environ: Dict[str, str],
+    ) -> Arbiter:
+        reader = self.reader
+        started = self._started(top)
+        command, directory = program["command"], program["directory"]
+        prefix = find_prefix(reader, self.homes, top, started, venv, command, environ, directory)
+        executable = reader.link(f"/proc/{top.pid}/exe")
+        uid = read_uid(reader, top.pid)
+        return Arbiter(
+            top.pid,
+            started,
+            top.start_ticks,
+            reader.text("/proc/sys/kernel/random/boot_id").strip(),
+            uid,
+            user_name(uid),
+            reader.link(f"/proc/{top.pid}/cwd"),
+            self.pythons.version(executable)
+            or (python_version(reader, prefix) if prefix else None),
+            executable,
+            gunicorn_version(reader, prefix) if prefix else None,
+            prefix,
+            release_id(reader, self.home, prefix),
+            whole_number(options.get("workers")),
+            shown(top.cmdline),
+        )
+
+    def _started(self, process: Process) -> float:
+        return round(self._boot_epoch + process.start_ticks / self._ticks, 2)
+
+    # -- what follows from it
+
+    def age(self, seen: Observation) -> float:
+        """How long the generation has lived, in seconds."""
+        return self._now() - seen.arbiter.started if seen.arbiter else 0.0
+
+    def goes_through_venv(self, seen: Observation) -> bool:
+        return goes_through_venv(self.reader, self.homes, seen, self.section, self.supervisor_pid)
+
+    def deviations(self, seen: Observation) -> List[Dict[str, str]]:
+        wrapped = bool(seen.arbiter and seen.arbiter.pid != seen.program["pid"])
+        return deviations(seen.program, seen.options, wrapped, self.sharing, self.section_unknown)
+
+    def sharers(self, seen: Observation) -> List[str]:
+        """Names of the other programs on this virtualenv, those that do not run now as well."""
+        managed = [each.program for each in seen.unmanaged if each.program]
+        return sorted({*self.sharing, *managed, *(each.program for each in seen.beside)})
+
+    def _helpers(self, seen: Observation) -> List[Dict[str, Any]]:
+        found = []
+        for each in seen.helpers:
+            held = read_inodes(self.reader, each.pid)
+            addresses = [one.address for one in seen.listening if one.inode in held]
+            what = "dirty arbiter" if is_dirty(each, addresses) else "helper"
+            found.append({"pid": each.pid, "started": self._started(each), "what": what})
+        return found
+
+    def _python(self, pid: int) -> Optional[str]:
+        executable = self.reader.link(f"/proc/{pid}/exe") or ""
+        match = re.search(r"/python(\d\.\d+)$", executable)
+        return self.pythons.version(executable) or (match.group(1) if match else None)
+
+    def _others(self, seen: Observation) -> List[Dict[str, Any]]:
+        """Each other program on this virtualenv, and what is known of it."""
+        running = {each.program: each for each in seen.beside}
+        served: Dict[str, List[str]] = {}
+        for stray in seen.unmanaged:
+            if stray.program:
+                served.setdefault(stray.program, []).extend(stray.addresses)
+        found = []
+        for name in self.sharers(seen):
+            each = running.get(name)
+            found.append(
+                {
+                    "program": name,
+                    "pid": each.process.pid if each else 0,
+                    "started": self._started(each.process) if each else None,
+                    "python": self._python(each.process.pid) if each else None,
+                    "gunicorn": name in served or bool(each and each.gunicorn),
+                    "listeners": sorted(set(served.get(name, []))),
+                    "command": each.command if each else "",
+                }
+            )
+        return found
+
+    def adopted_id(self, venv: Venv) -> str:
+        return name_adopted(venv.gunicorn, venv.python, freeze(self.reader, venv.path))
+
+    def logs(self, seen: Observation) -> List[str]:
+        """The files that the program and its running gunicorn write to."""
+        return self._logging(seen)[1]
+
+    def _logging(self, seen: Observation) -> Tuple[List[Sink], List[str], Optional[Setting]]:
+        """Where the running gunicorn's words go, the logs among that, and what hides its start."""
+        program, arbiter = seen.program, seen.arbiter
+        if arbiter is None:
+            return [], log_paths(program, seen.options, program["directory"]), None
+        reader = self.reader
+        # Where it was started, where it has gone since, and what the shell before it knew.
+        here = [str(program["directory"] or ""), arbiter.cwd or "", seen.environ.get("PWD", "")]
+        top = next(each for each in seen.tree if each.pid == arbiter.pid)
+        settings = configured(reader, top.cmdline, seen.environ, program["command"], here)
+        known = {
+            name: os.path.normpath(os.path.join(arbiter.cwd or "/", setting.value))
+            for name, setting in settings.items()
+            if isinstance(setting.value, str) and setting.value not in ("", "-")
+        }
+        access = known.get("accesslog", "")
+        uids = {arbiter.uid, read_uid(reader, self.supervisor_pid), reader.owner(self.home)}
+        sinks = find_sinks(
+            reader,
+            top,
+            seen.workers,
+            seen.tree,
+            self.supervisor_pid,
+            frozenset(uid for uid in uids if uid is not None),
+            access if access != known.get("errorlog") else "",
+            self._told,
+        )
+        paths = log_paths(program, seen.options, arbiter.cwd, log_files(sinks))
+        return sinks, paths, hiding(reader, settings, [*reversed(here[:2]), here[2]])
+
+    def _told(self, path: str, process: Process) -> bool:
+        who = Who(process.pid, self._started(process))
+        return told([path], who, self._now()) in (START, LINE)
+
+    def unread(self, seen: Observation) -> List[str]:
+        """What could not be looked at because it belongs to another user."""
+        pids = {str(each.pid) for each in seen.tree}
+        pids |= {str(each.process.pid) for each in seen.orphans + seen.unmanaged}
+        return sorted(
+            path
+            for path in self.reader.denied
+            if not path.startswith("/proc/") or path.split("/")[2] in pids
+        )[:20]
+
+    def report(self, seen: Observation) -> Dict[str, Any]:
+        """The observation as gunicorn_info returns it."""
+        program = dict(seen.program)
+        program["command"] = redact(program["command"]) if program["command"] else None
+        venv = dict(seen.venv._asdict())
+        del venv["changed"]
+        venv["earlier"] = read_earlier(self.reader, self.home, seen.venv.release)
+        venv["adopt_as"] = self.adopted_id(seen.venv) if seen.venv.kind == "directory" else None
+        sinks, logs, hides = self._logging(seen)
+        return {
+            "program": program,
+            "arbiter": dict(seen.arbiter._asdict()) if seen.arbiter else None,
+            "age": round(self.age(seen), 1) if seen.arbiter else None,
+            "workers": [{"pid": each.pid, "started": self._started(each)} for each in seen.workers],
+            "listeners": sorted({each.address for each in seen.listeners}),
+            "orphans": [stray_report(each) for each in seen.orphans],
+            "unmanaged": [
+                dict(stray_report(each), program=None)
+                for each in seen.unmanaged
+                if not each.program
+            ],
+            "helpers": self._helpers(seen),
+            "beside": self._others(seen),
+            "venv": venv,
+            "deviations": self.deviations(seen),
+            "logs": logs,
+            "sinks": reports(sinks),
+            "log_level": dict(hides._asdict()) if hides else None,
+            "unread": self.unread(seen),
+        }
+
+
+def user_name(uid: Optional[int]) -> Optional[str]:
+    if uid is None:
+        return None
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+# --- for the modules ------------------------------------------------------------------------------
+
+SITE_OPTIONS: Dict[str, Dict[str, Any]] = {
+    "home": {"type": "path", "required": True},
+    "program": {"type": "str", "required": True},
+    "supervisor_url": {"type": "str", "default": "unix:///run/supervisor.sock"},
+    "supervisor_username": {"type": "str"},
+    "supervisor_password": {"type": "str", "no_log": True},
+}
+
+
+def boot_epoch() -> float:
+    """When the machine booted, as /proc counts start times (suspended time included)."""
+    return time.time() - boottime()
+
+
+def open_site(params: Dict[str, Any], run: Run) -> Site:
+    if not str(params["home"]).startswith("/"):
+        raise FleetError(f"home is an absolute path, not {params['home']!r}.")
+    return Site(
+        home=params["home"],
+        program=params["program"],
+        reader=Reader(),
+        supervisor=Supervisor(
+            params["supervisor_url"], params["supervisor_username"], params["supervisor_password"]
+        ),
+        run=run,
+        now=time.time,
+        boot_epoch=boot_epoch(),
+        ticks=os.sysconf("SC_CLK_TCK"),
+    )

@@ -1,0 +1,38 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What an operator should look at before a rollout, though it does not stop one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._check.unread_logs import (
+    unread_sinks,
+)
+
+STRAY = {
+    "orphans": "a worker that outlived its arbiter",
+    "unmanaged": "a gunicorn that supervisord does not know, such as a left-over of USR2",
+}
+
+
+def findings(info: Mapping[str, Any]) -> list[str]:
+    """Return a line for each finding in what ``gunicorn_info`` returned; none is the best."""
+    lines = [
+        f"{each['setting']} is {each['value']}, better {each['wanted']}: {each['why']}"
+        for each in info["deviations"]
+    ]
+    for kind, what in STRAY.items():
+        for stray in info[kind]:
+            places = f", listening on {', '.join(stray['listeners'])}" if stray["listeners"] else ""
+            pid = stray["pid"]
+            lines.append(f"process {pid} is {what}{places}: end it with kill -TERM {pid}")
+    lines += unread_sinks(info)
+    if info["unread"]:
+        lines.append(
+            f"may not be read: {', '.join(info['unread'])}: connect as one who may, or set become"
+        )
+    return lines

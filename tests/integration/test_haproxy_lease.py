@@ -313,7 +313,9 @@ def test_a_haproxy_that_was_started_anew_is_told_again(
         "it is drained again",
     )
     assert {get(balancer.port) for _turn in range(6)} == {"200 web2"}
-    assert f"HAProxy was started anew (pid {balancer.pid()})" in story(leases)
+    # It tells after it has done it.
+    told = f"HAProxy was started anew (pid {balancer.pid()})"
+    until(lambda: told in story(leases), "it is told")
     assert not gone(lease["pid"]) and seen(balancer, leases)["pid"] == lease["pid"]
     balancer.wait_up("app/web1", "api/web1")
     until(lambda: gone(lease["pid"]), "the watcher ends")

@@ -245,7 +245,7 @@ def test_what_cannot_be_removed_is_left_whole(home):
     (home.releases / TWO / "lib/theirs/x").write_text("")
     for path in (home.path, home.releases, home.releases / TWO, home.releases / TWO / "lib"):
         os.chown(path, APP, APP)
-    done = as_app("_place.discard(*sys.argv[1:])", home.releases, TWO)
+    done = as_app("store.discard(*sys.argv[1:])", home.releases, TWO)
     assert "this user may not remove what is in" in said(done)
     assert (home.releases / TWO / "lib/x.py").exists()
     assert home.hidden() == []

@@ -326,7 +326,7 @@ def test_an_orphan_that_holds_the_port_is_named(pair):
     assert f"{worker} (127.0.0.1:{pair.port})" in done["msg"], done["msg"]
     assert links_to(pair) == f"releases/{pair.old}"
     # supervisord's arbiter flaps meanwhile: nothing of it may confuse the next attempt
-    done = pair.activate(pair.new, stop_timeout=3, kill_after=3)
+    done = pair.activate(pair.new, stop_timeout=20, kill_after=3)
     assert done.get("changed"), done
     assert pair.get()["gunicorn"] == NEW
     assert pair.info()["orphans"] == []

@@ -116,7 +116,7 @@ def test_the_next_stage_begins_nowhere_before_every_server_has_run_this_one_long
         "status.yml",
         rollout_stages=[{"gunicorn": FIRST, "bake": "1h"}, {"gunicorn": LAST, "python": "3.11"}],
     )
-    assert "stage 1 of 2 bakes until " in table.words, table.text
+    assert f"stage 1 of 2 (gunicorn {FIRST}) bakes until " in table.words, table.text
 
     # A restart begins the time of that server anew.
     young = bed.version("web1")["arbiter_pid"]

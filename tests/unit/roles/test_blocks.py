@@ -2,17 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-<<<<<<< HEAD
 """The condition of a block is asked again by each task in it, and in the files that it includes.
 
 Also after one of them has changed what it is about: the rest is then left out. (A gate's verdict
 once was, and the stop where a stage fell ill.) That of an include itself is asked once.
 """
-=======
-"""The condition of a block is asked again by each task in it, and in the files that it includes,
-also after one of them has changed what it is about: the rest is then left out. (A gate's verdict
-once was, and the stop where a stage fell ill.) That of an include itself is asked once."""
->>>>>>> w/bake
 
 from __future__ import annotations
 

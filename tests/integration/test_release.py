@@ -145,7 +145,7 @@ def test_both_installers_give_the_same_packages(tmp_path):
     for installer in ("uv", "pip"):
         with support.home(tmp_path / installer) as place:
             result = place.good(
-                **dict(QUICK, requirements=requirements, installer=installer, **ALONE)
+                **{**QUICK, **ALONE, "requirements": requirements, "installer": installer}
             )
             assert result["installer"] == installer
             found[installer] = (result["id"], result["packages"])

@@ -413,10 +413,10 @@ class Bed:
     def ended(self, run: subprocess.Popen[str], patience: float = 3000.0) -> Ended:
         """Wait for a run; one that takes too long is ended, and fails the test."""
         try:
-            text, _ = run.communicate(timeout=patience)
+            text = run.communicate(timeout=patience)[0]
         except subprocess.TimeoutExpired:
             run.terminate()
-            text, _ = run.communicate(timeout=60)
+            text = run.communicate(timeout=60)[0]
             raise AssertionError(f"not done within {patience:g} s:\n{text[-6000:]}") from None
         return Ended(run.returncode, text)
 

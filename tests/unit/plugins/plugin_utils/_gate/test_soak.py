@@ -312,7 +312,7 @@ def test_bursts_at_equal_rates_take_nobody_back(size):
 
         def meanwhile(_number, fleet=fleet, draw=dice.random):
             # On average 50 a server in a minute, each burst at once.
-            bursts = {n: sum(draw() < 5 / size / 12 for _ in range(10)) for n in fleet.names}
+            bursts = {n: sum(draw() < 5 / size / 12 for _each in range(10)) for n in fleet.names}
             each(fleet, 500, **{name: size * count for name, count in bursts.items()})
 
         fails += run(fleet, meanwhile)["verdict"] == "fail"

@@ -42,7 +42,8 @@ def before(name="web2", todo=(1, 2)):
     return {"host": name, "todo": list(todo), "runs": 0, "age": 9e9, "gate": {}}
 
 
-def on_it(name="web1", age=4 * HOUR, gate=FINE, runs=1, todo=(2,)):
+def on_it(name="web1", age=4 * HOUR, gate=None, runs=1, todo=(2,)):
+    gate = FINE if gate is None else gate
     return {"host": name, "todo": list(todo), "runs": runs, "age": age, "gate": gate}
 
 
@@ -176,8 +177,8 @@ def test_what_ansible_core_2_16_makes_of_it_is_read():
 RAW = [{"gunicorn": "21.2.0", "bake": "4h"}, {"gunicorn": "23.0.0", "python": "3.11"}]
 
 
-def steps(gunicorn, python="3.6.15", unfinished=False, raw=RAW):
-    return plan_host(raw, "", False, Running(gunicorn, python, "r", unfinished))
+def steps(gunicorn, python="3.6.15", unfinished=False, raw=None):
+    return plan_host(raw or RAW, "", False, Running(gunicorn, python, "r", unfinished))
 
 
 @pytest.mark.parametrize(

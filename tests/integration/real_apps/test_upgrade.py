@@ -57,7 +57,8 @@ def test_it_is_upgraded_under_load_and_taken_back(bed: Bed) -> None:
         run = bed.playbook(app, "upgrade.yml")
     assert run.code == 0, run.text[-6000:]
     for name in app.beside:
-        assert f"Program {name} was not restarted" in run.words
+        # As supervisord calls it: its group, and its name.
+        assert f"Program {name}:{name} was not restarted" in run.words
     assert beside == [bed.programs(server)[name] for server in SERVERS for name in app.beside]
     assert {bed.versions(app, server) for server in SERVERS} == {ways[-1]}
     assert upgraded["sent"] > 100

@@ -43,6 +43,8 @@ class Trace:
         self.traced = False
         self.own = False
         self.other = False
+        # What stands before it in its first line, digits as 0: the words of a shipper, or nothing.
+        self.before = b""
         # Up to where the stream was looked at.
         self.looked = 0
 
@@ -50,7 +52,9 @@ class Trace:
         """Look at more of the stream, which may hold anything else as well."""
         if end <= begin:
             return
-        self.traced = self.traced or has_traceback(buffer, begin, end)
+        at = -1 if self.traced else traceback_at(buffer, begin, end)
+        if at >= 0:
+            self.traced, self.before = True, _before(buffer, at)
         if self.own:
             return
         for found in FRAME.finditer(buffer, begin, end):
@@ -65,13 +69,17 @@ class Trace:
             if OWN_FILE.search(name):
                 self.own = True
                 return
-            self.other = self.other or OTHER_FILE.match(name) is not None
+            # Of somebody else's frames only those count that stand where the trace stands: in the
+            # middle of another line, such as a path that was not found, a client has written it.
+            if OTHER_FILE.match(name) and _before(buffer, found.start()) == self.before:
+                self.other = True
 
-    def state(self) -> List[bool]:
-        return [self.traced, self.own, self.other]
+    def state(self) -> List[Any]:
+        return [self.traced, self.own, self.other, self.before.decode("latin-1")]
 
     def restore(self, state: List[Any]) -> None:
         self.traced, self.own, self.other = (bool(value) for value in state[:3])
+        self.before = str(state[3]).encode("latin-1", "replace") if len(state) > 3 else b""
 
     @property
     def elsewhere(self) -> bool:
@@ -81,10 +89,21 @@ class Trace:
 
 def has_traceback(buffer: Any, begin: int, end: int) -> bool:
     """Does a line say that a traceback follows, with nothing of its own behind it?"""
+    return traceback_at(buffer, begin, end) >= 0
+
+
+def traceback_at(buffer: Any, begin: int, end: int) -> int:
+    """Where that is said; -1 if nowhere."""
     at = buffer.find(TRACEBACK, begin, end)
     while at >= 0:
         after = bytes(buffer[at + len(TRACEBACK) : at + len(TRACEBACK) + 2])
         if after[:1] in (b"", b"\n", b"\r") or after in (b"\\n", b'",', b'"}'):
-            return True
+            return int(at)
         at = buffer.find(TRACEBACK, at + 1, end)
-    return False
+    return -1
+
+
+def _before(buffer: Any, at: int) -> bytes:
+    """What stands before that place in its line, at most 2000 bytes of it, with digits as 0."""
+    line = buffer.rfind(b"\n", max(0, at - 2000), at) + 1
+    return re.sub(rb"\d", b"0", bytes(buffer[max(line, at - 2000) : at]))

@@ -141,6 +141,15 @@ def test_an_access_line_anywhere_in_a_real_log_changes_nothing(paper, name, kind
         assert told(found) == wanted
 
 
+def test_a_path_that_was_not_found_is_nobodys_frame(paper):
+    """Else whoever asks for it in the middle of a block turns gunicorn's error into another's."""
+    name = "23.0.0-py3.11.blocked"
+    words = '  File "/srv/venv/lib/python3.11/site-packages/celery/x.py", line 2, in x'
+    for at in range(3, 16):
+        found = paper.judge(inserted(name, at, ACCESS["Django"](words)))
+        assert told(found) == told(check(fixture(name))), at
+
+
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

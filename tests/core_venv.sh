@@ -9,7 +9,8 @@ for version in "$@"; do
     if python=$("$(dirname "$0")/find_python.sh" "$version"); then
         echo "Installing $(grep -o '^ansible-core.*' "$requirements") into $directory ($python) ..."
         rm -rf "$directory"
-        "$python" -m venv --without-pip "$directory"
+        # With pip: the images of the scenarios are built by the Python that runs molecule, and it downloads wheels.
+        "$python" -m venv "$directory"
         UV_SYSTEM_CERTS=1 exec .venv/bin/uv pip install --quiet --no-config --python "$directory/bin/python" -r "$requirements"
     fi
 done

@@ -236,6 +236,10 @@ level:
   description: The level of the socket, V(admin), V(operator) or V(user); empty before HAProxy 1.9.
   returned: success
   type: str
+refusal:
+  description: Why nothing may be changed from here, in a sentence; empty if something may.
+  returned: success
+  type: str
 servers:
   description: The server in each backend, as last seen.
   returned: success
@@ -381,12 +385,13 @@ left_drained:
 """
 
 import time
-from typing import Any, Callable, Dict, Optional, Sequence
+from typing import Any, Callable, Dict, Sequence
 
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.access import (
+    Haproxy,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.balancer import (
     Balancer,
-    Clock,
-    Wish,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.drain import (
     Change,
@@ -395,47 +400,28 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haprox
     Seen,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.runtime import (
-    ask,
     parse_address,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.state import (
-    Found,
-    describe,
-    parse_need,
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.orders import (
+    ARGUMENTS as ORDER,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.watcher import (
-    Leases,
-    carry_out,
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.orders import (
+    check_order,
+    claimed,
+    fence_of,
+    run,
+    wish_of,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.seam import Clock
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.directory import (
-    StateDirectory,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.fencing import (
-    Fence,
-    Fenced,
-    key_of,
-)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.fencing import Fence
 
-ARGUMENTS = {
-    "socket": {"type": "str", "required": True},
-    "backends": {"type": "list", "elements": "str", "required": True},
-    "server": {"type": "str", "required": True},
-    "state": {"type": "str", "choices": ["drained", "ready"], "required": True},
-    "min_available": {"type": "str", "default": "1"},
-    "drain_timeout": {"type": "float", "default": 60},
-    "on_timeout": {"type": "str", "choices": ["restore", "force", "fail"], "default": "restore"},
-    "share": {"type": "int", "default": 0},
-    "up_timeout": {"type": "float", "default": 60},
-    "socket_timeout": {"type": "float", "default": 5},
-    "poll": {"type": "float", "default": 0.1},
-    "turn": {"type": "int", "default": 0},
-    "turn_by": {"type": "str", "default": ""},
-    "lease": {"type": "float", "default": 0},
-    "lease_directory": {"type": "path", "default": "/run/fleetops-gunicorn"},
-}
-
+ARGUMENTS = dict(
+    ORDER,
+    socket={"type": "str", "required": True},
+    socket_timeout={"type": "float", "default": 5},
+)
 
 # What begins so changes something.
 CHANGING = ("set ", "enable ", "disable ", "shutdown ")
@@ -454,101 +440,26 @@ def fenced(send: Callable[[Sequence[str]], str], fence: Fence) -> Callable[[Sequ
 
 def look(params: Dict[str, Any], check_mode: bool) -> Change:
     """Read the balancer and make ready to change it."""
-    if not params["backends"]:
-        raise FleetError("backends is empty. Name the backends that hold the server.")
-    if params["socket_timeout"] <= 0 or params["poll"] <= 0:
-        raise FleetError("socket_timeout and poll are seconds and must be above 0.")
-    if params["lease"] < 0:
-        raise FleetError("lease is in seconds: above 0, or 0 for none.")
-    if not 0 <= params["share"] <= 100:
-        raise FleetError("share is in percent, from 1 to 100, or 0 to leave the weight as it is.")
-    if params["share"] and params["state"] != "ready":
-        raise FleetError("share goes with state=ready: a drained server gets nothing.")
-    address = parse_address(params["socket"])
-    fence = Fence(
-        StateDirectory(params["lease_directory"], private=True),
-        key_of(address.text, *params["backends"], params["server"]),
-        params["turn"],
-        params["turn_by"],
-        f"{params['server']} on this balancer",
-    )
-
-    def send(commands: Sequence[str]) -> str:
-        return ask(address, commands, params["socket_timeout"])
-
-    try:
-        if not check_mode:
-            fence.claim()
-        balancer = Balancer(fenced(send, fence), params["backends"], params["server"])
-    except Fenced:
-        raise
-    except FleetError:
-        # A lease needs the directory, too. Without one, nobody is kept out of rotation for it.
-        if params["lease"]:
-            raise
-        balancer = Balancer(send, params["backends"], params["server"])
-    wish = Wish(
-        server=params["server"],
-        need=parse_need(params["min_available"]),
-        drain_timeout=params["drain_timeout"],
-        on_timeout=params["on_timeout"],
-        up_timeout=params["up_timeout"],
-        patience=params["socket_timeout"],
-        poll=params["poll"],
-        share=params["share"],
-    )
+    check_order(params)
+    if params["socket_timeout"] <= 0:
+        raise FleetError("socket_timeout is in seconds and must be above 0.")
+    access = Haproxy(parse_address(params["socket"]))
+    send = access.asker(params["socket_timeout"])
+    fence = fence_of(params, access)
+    if claimed(fence, params, check_mode):
+        send = fenced(send, fence)
+    balancer = Balancer(send, params["backends"], params["server"])
     clock = Clock(time.monotonic, time.time, time.sleep)
     # What cannot be put back stays out. What cannot be drained stays in, which may be told at once.
     patience = params["up_timeout"] if params["state"] == "ready" and not check_mode else 0
-    return Change(balancer, wish, clock, Seen(address.local), patience)
-
-
-def recalled(kept: Leases, change: Change) -> Dict[str, Found]:
-    """What a drain before this one found. Without it, what is out counts as taken out here."""
-    try:
-        return kept.recall()
-    except FleetError as exc:
-        change.note(f"what the server was in before it was taken out cannot be told: {exc}")
-        return {}
+    wish = wish_of(params, params["socket_timeout"])
+    return Change(balancer, wish, clock, Seen(access.address.local), patience)
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    params = module.params
-    state = params["state"]
-    change: Optional[Change] = None
-    kept: Optional[Leases] = None
-    try:
-        change = look(params, module.check_mode)
-        kept = Leases(
-            params["lease_directory"],
-            parse_address(params["socket"]),
-            params["server"],
-            params["socket_timeout"],
-        )
-        change.memory = recalled(kept, change)
-        before, after = change.found(), change.plan(state)
-        change.check(state, later=state == "drained" and params["lease"] > 0)
-        if not module.check_mode:
-            carry_out(change, state, kept, params["lease"])
-            after = change.found()
-    except FleetError as exc:
-        module.fail_json(
-            msg=str(exc),
-            changed=change is not None and change.changed,
-            left_drained=change is not None and change.left_drained,
-            lease=kept.look(change.note, params["backends"]) if kept and change else None,
-            notes=change.notes if change else [],
-        )
-    lease = kept.look(change.note, params["backends"])
-    module.exit_json(
-        changed=before != after,
-        diff={"before": before, "after": after},
-        lease=lease,
-        notes=change.notes,
-        **describe(change.picture, change.wish.server, change.wish.need, change.memory),
-        **change.measured,
-    )
+    patience = module.params["socket_timeout"]
+    run(module, lambda: Haproxy(parse_address(module.params["socket"])), look, patience)
 
 
 if __name__ == "__main__":

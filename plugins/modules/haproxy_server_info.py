@@ -128,6 +128,10 @@ level:
       need V(admin).
   returned: success
   type: str
+refusal:
+  description: Why nothing may be changed from here, in a sentence; empty if something may.
+  returned: success
+  type: str
 servers:
   description:
     - The wanted server in each backend, shaped like RV(backends[].servers). Empty without
@@ -193,6 +197,11 @@ out_by_others:
       returned: always
       type: str
       sample: in MAINT
+    undo:
+      description: How a person puts it back.
+      returned: always
+      type: str
+      sample: "`set server app/web1 state ready` on HAProxy's socket"
 available:
   description:
     - For each backend, who serves it apart from O(server).
@@ -351,149 +360,63 @@ backends:
           type: dict
 """
 
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Sequence
 
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.access import (
+    Haproxy,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.balancer import (
     Balancer,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.runtime import (
-    Address,
-    ask,
     parse_address,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.state import (
-    Found,
-    Picture,
-    Server,
-    as_data,
-    describe,
-    elsewhere,
     hazards,
-    out_by_others,
-    parse_need,
-    rows_of,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.watcher import (
-    Leases,
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.looks import (
+    ARGUMENTS as LOOK,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.looks import (
+    Scene,
+    answer,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.shape import Server
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
 
-ARGUMENTS = {
-    "socket": {"type": "str", "required": True},
-    "backends": {"type": "list", "elements": "str", "default": []},
-    "server": {"type": "str", "default": ""},
-    "servers": {"type": "list", "elements": "str", "default": []},
-    "min_available": {"type": "str", "default": "1"},
-    "socket_timeout": {"type": "float", "default": 5},
-    "lease_directory": {"type": "path", "default": "/run/fleetops-gunicorn"},
-    "rows": {"type": "str", "choices": ["all", "server"], "default": "all"},
-}
+ARGUMENTS = dict(
+    LOOK,
+    socket={"type": "str", "required": True},
+    socket_timeout={"type": "float", "default": 5},
+)
 
 
-Place = Tuple[str, str, str]
+class Seen(Scene):
+    """HAProxy at one moment."""
 
+    def __init__(self, balancer: Balancer, params: Dict[str, Any]) -> None:
+        self.picture = balancer.read()
+        if params["servers"] or (params["server"] and params["rows"] == "server"):
+            self.places = balancer.places()
 
-class Look(NamedTuple):
-    lease: Optional[Dict[str, object]]
-    notes: List[str]
-    memory: Dict[str, Found]
-    rows: List[Server]
-    elsewhere: List[str]
+    def hazards(self, rows: Sequence[Server]) -> List[str]:
+        return hazards(self.picture, rows)
 
-
-NOTHING = Look(None, [], {}, [], [])
-
-
-def look_at(
-    picture: Picture, server: str, address: Address, directory: str, places: Sequence[Place]
-) -> Look:
-    """What only concerns one server; an error if it is not in every backend."""
-    notes: List[str] = []
-    kept = Leases(directory, address, server, 0)
-    rows = picture.mine(server)
-    lease = kept.look(notes.append, [row.backend for row in rows])
-    return Look(lease, notes, recalled(kept, notes), rows, elsewhere(places, rows))
-
-
-def recalled(kept: Leases, notes: List[str]) -> Dict[str, Found]:
-    """What a drain found before it took the server out."""
-    try:
-        return kept.recall()
-    except FleetError as exc:
-        notes.append(f"what the server was in before it was taken out cannot be told: {exc}")
-        return {}
-
-
-def told(picture: Picture, look: Look) -> Dict[str, object]:
-    """A look as plain data."""
-    out = out_by_others(look.rows, look.memory)
-    return {
-        "lease": look.lease,
-        "notes": look.notes,
-        "hazards": hazards(picture, look.rows) + look.elsewhere,
-        "out_by_others": [
-            {"backend": row.backend, "server": row.server, "how": why} for row, why in out
-        ],
-    }
-
-
-def about(
-    picture: Picture, server: str, address: Address, directory: str, places: Sequence[Place]
-) -> Dict[str, object]:
-    """All that is told of one server of many; why it cannot be told, as C(msg)."""
-    try:
-        look = look_at(picture, server, address, directory, places)
-    except FleetError as exc:
-        return {"msg": str(exc)}
-    return dict(told(picture, look), servers=rows_of(look.rows, look.memory))
+    def undo(self, row: Server) -> str:
+        return f"`set server {row.backend}/{row.server} state ready` on HAProxy's socket"
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     params = module.params
-    look = NOTHING
-    others: Dict[str, Dict[str, object]] = {}
     try:
-        address = parse_address(params["socket"])
-        need = parse_need(params["min_available"])
-        balancer = Balancer(
-            lambda commands: ask(address, commands, params["socket_timeout"]), params["backends"]
-        )
-        picture = balancer.read()
-        directory = params["lease_directory"]
-        everywhere = bool(params["servers"] or (params["server"] and params["rows"] == "server"))
-        places = balancer.places() if everywhere else []
-        if params["server"]:
-            look = look_at(picture, params["server"], address, directory, places)
-        for server in params["servers"]:
-            others[server] = about(picture, server, address, directory, places)
-        found = describe(picture, params["server"], need, look.memory)
+        access = Haproxy(parse_address(params["socket"]))
+        balancer = Balancer(access.asker(params["socket_timeout"]), params["backends"])
+        found = answer(Seen(balancer, params), access, params)
     except FleetError as exc:
         module.fail_json(msg=str(exc))
-    backends = [
-        {
-            "name": backend.name,
-            "mode": backend.mode,
-            "balance": backend.balance,
-            "sticky": backend.cookie or ("stick table" if backend.table else ""),
-            "servers": [
-                as_data(row)
-                for row in backend.servers
-                if params["rows"] == "all" or row.server == params["server"]
-            ],
-        }
-        for backend in picture.backends
-    ]
-    totals = [{"backend": row.name, "counters": row.counters} for row in picture.backends]
-    module.exit_json(
-        changed=False,
-        backends=backends,
-        totals=totals,
-        **({"about": others} if params["servers"] else {}),
-        **told(picture, look),
-        **found,
-    )
+    module.exit_json(changed=False, **found)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 # What must be equal for two hosts to share a question.
-_ALIKE = ("balancers", "provider", "socket", "backends", "min_available", "lease_directory")
+_ALIKE = (
+    "balancers", "provider", "socket", "reach", "backends", "min_available", "lease_directory",
+)  # fmt: skip
 # Of an answer, what is the same whichever server is asked about.
-_COMMON = ("node", "level", "available", "totals", "backends")
+_COMMON = ("node", "level", "refusal", "available", "totals", "backends")
 
 
 def fleet_questions(asked: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -127,12 +127,17 @@ def no_balancer(group: str, groups: Groups, host: str) -> list[str]:
 
 
 def of_host(given: Mapping[str, Any], groups: Groups) -> dict[str, Any]:
-    """Of a host's inputs those by which the balancers are asked about it and others."""
+    """Of a host's inputs those by which the balancers are asked about it and others.
+
+    ``reach`` has the inputs that only the provider reads, by their names: whatever it is.
+    """
+    own = f"load_balancer_{given['load_balancer_provider']}_"
     return {
         "server": str(given["load_balancer_server"]),
         "balancers": [str(name) for name in groups[given["load_balancer_group"]]],
         "provider": str(given["load_balancer_provider"]),
         "socket": str(given["load_balancer_socket"]),
+        "reach": {name: value for name, value in given.items() if name.startswith(own)},
         "backends": [str(name) for name in given["load_balancer_backends"]],
         "min_available": str(given["rollout_min_available"]),
         "lease_directory": str(given["load_balancer_lease_directory"]),

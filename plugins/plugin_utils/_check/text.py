@@ -168,7 +168,7 @@ def _balancer(each: Mapping[str, Any]) -> str:
         if each[name] is not None
     ]
     if counted and each["counted_for"] is not None:
-        words += f"; since HAProxy started {span(each['counted_for'])} ago: {', '.join(counted)}"
+        words += f"; since it began to count {span(each['counted_for'])} ago: {', '.join(counted)}"
     return words
 
 

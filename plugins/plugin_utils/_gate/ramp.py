@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.state import (
-    too_small,
-)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.shape import too_small
 
 WEIGHTED = ("roundrobin", "leastconn", "random")
-"""What HAProxy balances by weights that can be changed while it runs, whatever else is set."""
+"""How a balancer chooses by weights that can be changed while it runs, whatever else is set."""
 
 
 def ramp_problems(ramp: Any) -> list[str]:
@@ -51,7 +49,7 @@ def ramp_steps(ramp: Sequence[Any]) -> list[int]:
 
 
 def baseline(results: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Results of haproxy_server_info, of each server only which it is: the rest is in ``totals``.
+    """Results of the info module, of each server only which it is: the rest is in ``totals``.
 
     It is kept for the whole run, and what a run began with must not grow with the fleet.
     """
@@ -69,7 +67,7 @@ def baseline(results: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def servers_beside(results: Iterable[Mapping[str, Any]], mates: Sequence[str]) -> list[str]:
-    """All servers of the backends but ``mates``, from results of haproxy_server_info."""
+    """All servers of the backends but ``mates``, from results of the balancers' info module."""
     found = {
         server["server"]
         for result in results
@@ -94,7 +92,7 @@ def share_of(server: Mapping[str, Any]) -> int:
 def ramp_unfit(
     results: Iterable[Mapping[str, Any]], ramp: Sequence[Any], resumed: bool
 ) -> list[str]:
-    """Why the balancers cannot do a ramp, from results of haproxy_server_info for one server.
+    """Why the balancers cannot do a ramp, from results of the info module for one server.
 
     A run that was stopped (``resumed``) may have left the server with a share of its weight.
     """
@@ -126,6 +124,5 @@ def _unfit(
         # An agent says its weight at any time; it is muted during the ramp, and heard after it.
         yield (
             f"{where}: somebody has set the weight of {server['server']} to {now} of {full}, and"
-            f" the ramp would end at {full}. Set it back (`set server"
-            f" {server['backend']}/{server['server']} weight 100%`)."
+            f" the ramp would end at {full}. Set it back."
         )

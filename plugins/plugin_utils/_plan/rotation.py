@@ -11,7 +11,7 @@ from typing import Any
 
 
 def out_by_others(results: Iterable[Mapping[str, Any]], host: str) -> str:
-    """Why the run does not touch the host, and the ways out; from results of haproxy_server_info.
+    """Why the run does not touch the host, and the ways out; from results of the info module.
 
     An upgrade ends with the server in rotation and judged by its traffic there. Somebody wanted
     neither, and may not be awake.
@@ -26,11 +26,10 @@ def out_by_others(results: Iterable[Mapping[str, Any]], host: str) -> str:
     where = ", ".join(
         f"{each['backend']}/{each['server']} on {lb} {each['how']}" for lb, each in found
     )
-    backend, server = found[0][1]["backend"], found[0][1]["server"]
     return (
         f"{host} is out of rotation, and not by a run of ours: {where}. An upgrade would end with"
-        " it in service. Ask who took it out. If it may serve, set it ready first (`set server"
-        f" {backend}/{server} state ready` on HAProxy's socket); if not, leave it out of the run"
+        " it in service. Ask who took it out. If it may serve, set it ready first"
+        f" ({found[0][1]['undo']}); if not, leave it out of the run"
         f" (-l 'all:!{host}'); where only one of its backends is closed to it, leave that one out"
         " of its load_balancer_backends. Nothing was touched. (rollback.yml goes back all the same,"
         " and leaves it out as it is.)"
@@ -38,7 +37,7 @@ def out_by_others(results: Iterable[Mapping[str, Any]], host: str) -> str:
 
 
 def left_out(results: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Where a server stays out since somebody had taken it out, from results of haproxy_server."""
+    """Where a server stays out since somebody had taken it out, from results of who put it back."""
     return [
         f"{row['backend']}/{row['server']} on {result.get('item', 'a balancer')} in {row['status']}"
         for result in results

@@ -40,6 +40,9 @@ def _tasks(*beginnings: str) -> str:
     return r"\A(?:" + "|".join(re.escape(beginning) for beginning in beginnings) + ")"
 
 
+# Tasks of the role load_balancer, whatever the provider's name is.
+BALANCER_TASKS = r"\A\w+ \| (?:drained|ready|info|fleet) \| "
+
 # Also the order of docs/operations.md. What is said at the end of a turn holds the words of
 # whatever failed in it, so that comes first; and a message says more than the task that said it.
 STOPS = (
@@ -86,7 +89,7 @@ STOPS = (
     ),
     Stop(
         "F-DRAIN",
-        r"\Ahaproxy \| .*\bwas not drained\b",
+        BALANCER_TASKS + r".*\bwas not drained\b",
         "a server could not be taken out of rotation, and serves",
         "See which of the reasons it was, mend that, then run the same command again.",
     ),
@@ -156,7 +159,7 @@ STOPS = (
     ),
     Stop(
         "F-BALANCER",
-        _tasks("haproxy | ", "balancers | "),
+        BALANCER_TASKS + "|" + _tasks("balancers | "),
         "a balancer cannot be asked, or does not know the server",
         "Mend its connection, its socket or the names, then run the same command again.",
     ),
@@ -187,7 +190,7 @@ _TOLD_AGAIN = "trials | Stop: "
 # Tasks that are done at a balancer's host: where that one cannot be reached, Ansible says it of
 # the server in whose name it was.
 _AT_BALANCERS = re.compile(
-    _tasks("lock | ", "unlock | ", "record | ", "haproxy | ", "balancers | ")
+    BALANCER_TASKS + "|" + _tasks("lock | ", "unlock | ", "record | ", "balancers | ")
 )
 
 

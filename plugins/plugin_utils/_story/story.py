@@ -143,7 +143,7 @@ class Story:
             ("lock | ", "record | ")
         ):
             self.rollout = True
-        if kind == "haproxy_server" and not task.check_mode:
+        if kind.endswith("_server") and not task.check_mode:
             wanted = str(task.args.get("state"))
             if wanted == "drained":
                 self._state(at, host, "draining")
@@ -170,7 +170,8 @@ class Story:
             self._judged(at, host, "soak", facts["_gate_judged"])
         if task.action in _SAID:
             return self._said(at, host, task, result)
-        tell = getattr(self, f"_after_{kind}", None) if task.action.startswith(OURS) else None
+        tell = getattr(self, f"_after_{_role_of(kind)}", None)
+        tell = tell if task.action.startswith(OURS) else None
         return tell(at, host, task, result) if tell else []
 
     def failed(
@@ -239,7 +240,7 @@ class Story:
                 self._incidents.add(key)
                 self.keep(at, "incident", host, **incident)
 
-    def _after_haproxy_server_info(
+    def _after_balancer_look(
         self, at: float, host: str, task: Task, result: Mapping[str, Any]
     ) -> list[Line]:
         for item in self._items(result):
@@ -278,7 +279,7 @@ class Story:
         self.events = kept
         self._rows //= 2
 
-    def _after_haproxy_server(
+    def _after_balancer_order(
         self, at: float, host: str, task: Task, result: Mapping[str, Any]
     ) -> list[Line]:
         if task.check_mode:
@@ -472,6 +473,13 @@ class Story:
         elif not ill:
             lines.append(Line("", f"Done so far: {self.rest}" if self.rest else "Done.", "good"))
         return lines
+
+
+def _role_of(module: str) -> str:
+    """What a module is to the story: each kind of balancer has one that looks and one that acts."""
+    if module.endswith("_server_info"):
+        return "balancer_look"
+    return "balancer_order" if module.endswith("_server") else module
 
 
 def _check_said(report: Mapping[str, Any]) -> Line:

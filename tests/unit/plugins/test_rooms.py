@@ -27,8 +27,8 @@ FLOORS = {
     "module_utils": (
         "_errors _redact _visible",
         "_module _host _state",
-        "_logs _packages _balancer/haproxy",
-        "_gunicorn",
+        "_logs _packages _balancer",
+        "_gunicorn _balancer/haproxy _balancer/nginx",
         "_service/supervisord",
         "_release _activation",
     ),

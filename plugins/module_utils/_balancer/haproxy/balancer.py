@@ -2,48 +2,24 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a change of a balancer works with: the balancer itself, time, and who else must know.
+"""HAProxy itself, and the processes of before a reload. Sockets are passed in."""
 
-Sockets are passed in.
-"""
-
-from contextlib import contextmanager
-from typing import Callable, Dict, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Callable, Dict, List, Sequence, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy import (
     state as haproxy,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.state import (
-    Found,
-    Glance,
     Moved,
-    Need,
-    Node,
-    Picture,
-    Server,
     State,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.shape import (
+    Glance,
+    Picture,
+    Server,
+    some,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-
-
-class Clock(NamedTuple):
-    now: Callable[[], float]
-    wall: Callable[[], float]
-    sleep: Callable[[float], None]
-
-
-class Wish(NamedTuple):
-    server: str
-    need: Need
-    drain_timeout: float
-    on_timeout: str
-    up_timeout: float
-    patience: float
-    poll: float
-    share: int = 0
-    """Percent of its configured weight when it is put back; 0 leaves its weight as it is."""
-    wait_full: bool = True
-    """Whether a server that `slowstart` still holds back is waited for."""
 
 
 class Balancer:
@@ -86,7 +62,9 @@ class Balancer:
             raise Moved("HAProxy was reloaded while it was read; its backends have new numbers.")
         # Before 1.9 there is no `show cli level`; then the first write will tell.
         known_level = level if level in ("admin", "operator", "user") else ""
-        return Picture(haproxy.parse_node(info), known_level, tuple(backends), tuple(known_tables))
+        node = haproxy.parse_node(info)
+        refusal = haproxy.refusal(known_level, node.name)
+        return Picture(node, known_level, tuple(backends), tuple(known_tables), refusal)
 
     def _find(self) -> Dict[str, str]:
         info, listed, *answers = self._answers(
@@ -101,7 +79,7 @@ class Balancer:
                 there = [line for line in listed.splitlines() if not line.startswith("#")]
                 raise FleetError(
                     f"Backend {name!r} is not on the balancer {node.name}, or has no server. Its"
-                    f" backends: {haproxy.some(there)}. Set the name as this balancer's"
+                    f" backends: {some(there)}. Set the name as this balancer's"
                     " configuration spells it."
                 )
             ids[name] = found[0]
@@ -132,32 +110,6 @@ class Balancer:
             command = f"{verb} agent {server.backend}/{server.server}"
         # One command and no more: an error's text may have empty lines in it.
         haproxy.check_written(command, self._ask([command]).strip())
-
-
-class Guard:
-    """Who must know of a change, and who must not make another meanwhile. Here: nobody."""
-
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """In here nobody else takes a server out of this balancer."""
-        yield
-
-    def begin(self) -> None:
-        """Before the first write, alone. An error leaves everything as it is."""
-
-    def keep(self, out: Dict[str, str], node: Node, drained: bool = False) -> None:
-        """At every look while the server is out: in which state per backend, in which process.
-        An error puts it back."""
-
-    def let_go(self, backends: Sequence[str]) -> None:
-        """Before it is put back: nobody may take it out again. Never an error."""
-
-    def recall(self, memory: Dict[str, Found]) -> Dict[str, Found]:
-        """What is remembered of the backends, alone; `memory` is what was when this began."""
-        return memory
-
-    def remember(self, memory: Dict[str, Found]) -> None:
-        """What is to be put back, per backend; nothing else is remembered of them."""
 
 
 class Elders:

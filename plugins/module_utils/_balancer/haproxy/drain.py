@@ -23,19 +23,31 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haprox
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.balancer import (
     Balancer,
-    Clock,
     Elders,
-    Guard,
-    Wish,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.runtime import (
     Unreachable,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.state import (
-    Found,
     Moved,
     NotHaproxy,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.seam import (
+    Change as SeamChange,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.seam import (
+    Clock,
+    Guard,
+    Wish,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.shape import (
+    Found,
     Server,
+    describe,
+    part_of,
+    shortage,
+    some,
+    too_small,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 
@@ -66,7 +78,7 @@ def _since(first: Dict[str, Server], row: Server) -> int:
     return max(row.counters.get("stot", 0) - before, 0)
 
 
-class Change:
+class Change(SeamChange):
     """One wish, carried out on one balancer."""
 
     def __init__(
@@ -87,14 +99,14 @@ class Change:
         self.wish = wish
         self._clock = clock
         self._until = clock.now() + patience
-        self.notes: List[str] = []
+        self.notes = []
         self.changed = False
         self.left_drained = False
         self.guard = Guard()
         self._cost = 0.0
         self._calm: Optional[float] = None
         self.before = self.picture = self._insist(balancer.read, self._until)
-        self.mine = self.before.mine(wish.server)
+        self.mine: List[Server] = self.before.mine(wish.server)
         self.memory: Dict[str, Found] = dict(memory or {})
         self._recalled = dict(self.memory)
         self._elders = elders or Elders()
@@ -140,7 +152,7 @@ class Change:
     def _goal_weight(self, row: Server) -> int:
         # A weight of 0 in the configuration has no shares: somebody else decides what it gets.
         wanted = self.wish.share and row.weight_full
-        return haproxy.part_of(row.weight_full, self.wish.share) if wanted else row.weight_set
+        return part_of(row.weight_full, self.wish.share) if wanted else row.weight_set
 
     def _goal_drained(self, row: Server) -> str:
         # DRAIN turns away nobody whom a cookie, a table or a `use-server` rule sends.
@@ -164,7 +176,7 @@ class Change:
         for row in self.mine:
             if self.wish.share and row.weight_full:
                 whose = f"{row.backend}/{row.server} on the balancer {self.before.node.name}"
-                text = haproxy.too_small(self.wish.share, whose, row.weight_full)
+                text = too_small(self.wish.share, whose, row.weight_full)
                 if text:
                     raise FleetError(text)
         if state == "drained":
@@ -187,7 +199,7 @@ class Change:
             blind = [row.server for row in backend.servers if row.status == "no check"]
             if blind:
                 self.note(
-                    f"backend {backend.name} does not check {haproxy.some(blind, 5)}: HAProxy"
+                    f"backend {backend.name} does not check {some(blind, 5)}: HAProxy"
                     " counts them as UP whatever they do"
                 )
 
@@ -202,14 +214,13 @@ class Change:
         ]
 
     def _shortage(self, backends: Sequence[str]) -> str:
-        return haproxy.shortage(self.picture, self.wish.server, self.wish.need, backends)
+        return shortage(self.picture, self.wish.server, self.wish.need, backends)
 
     def _sticky(self, row: Server) -> str:
         return haproxy.sticky(self.picture.backend(row.backend), row)
 
-    def note(self, text: str) -> None:
-        if text not in self.notes:
-            self.notes.append(text)
+    def told(self) -> Dict[str, object]:
+        return describe(self.picture, self.wish.server, self.wish.need, self.memory)
 
     def carry_out(self, state: str) -> None:
         started = self._clock.now()
@@ -393,7 +404,7 @@ class Change:
         if self._clock.now() - self._calm < _CALM:
             return alive
         self.note(
-            f"an older process of HAProxy (pid {haproxy.some(alive)}) has connections left, none of"
+            f"an older process of HAProxy (pid {some(alive)}) has connections left, none of"
             f" them to {self.wish.server}: it was not waited for any longer"
         )
         return []
@@ -419,7 +430,7 @@ class Change:
         if older:
             text += (
                 " HAProxy was reloaded, and its older process (pid"
-                f" {haproxy.some(older)}) still finishes requests that cannot be counted. It ends"
+                f" {some(older)}) still finishes requests that cannot be counted. It ends"
                 " with its last connection; `hard-stop-after` in its configuration ends it sooner."
             )
         return text
@@ -492,7 +503,7 @@ class Change:
             )
         self.changed = False
         self._forget()
-        states = haproxy.some(sorted({row.own for row in self.mine}))
+        states = some(sorted({row.own for row in self.mine}))
         return f"It was put back as it was before ({states})."
 
     def _forget(self) -> None:

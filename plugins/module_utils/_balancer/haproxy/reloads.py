@@ -10,11 +10,16 @@ certain server is seen by their connections to it.
 
 import os
 import re
-import socket
-import struct
 from contextlib import suppress
-from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, Set
 
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.connections import (
+    DEAD,
+    Process,
+    connected,
+    parse_process,
+    spelled,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.balancer import (
     Elders,
 )
@@ -23,29 +28,6 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.machine im
 # HAProxy counts its age in whole seconds, and a worker's from before its master had read the
 # configuration, which takes long where that names thousands of servers.
 _YOUNGER, _OLDER, _NAMED_OLDER = 2.0, 2.0, 60.0
-_DEAD = "ZXx"
-
-
-class Process(NamedTuple):
-    pid: int
-    comm: str
-    state: str
-    parent: int
-    ticks: int
-
-
-def parse_process(text: str) -> Optional[Process]:
-    """`/proc/PID/stat`. A name may hold anything, also `) S 1`."""
-    found = re.match(r"^(\d+) \((.*)\) (\S) (.*)$", text.strip(), re.DOTALL)
-    if not found:
-        return None
-    rest = found.group(4).split()
-    try:
-        return Process(
-            int(found.group(1)), found.group(2), found.group(3), int(rest[0]), int(rest[18])
-        )
-    except (IndexError, ValueError):
-        return None
 
 
 def handed_over(arguments: Sequence[str]) -> List[int]:
@@ -76,49 +58,10 @@ def older(all_of_them: Dict[int, Process], me: Process, told: Sequence[int]) -> 
         for each in all_of_them.values()
         if each.pid != me.pid
         and each.comm == me.comm
-        and each.state not in _DEAD
+        and each.state not in DEAD
         and each.ticks <= me.ticks
         and (each.pid in told or (me.parent > 1 and each.parent == me.parent))
     )
-
-
-def spelled(address: str) -> Set[str]:
-    """`127.0.0.1:80` and `[::1]:80` as /proc/net/tcp and tcp6 write them; empty if neither."""
-    found = re.match(r"^\[?([0-9A-Fa-f.:]+?)\]?:(\d{1,5})$", address)
-    if not found or int(found.group(2)) > 65535:
-        return set()
-    host, port = found.group(1), f"{int(found.group(2)):04X}"
-    try:
-        if ":" not in host:
-            packed = _packed(host)
-            mapped = b"\0" * 10 + b"\xff\xff" + packed
-            return {f"{_hexed(packed)}:{port}", f"{_hexed(mapped)}:{port}"}
-        return {f"{_hexed(socket.inet_pton(socket.AF_INET6, host))}:{port}"}
-    except (OSError, ValueError, struct.error):
-        return set()
-
-
-def _packed(host: str) -> bytes:
-    parts = [int(part) for part in host.split(".")]
-    if len(parts) != 4 or max(parts) > 255:
-        raise ValueError(host)
-    return bytes(parts)
-
-
-def _hexed(packed: bytes) -> str:
-    # The kernel prints words of the machine's own order.
-    words = struct.unpack(f"={len(packed) // 4}I", packed)
-    return "".join(f"{word:08X}" for word in words)
-
-
-def connected(table: str, remote: Set[str]) -> Set[str]:
-    """The inodes of the sockets that are connected to one of these, of /proc/net/tcp."""
-    found = set()
-    for line in table.splitlines()[1:]:
-        row = line.split()
-        if len(row) > 9 and row[2] in remote:
-            found.add(row[9])
-    return found
 
 
 class Seen(Elders):
@@ -166,7 +109,7 @@ class Seen(Elders):
 
     def _lives(self, pid: int) -> bool:
         found = parse_process(self._read(f"{pid}/stat"))
-        return bool(found and found.state not in _DEAD and found.ticks == self._elders[pid])
+        return bool(found and found.state not in DEAD and found.ticks == self._elders[pid])
 
     def _holds(self, pid: int, remote: Set[str]) -> bool:
         """Whether it has a connection to one of those; also if that cannot be told."""
@@ -197,7 +140,7 @@ class Seen(Elders):
         return None
 
     def _is(self, process: Process, uptime: int) -> bool:
-        if process.state in _DEAD:
+        if process.state in DEAD:
             return False
         more = uptime - (self._now() - process.ticks / self._hertz)
         named = "haproxy" in self._read(f"{process.pid}/cmdline").lower()

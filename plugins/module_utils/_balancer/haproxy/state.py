@@ -8,6 +8,13 @@ import csv
 import re
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.shape import (
+    Backend,
+    Node,
+    Picture,
+    Server,
+    some,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 
 # srv_admin_state of `show servers state`: forced here, inherited from a tracked server,
@@ -59,161 +66,6 @@ class Moved(FleetError):
     """HAProxy was reloaded between two questions; asking again helps."""
 
 
-class Node(NamedTuple):
-    """The process that answered."""
-
-    name: str
-    version: str
-    pid: int
-    uptime: int
-    # When it started (seconds since the epoch; 0 where HAProxy does not say), and what it has
-    # counted itself: a statistics file brings along the counters of backends, never these.
-    started: int = 0
-    requests: Optional[int] = None
-    connections: int = 0
-
-
-class Glance(NamedTuple):
-    """The process that answered, and what `set server … state` made of a server per backend."""
-
-    pid: int
-    uptime: int
-    own: Dict[str, str]
-
-
-class Server(NamedTuple):
-    """One server of one backend, as HAProxy sees it now."""
-
-    backend: str
-    server: str
-    status: str
-    admin_bits: int
-    weight: int
-    # What the effective weight comes from: as set now, and as the configuration has it.
-    weight_set: int
-    weight_full: int
-    sessions: int
-    queue: int
-    check: str
-    fall: int
-    backup: bool
-    address: str
-    cookie: str
-    counters: Dict[str, int]
-    # Of its configured share, in percent: below 100 while `slowstart` holds it back.
-    throttle: int = 100
-    # Of `agent-check`: empty without one, `on` while its answers count, `off` while muted.
-    agent: str = ""
-    agent_check: str = ""
-
-    @property
-    def admin(self) -> str:
-        """What an operator, a tracked server or the resolver made of it."""
-        if self.admin_bits & _ANY_MAINT:
-            return "maint"
-        return "drain" if self.admin_bits & _ANY_DRAIN else "ready"
-
-    @property
-    def own(self) -> str:
-        """The part of `admin` that `set server … state` changes."""
-        return own_state(self.admin_bits)
-
-    @property
-    def up(self) -> bool:
-        """Whether it is surely UP: `UP 1/3` is on its way down, or has only just started."""
-        return self.status in ("UP", "no check")
-
-    @property
-    def full(self) -> bool:
-        """Whether it also takes all that it ever will: a server that has just come UP does not."""
-        return self.up and self.throttle >= 100
-
-    @property
-    def busy(self) -> int:
-        return self.sessions + self.queue
-
-    def describe(self) -> str:
-        """For an error text: `web2 is DOWN (L4CON Connection refused)`."""
-        told = f" ({self.check})" if self.check else ""
-        if self.agent_check and not self.up:
-            told += f" (its agent says: {self.agent_check})"
-        if self.throttle < 100:
-            told += f", held back by slowstart at {self.throttle} %"
-        return f"{self.server} is {self.status}{told}{', weight 0' if self.weight == 0 else ''}"
-
-
-class Backend(NamedTuple):
-    name: str
-    mode: str
-    balance: str
-    cookie: str
-    table: bool
-    active: int
-    servers: Tuple[Server, ...]
-    # Of the backend itself: also what no server ever saw, such as HAProxy's own 503.
-    counters: Dict[str, int]
-
-    def serves(self, server: Server) -> bool:
-        """Whether new requests go to it (a backup gets them only when nobody else is left)."""
-        return server.weight > 0 and (not server.backup or self.active == 0)
-
-
-class Picture(NamedTuple):
-    """One look at one balancer."""
-
-    node: Node
-    level: str
-    backends: Tuple[Backend, ...]
-    # Names of all stick tables: a backend may use one of another.
-    tables: Tuple[str, ...] = ()
-
-    def mine(self, server: str) -> List[Server]:
-        """The wanted server in every backend; an error names the ones there are."""
-        found = []
-        for backend in self.backends:
-            rows = [row for row in backend.servers if row.server == server]
-            if not rows:
-                raise FleetError(
-                    f"Server {server!r} is not in backend {backend.name!r} of the balancer"
-                    f" {self.node.name}, which has: {some(r.server for r in backend.servers)}. Set"
-                    " the server's name as this balancer's configuration spells it."
-                )
-            found += rows
-        return found
-
-    def backend(self, name: str) -> Backend:
-        return next(backend for backend in self.backends if backend.name == name)
-
-
-class Need(NamedTuple):
-    """How many servers must stay UP: a count, or a share of the backend's servers."""
-
-    number: int
-    percent: bool
-
-    def of(self, total: int) -> int:
-        # Rounded up: 50% of 3 servers are 2.
-        return -(-total * self.number // 100) if self.percent else self.number
-
-    @property
-    def text(self) -> str:
-        return f"{self.number}{'%' if self.percent else ''}"
-
-
-class Available(NamedTuple):
-    """The servers of a backend that are UP beside the wanted one."""
-
-    up: List[str]
-    total: int
-    wanted: int
-    possible: bool
-    reason: str
-
-    @property
-    def enough(self) -> bool:
-        return not self.reason
-
-
 class State(NamedTuple):
     """One line of `show servers state`."""
 
@@ -230,55 +82,18 @@ class State(NamedTuple):
         return "on" if self.agent_bits & _AGENT_HEARD else "off"
 
 
-class Found(NamedTuple):
-    """What a server was in before it was taken out here, to be put back."""
-
-    own: str
-    """`ready`, `drain` or `maint`; empty if only the agent is still to be given back."""
-    agent: bool
-    """Whether its agent was muted here."""
-    stot: int = -1
-    """Its sessions when none was left; below 0 if that is not known."""
-    pid: int = 0
+def admin_state(admin_bits: int) -> str:
+    """What an operator, a tracked server or the resolver made of it."""
+    if admin_bits & _ANY_MAINT:
+        return "maint"
+    return "drain" if admin_bits & _ANY_DRAIN else "ready"
 
 
 def own_state(admin_bits: int) -> str:
+    """The part of `admin_state` that `set server … state` changes."""
     if admin_bits & _FORCED_MAINT:
         return "maint"
     return "drain" if admin_bits & _FORCED_DRAIN else "ready"
-
-
-def some(names: object, limit: int = 20) -> str:
-    """A list for an error text that stays readable with 500 servers."""
-    names = [str(name) for name in names]  # type: ignore[attr-defined]
-    more = f", and {len(names) - limit} more" if len(names) > limit else ""
-    return (", ".join(names[:limit]) or "none") + more
-
-
-def parse_need(text: str) -> Need:
-    found = re.match(r"^\s*(\d+)\s*(%?)\s*$", text)
-    if not found or (found.group(2) and int(found.group(1)) > 100):
-        raise FleetError(
-            f"min_available is {text!r}. Give how many servers must stay UP, as a count ('1') or"
-            " as a share of the backend ('50%')."
-        )
-    return Need(int(found.group(1)), bool(found.group(2)))
-
-
-def part_of(full: int, percent: int) -> int:
-    """The weight that is so much of a configured one; 0 if HAProxy knows none so small."""
-    return full * percent // 100
-
-
-def too_small(percent: int, whose: str, full: int) -> str:
-    """Why a weight has no such share; empty if it has."""
-    if part_of(full, percent):
-        return ""
-    return (
-        f"{percent} % of the weight of {whose}, {full}, is less than 1, the smallest there is. Give"
-        " every server of the backend a larger one, such as `weight 100`, in HAProxy's"
-        " configuration: only their ratio counts."
-    )
 
 
 def check_name(kind: str, name: str) -> None:
@@ -399,7 +214,8 @@ def _server(row: Dict[str, str], state: State) -> Server:
         backend=row["pxname"],
         server=row["svname"],
         status=row["status"],
-        admin_bits=state.admin_bits,
+        admin=admin_state(state.admin_bits),
+        own=own_state(state.admin_bits),
         weight=_int(row.get("weight")),
         weight_set=state.weight_set,
         weight_full=state.weight_full,
@@ -439,46 +255,6 @@ def persistent(picture: Picture, server: Server) -> bool:
     return bool(picture.tables or sticky(picture.backend(server.backend), server))
 
 
-def why_out(row: Server) -> str:
-    """By whose doing it is out of rotation, for a person: what cannot be undone here is named."""
-    if row.own != "ready":
-        return f"in {row.own.upper()}"
-    if row.admin == "ready":
-        return ""
-    if "via" in row.status:
-        return f"in {row.status}: the server that it tracks is out"
-    return f"in {row.status}: the name of its address does not resolve, or what it tracks is out"
-
-
-def available(backend: Backend, server: str, need: Need) -> Available:
-    """Who would serve this backend without `server`, and whether that is enough."""
-    others = [row for row in backend.servers if row.server != server]
-    up = [row.server for row in others if row.full and row.admin == "ready" and backend.serves(row)]
-    total = len([row for row in backend.servers if not row.backup])
-    wanted = need.of(total)
-    possible = wanted <= len([row for row in others if not row.backup])
-    asked = f"min_available asks for {wanted} of {total}"
-    reason = ""
-    if not possible:
-        reason = (
-            f"{asked} in backend {backend.name}, which can never hold while {server} is out of it."
-            " Add a server to the backend or lower min_available."
-        )
-    elif len(up) < wanted:
-        rest = some((row.describe() for row in others if row.server not in up), 5)
-        reason = (
-            f"backend {backend.name} would be left with {len(up)} server(s) UP ({some(up)}), and"
-            f" {asked}: {rest}. Bring them UP, or lower min_available."
-        )
-    return Available(up, total, wanted, possible, reason)
-
-
-def shortage(picture: Picture, server: str, need: Need, backends: Sequence[str]) -> str:
-    """Why `server` may not be missing from those backends now; empty when it may."""
-    reasons = [available(picture.backend(name), server, need).reason for name in backends]
-    return "; ".join(reason for reason in reasons if reason)
-
-
 def check_written(command: str, answer: str) -> None:
     """HAProxy answers a `set server` that worked with nothing at all."""
     if not answer:
@@ -499,6 +275,16 @@ def check_written(command: str, answer: str) -> None:
     raise FleetError(f"Asked HAProxy {command!r}. It answered: {answer[:200]}. {advice}")
 
 
+def refusal(level: str, name: str) -> str:
+    """Why this socket may not change anything; empty if it may, or does not tell."""
+    if level in ("admin", ""):
+        return ""
+    return (
+        f"The socket of {name} has the level {level}, and draining needs admin: write `level admin`"
+        " on its `stats socket` line, and reload HAProxy."
+    )
+
+
 def parse_places(text: str) -> List[Tuple[str, str, str]]:
     """`show servers state`: backend, server and address of every server; dynamic ones included."""
     found = []
@@ -512,23 +298,6 @@ def parse_places(text: str) -> List[Tuple[str, str, str]]:
             where = f"[{host}]" if ":" in host else host
             found.append((row["be_name"], row["srv_name"], f"{where}:{row.get('srv_port', '')}"))
     return found
-
-
-def elsewhere(places: Sequence[Tuple[str, str, str]], rows: Sequence[Server]) -> List[str]:
-    """Other backends that send requests to the same address, from which nothing is taken out."""
-    known = {row.backend for row in rows}
-    wanted = {row.address for row in rows if row.address}
-    found = [
-        f"{backend}/{server}"
-        for backend, server, address in places
-        if address in wanted and backend not in known
-    ]
-    if not found:
-        return []
-    return [
-        f"other backends send requests to {some(sorted(wanted), 2)} too, as {some(found, 5)}: what"
-        " they send would be lost. Name every backend of the server (load_balancer_backends)"
-    ]
 
 
 def hazards(picture: Picture, rows: Sequence[Server]) -> List[str]:
@@ -556,64 +325,3 @@ def hazards(picture: Picture, rows: Sequence[Server]) -> List[str]:
                 " out before that is over, and each that comes back is waited for as long"
             )
     return found
-
-
-def out_by_others(rows: Sequence[Server], memory: Dict[str, Found]) -> List[Tuple[Server, str]]:
-    """The rows that are out of rotation, and not by a drain of ours, and how they are out."""
-    ours = {r.backend for r in rows if r.own != "ready" and _found_ready(r, memory)}
-    found = []
-    for row in rows:
-        why = why_out(row)
-        if not why or row.backend in ours:
-            continue
-        # What tracks a server that we took out is out with it.
-        if row.own == "ready" and ours:
-            continue
-        found.append((row, why))
-    return found
-
-
-def _found_ready(row: Server, memory: Dict[str, Found]) -> bool:
-    return row.backend in memory and memory[row.backend].own == "ready"
-
-
-def left_out(row: Server, memory: Dict[str, Found]) -> bool:
-    """Whether it is out of rotation as it was found, and `ready` leaves it so."""
-    before = memory.get(row.backend)
-    return row.own != "ready" and before is not None and before.own in ("drain", "maint")
-
-
-def describe(
-    picture: Picture, server: str, need: Need, memory: Dict[str, Found]
-) -> Dict[str, object]:
-    """What both modules return of a picture, as plain data."""
-    rows = picture.mine(server) if server else []
-    return {
-        "node": dict(picture.node._asdict()),
-        "level": picture.level,
-        "servers": rows_of(rows, memory),
-        "available": {
-            backend.name: {
-                "up": found.up,
-                "total": found.total,
-                "wanted": found.wanted,
-                "possible": found.possible,
-                "enough": found.enough,
-            }
-            for backend in picture.backends
-            for found in [available(backend, server, need)]
-        },
-    }
-
-
-def rows_of(rows: Sequence[Server], memory: Dict[str, Found]) -> List[Dict[str, object]]:
-    """The rows of one server as plain data."""
-    return [dict(as_data(row), left_out=left_out(row, memory)) for row in rows]
-
-
-def as_data(row: Server) -> Dict[str, object]:
-    keys = (
-        "backend server status admin sessions queue check weight weight_set weight_full backup"
-        " address counters throttle agent agent_check"
-    )
-    return {key: getattr(row, key) for key in keys.split()}

@@ -19,6 +19,7 @@ def host(server, **more):
         "balancers": ["lb1", "lb2"],
         "provider": "haproxy",
         "socket": "/s",
+        "reach": {},
         "backends": ["app"],
         "min_available": "1",
         "lease_directory": "/l",

@@ -126,6 +126,7 @@ def test_how_balancers_are_asked_about_a_host_is_what_it_was_given():
         "balancers": ["lb1", "lb2"],
         "provider": "haproxy",
         "socket": "/run/haproxy/admin.sock",
+        "reach": {},
         "backends": ["app"],
         "min_available": "1",
         "lease_directory": "/run/fleetops-gunicorn",

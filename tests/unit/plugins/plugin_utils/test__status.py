@@ -62,6 +62,7 @@ def test_what_balancers_were_asked_once_is_told_of_each_host():
         "balancers": ["lb1"],
         "provider": "haproxy",
         "socket": "/s",
+        "reach": {},
         "backends": ["app"],
         "min_available": "1",
         "lease_directory": "/l",

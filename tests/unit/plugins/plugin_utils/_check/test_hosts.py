@@ -37,6 +37,7 @@ OF = {
     "balancers": ["lb1"],
     "provider": "haproxy",
     "socket": "/s",
+    "reach": {},
     "backends": ["app"],
     "min_available": "1",
     "lease_directory": "/l",

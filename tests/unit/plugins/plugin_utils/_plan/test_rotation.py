@@ -12,7 +12,8 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.rotation i
 )
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._story.stop_codes import stop_of
 
-OUT = {"backend": "app", "server": "w1", "how": "in MAINT"}
+UNDO = "`set server app/w1 state ready` on HAProxy's socket"
+OUT = {"backend": "app", "server": "w1", "how": "in MAINT", "undo": UNDO}
 
 
 def test_who_is_out_where_and_what_can_be_done():

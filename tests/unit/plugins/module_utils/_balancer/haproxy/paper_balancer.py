@@ -4,13 +4,20 @@
 
 """A HAProxy of a few lines, in which time is what the test says."""
 
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.drain import (
-    Balancer,
-    Change,
-    Clock,
-    Wish,
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.access import (
+    Haproxy,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.state import Need
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.balancer import (
+    Balancer,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.drain import (
+    Change,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.runtime import (
+    parse_address,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.seam import Clock, Wish
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.shape import Need
 
 BITS = {"ready": 0, "maint": 1, "drain": 8}
 AGENT = {"": 0, "on": 22, "off": 18}
@@ -157,3 +164,14 @@ def change(fake, on_timeout="restore", need=1, watch=True, patience=0, share=0, 
     clock = Clock(lambda: fake.time, lambda: 1000 + fake.time, fake.sleep)
     elders = Elders(fake) if watch else None
     return Change(Balancer(late(fake), ["app"]), wish, clock, elders, patience, memory)
+
+
+class PaperAccess(Haproxy):
+    """The way to a HAProxy on paper."""
+
+    def __init__(self, ask):
+        super().__init__(parse_address("/run/a.sock"))
+        self.ask = ask
+
+    def asker(self, timeout):
+        return self.ask

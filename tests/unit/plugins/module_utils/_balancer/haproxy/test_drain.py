@@ -13,7 +13,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haprox
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.runtime import (
     Unreachable,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.state import Found
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.shape import Found
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 
 from tests.unit.plugins.module_utils._balancer.haproxy.paper_balancer import Fake, change, late

@@ -7,11 +7,12 @@
 import os
 
 import pytest
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer import connections
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.connections import Process
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy import (
     reloads as elders,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.reloads import (
-    Process,
     Seen,
 )
 
@@ -150,15 +151,17 @@ def test_handed_over(arguments, pids):
 
 
 def test_addresses_as_the_kernel_writes_them():
-    assert "0100007F:1F41" in elders.spelled("127.0.0.1:8001")
-    assert "0000000000000000FFFF00000100007F:1F41" in elders.spelled("127.0.0.1:8001")
-    assert elders.spelled("[::1]:80") == {"00000000000000000000000001000000:0050"}
+    assert "0100007F:1F41" in connections.spelled("127.0.0.1:8001")
+    assert "0000000000000000FFFF00000100007F:1F41" in connections.spelled("127.0.0.1:8001")
+    assert connections.spelled("[::1]:80") == {"00000000000000000000000001000000:0050"}
     for text in ("", "/run/a.sock", "unix@/run/a.sock", "host:80", "1.2.3:4", "1.2.3.4:99999"):
-        assert elders.spelled(text) == set()
+        assert connections.spelled(text) == set()
 
 
 def test_a_name_may_hold_anything():
     middle = " ".join(["0"] * 17)
-    assert elders.parse_process(f"7 (a) S 1) R 3 {middle} 99") == Process(7, "a) S 1", "R", 3, 99)
-    assert elders.parse_process("7 (a") is None
-    assert elders.parse_process("7 (a) S 1") is None
+    assert connections.parse_process(f"7 (a) S 1) R 3 {middle} 99") == Process(
+        7, "a) S 1", "R", 3, 99
+    )
+    assert connections.parse_process("7 (a") is None
+    assert connections.parse_process("7 (a) S 1") is None

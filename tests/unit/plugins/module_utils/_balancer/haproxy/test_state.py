@@ -6,6 +6,7 @@ import errno
 import socket
 
 import pytest
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer import shape
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy import (
     state as haproxy,
 )
@@ -46,11 +47,11 @@ def picture(
     )
     states = haproxy.parse_states(STATES.format(*bits))
     backends = haproxy.parse_backends(stat, states, tables)
-    return haproxy.Picture(haproxy.Node("lb1", "2.6.12", 1, 2), "admin", tuple(backends))
+    return shape.Picture(shape.Node("lb1", "2.6.12", 1, 2), "admin", tuple(backends))
 
 
 def enough(need, **more):
-    return haproxy.available(picture(**more).backends[0], "web1", haproxy.parse_need(need))
+    return shape.available(picture(**more).backends[0], "web1", shape.parse_need(need))
 
 
 def test_a_server_is_read_from_both_answers():
@@ -70,10 +71,10 @@ def test_a_backend_that_nobody_named_has_the_same_server():
 """
     places = haproxy.parse_places(text)
     assert places[-1] == ("v6", "x", "[::1]:1")
-    [told] = haproxy.elsewhere(places, picture().mine("web1"))
+    [told] = shape.elsewhere(places, picture().mine("web1"))
     assert "send requests to 127.0.0.1:1 too, as admin/w1:" in told
-    assert haproxy.elsewhere(places[:1], picture().mine("web1")) == []
-    assert haproxy.elsewhere(places, picture().mine("web2")) == [], "an address that is hidden"
+    assert shape.elsewhere(places[:1], picture().mine("web1")) == []
+    assert shape.elsewhere(places, picture().mine("web2")) == [], "an address that is hidden"
 
 
 @pytest.mark.parametrize(
@@ -84,15 +85,15 @@ def test_a_backend_that_nobody_named_has_the_same_server():
         (8, {}, ["in DRAIN"]),
         (5, {}, ["in MAINT"]),  # disabled in the configuration
         (32, {}, ["in UP: the name of its address does not resolve, or what it tracks is out"]),
-        (1, {"app": haproxy.Found("ready", False)}, []),
-        (1, {"app": haproxy.Found("maint", False)}, ["in MAINT"]),
-        (1, {"app": haproxy.Found("", True)}, ["in MAINT"]),
-        (1, {"api": haproxy.Found("ready", False)}, ["in MAINT"]),
+        (1, {"app": shape.Found("ready", False)}, []),
+        (1, {"app": shape.Found("maint", False)}, ["in MAINT"]),
+        (1, {"app": shape.Found("", True)}, ["in MAINT"]),
+        (1, {"api": shape.Found("ready", False)}, ["in MAINT"]),
     ],
 )
 def test_who_took_it_out(bits, memory, out):
     rows = picture(bits=(bits, 0)).mine("web1")
-    assert [how for _row, how in haproxy.out_by_others(rows, memory)] == out
+    assert [how for _row, how in shape.out_by_others(rows, memory)] == out
 
 
 def test_hazards():
@@ -196,7 +197,7 @@ def test_what_can_never_hold_is_said(need):
 @pytest.mark.parametrize("need", ["", "one", "-1", "101%", "1.5", "1;2"])
 def test_a_need_that_is_none(need):
     with pytest.raises(FleetError, match="min_available"):
-        haproxy.parse_need(need)
+        shape.parse_need(need)
 
 
 def test_sticky():
@@ -282,8 +283,8 @@ def test_an_unknown_server_is_answered_with_the_known_ones():
 
 
 def test_a_list_of_500_names_stays_readable():
-    assert haproxy.some(range(500), 3) == "0, 1, 2, and 497 more"
-    assert haproxy.some([]) == "none"
+    assert shape.some(range(500), 3) == "0, 1, 2, and 497 more"
+    assert shape.some([]) == "none"
 
 
 # -- the socket ---------------------------------------------------------------------------------

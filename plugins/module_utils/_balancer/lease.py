@@ -13,15 +13,12 @@ import re
 from contextlib import suppress
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.balancer import (
-    Balancer,
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.seam import (
+    Access,
     Clock,
     Wish,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.drain import (
-    Change,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.state import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.shape import (
     Found,
     Glance,
     Need,
@@ -39,7 +36,9 @@ LOG = "lease.log"
 LOG_LIMIT = 64 * 1024
 # How often the watcher looks whether it is still wanted, and whether the server is still out.
 GLANCE = 0.5
-# How long one exchange with HAProxy may take before the lease's end, and how seldom one that
+# Where a hand cannot be told from what has forgotten a drain, it is taken for that so often.
+AGAIN = 2
+# How long one exchange with the balancer may take before the lease's end, and how seldom one that
 # gives no answer is asked.
 LOOK = 1.0
 _SELDOM = 4.0
@@ -53,7 +52,7 @@ _UP_TIMEOUT = 5.0
 
 
 class Hold(NamedTuple):
-    """What the server is to stay in until the lease ends, and the HAProxy that was told so."""
+    """What the server is to stay in until the lease ends, and the process that was told so."""
 
     out: Tuple[Tuple[str, str], ...]
     pid: int
@@ -149,9 +148,7 @@ def as_data(lease: Lease, alive: bool, boottime: float, wall: float) -> Dict[str
     }
 
 
-def take_out_again(
-    ask: Callable[[Sequence[str]], str], lease: Lease, backends: Sequence[str], clock: Clock
-) -> str:
+def take_out_again(access: Access, lease: Lease, backends: Sequence[str], clock: Clock) -> str:
     """Out of rotation in those backends, each for which enough others are UP, and what was done;
     an error if it is still in rotation in any."""
     states = dict(lease.hold.out)
@@ -160,7 +157,7 @@ def take_out_again(
     for backend in backends:
         wish = Wish(lease.server, parse_need(lease.hold.need), 0, "restore", 0, 0, 0.1)
         try:
-            change = Change(Balancer(ask, [backend]), wish, clock)
+            change = access.change(wish, [backend], clock, LOOK)
             change.take_out_again(states)
             if change.changed:
                 done.append(f"{backend}: {states[backend]} again")
@@ -172,7 +169,7 @@ def take_out_again(
 
 
 def put_back(
-    ask: Callable[[Sequence[str]], str],
+    access: Access,
     server: str,
     backends: Sequence[str],
     clock: Clock,
@@ -186,7 +183,7 @@ def put_back(
         # Each by itself: a backend that is gone must not keep the server out of the others.
         try:
             found = {name: each for name, each in (memory or {}).items() if name == backend}
-            done.append(f"{backend}: {_put_back(ask, server, backend, clock, patience, found)}")
+            done.append(f"{backend}: {_put_back(access, server, backend, clock, patience, found)}")
         except FleetError as exc:
             errors.append(f"{backend}: {exc}")
     if errors:
@@ -204,16 +201,17 @@ def left_out(memory: Dict[str, Found], backends: Sequence[str]) -> Dict[str, Fou
 
 
 def _put_back(
-    ask: Callable[[Sequence[str]], str],
+    access: Access,
     server: str,
     backend: str,
     clock: Clock,
     patience: float,
     memory: Dict[str, Found],
 ) -> str:
-    # What slowstart still holds back serves already, and nobody waits for it here.
+    # What a slow start still holds back serves already, and nobody waits for it here.
     wish = Wish(server, parse_need("0"), 0, "restore", _UP_TIMEOUT, patience, 0.1, 0, False)
-    change = Change(Balancer(ask, [backend]), wish, clock, None, 0, memory)
+    change = access.change(wish, [backend], clock, patience, memory)
+    memory = change.memory
     goal = (memory[backend].own if backend in memory else "") or "ready"
     muted = backend in memory and memory[backend].agent
     there = all(row.own in ("ready", goal) for row in change.mine)
@@ -235,6 +233,8 @@ def _put_back(
 class Post(NamedTuple):
     """What a watcher may do. Inside of `alone` nobody renews or cancels the lease."""
 
+    access: Access
+
     read: Callable[[], Optional[Lease]]
     alone: Callable[[Callable[[], bool], float], bool]
     glance: Callable[[Lease, float], Glance]
@@ -247,9 +247,13 @@ class Post(NamedTuple):
 
 
 class Memory:
-    """Which HAProxy knows that the server is out: another one may just have forgotten it."""
+    """Which process knows that the server is out: another one may just have forgotten it."""
 
-    def __init__(self) -> None:
+    def __init__(self, hand_counts: bool = True) -> None:
+        """Without `hand_counts`, whoever puts it back is taken for one who has forgotten it, so
+        often and no more."""
+        self._hand_counts = hand_counts
+        self._left = AGAIN
         self._told = NOTHING
         self._pid = 0
         self._uptime = 0
@@ -263,9 +267,12 @@ class Memory:
         """
         if hold != self._told:
             self._told = hold
+            self._left = AGAIN
             self._pid, self._uptime = hold.pid, hold.uptime
             self._released.clear()
         ready = [name for name, _state in hold.out if seen.own.get(name) == "ready"]
+        if not self._hand_counts:
+            return ready if self._left else []
         if seen.pid == self._pid and seen.uptime >= self._uptime:
             self._released.update(ready)
             self._uptime = seen.uptime
@@ -273,6 +280,13 @@ class Memory:
         if not lost:
             self._pid, self._uptime = seen.pid, seen.uptime
         return lost
+
+    def taken_out_again(self) -> str:
+        """What is to be known of the next time; nothing most often."""
+        self._left -= 1
+        if self._hand_counts or self._left:
+            return ""
+        return "; whoever puts it back once more is taken for an operator, and not overruled"
 
 
 class Watcher:
@@ -282,7 +296,7 @@ class Watcher:
         self._lease = lease
         self._post = post
         self._told = False
-        self._memory = Memory()
+        self._memory = Memory(post.access.hand_counts)
         self._said = ""
         self._next_look = 0.0
         self._pause = GLANCE
@@ -308,7 +322,7 @@ class Watcher:
             self._post.sleep(RETRY)
 
     def _keep_out(self, patience: float) -> None:
-        """Take it out again if HAProxy was started anew and has forgotten. No error ends this:
+        """Take it out again if the balancer was started anew and has forgotten. No error ends this:
         it is the end of the lease that counts."""
         if not self._lease.hold.out or self._post.now() < self._next_look:
             return
@@ -327,7 +341,7 @@ class Watcher:
         def again() -> bool:
             # Whoever puts it back has said so before, in here.
             if self._wanted() and dict(self._lease.hold.out).keys() >= set(lost):
-                self._say(seen.pid, self._try(lost))
+                self._say(seen, self._try(lost))
             return True
 
         # Somebody else is at work in here: then the next look finds what is left to do.
@@ -336,12 +350,12 @@ class Watcher:
 
     def _try(self, lost: Sequence[str]) -> str:
         try:
-            return self._post.again(self._lease, lost)
+            return self._post.again(self._lease, lost) + self._memory.taken_out_again()
         except FleetError as exc:
             return f"NOT TAKEN OUT AGAIN YET: {exc}"
 
-    def _say(self, pid: int, done: str) -> None:
-        text = f"HAProxy was started anew (pid {pid}): {done}"
+    def _say(self, seen: Glance, done: str) -> None:
+        text = f"{self._post.access.anew(seen)}: {done}"
         if done and text != self._said:
             self._post.log(text)
             self._said = text

@@ -7,17 +7,15 @@
 import json
 
 import pytest
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy import (
-    lease as leases,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.drain import Clock
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.lease import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer import lease as leases
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.lease import (
     Hold,
     Lease,
     Memory,
     Watcher,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.state import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.seam import Clock
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.shape import (
     Found,
     Glance,
 )
@@ -27,7 +25,11 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.document 
     Unbelievable,
 )
 
-from tests.unit.plugins.module_utils._balancer.haproxy.paper_balancer import Fake, late
+from tests.unit.plugins.module_utils._balancer.haproxy.paper_balancer import (
+    Fake,
+    PaperAccess,
+    late,
+)
 
 LEASE = Lease("t1", "/run/a.sock", "web1", ("app",), "boot", 100.0, 42, 7)
 HOLD = Hold((("app", "drain"),), 1, 5, "1")
@@ -101,6 +103,7 @@ class Place:
 
     def watch(self):
         post = leases.Post(
+            PaperAccess(None),
             self.read,
             self.alone,
             self.glance,
@@ -342,7 +345,7 @@ def test_a_server_that_is_not_there_any_more_is_nobodys():
 def take_out_again(fake, need="1"):
     clock = Clock(lambda: fake.time, lambda: fake.time, fake.sleep)
     held = LEASE._replace(hold=HOLD._replace(need=need, out=(("app", "maint"),)))
-    return leases.take_out_again(late(fake), held, ["app"], clock)
+    return leases.take_out_again(PaperAccess(late(fake)), held, ["app"], clock)
 
 
 def test_it_is_taken_out_again_as_it_was():
@@ -452,7 +455,7 @@ def test_a_lease_for_the_other_backends():
 
 def put_back(fake, backends=("app",), memory=None):
     clock = Clock(lambda: fake.time, lambda: fake.time, fake.sleep)
-    return leases.put_back(late(fake), "web1", backends, clock, 1, memory)
+    return leases.put_back(PaperAccess(late(fake)), "web1", backends, clock, 1, memory)
 
 
 def test_a_drained_server_is_put_back():
@@ -547,5 +550,5 @@ def test_out_again_an_agent_is_muted_first():
     fake.agent["web1"] = "on"
     held = HELD._replace(hold=HOLD._replace(out=(("app", "maint"),)))
     clock = Clock(lambda: fake.time, lambda: fake.time, fake.sleep)
-    leases.take_out_again(late(fake), held, ["app"], clock)
+    leases.take_out_again(PaperAccess(late(fake)), held, ["app"], clock)
     assert fake.writes == ["-agent", "maint"]

@@ -7,7 +7,7 @@
 import json
 from typing import Any, Dict, NamedTuple, Sequence
 
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.state import Found
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.shape import Found
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.document import (
     believe,
     fields,
@@ -17,7 +17,7 @@ SCHEMA = 1
 
 
 class Memory(NamedTuple):
-    """Of one server of one balancer. After a reboot HAProxy has begun anew, and it is void."""
+    """Of one server of one balancer. After a reboot it is void."""
 
     boot_id: str
     socket: str

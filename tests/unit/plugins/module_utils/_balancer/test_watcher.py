@@ -11,13 +11,14 @@ import sys
 import time
 
 import pytest
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy import (
-    watcher as watch,
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer import watcher as watch
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.access import (
+    Haproxy,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.runtime import (
     parse_address,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.state import Found
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.shape import Found
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 
 from tests.unit.plugins.module_utils._balancer.haproxy.paper_balancer import Fake, change
@@ -33,7 +34,7 @@ def fake():
 @pytest.fixture
 def kept(tmp_path):
     return watch.Leases(
-        str(tmp_path / "leases"), parse_address(str(tmp_path / "a.sock")), "web1", 1
+        str(tmp_path / "leases"), Haproxy(parse_address(str(tmp_path / "a.sock"))), "web1", 1
     )
 
 
@@ -395,7 +396,7 @@ def test_a_lease_on_more_backends_takes_over_that_on_some(kept, tmp_path):
 def test_a_lease_from_before_they_were_kept_apart_is_understood_and_ended(
     monkeypatch, kept, tmp_path
 ):
-    name = watch.leases.file_name(kept._address.where, "web1")
+    name = watch.leases.file_name(kept._access.where, "web1")
     monkeypatch.setattr(kept, "_file_name", lambda backends: name)
     hold = watch.leases.Hold((("app", "drain"),), 100, 9, "1")
     kept.take(300, ["app"], hold)

@@ -17,30 +17,18 @@ import time
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Callable, Dict, Iterator, List, Optional, Sequence
 
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy import (
-    lease as leases,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer import lease as leases
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer import (
     snapshot as memories,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.balancer import (
-    Balancer,
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.lease import Hold, Lease
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.seam import (
+    Access,
+    Change,
     Clock,
     Guard,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.drain import (
-    Change,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.lease import (
-    Hold,
-    Lease,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.runtime import (
-    Address,
-    ask,
-    parse_address,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.state import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.shape import (
     Found,
     Glance,
     Node,
@@ -65,12 +53,12 @@ class Leases:
     """The leases of one server of one balancer, one for each set of backends it is taken out of,
     and what is remembered of it."""
 
-    def __init__(self, directory: str, address: Address, server: str, patience: float) -> None:
+    def __init__(self, directory: str, access: Access, server: str, patience: float) -> None:
         self._directory = StateDirectory(directory, private=True)
-        self._address = address
+        self._access = access
         self._server = server
         self._patience = patience
-        self._memory = leases.file_name(address.where, server, end="found")
+        self._memory = leases.file_name(access.where, server, end="found")
         # Of a watcher: the file that it watches.
         self._name = ""
         self._inside: Optional[Opened] = None
@@ -158,7 +146,7 @@ class Leases:
                     name,
                     Lease(
                         token=os.urandom(8).hex(),
-                        socket=self._address.text,
+                        socket=self._access.text,
                         server=self._server,
                         backends=tuple(dict.fromkeys(backends)),
                         boot_id=boot,
@@ -233,7 +221,7 @@ class Leases:
                 before = self._remembered(box)
             found = memories.replaced(before, backends, after)
             if found:
-                memory = memories.Memory(boot_id(), self._address.text, self._server, found)
+                memory = memories.Memory(boot_id(), self._access.text, self._server, found)
                 box.write(self._memory, memories.dump(memory))
             else:
                 box.remove(self._memory)
@@ -241,7 +229,7 @@ class Leases:
     # -- files -----------------------------------------------------------------------------------
 
     def _file_name(self, backends: Sequence[str]) -> str:
-        return leases.file_name(self._address.where, self._server, backends)
+        return leases.file_name(self._access.where, self._server, backends)
 
     def _names(self, backends: Sequence[str]) -> List[str]:
         """Of the lease on these backends, and of one from before leases were kept apart."""
@@ -261,19 +249,14 @@ class Leases:
                 if doubt:
                     doubt(name, exc)
                 continue
-            if lease and lease.server == self._server and self._here(lease):
+            if lease and lease.server == self._server and self._access.is_at(lease.socket):
                 found[name] = lease
         return found
-
-    def _here(self, lease: Lease) -> bool:
-        with suppress(FleetError):
-            return parse_address(lease.socket).where == self._address.where
-        return False
 
     def _read(self, box: Opened, name: str) -> Optional[Lease]:
         content = box.read(name)
         found = leases.parse(content) if content is not None else None
-        # After a reboot nobody watches, and HAProxy has started anew.
+        # After a reboot nobody watches any more.
         return found if found and found.boot_id == boot_id() else None
 
     def _alive(self, lease: Lease) -> bool:
@@ -365,10 +348,6 @@ class Leases:
     def _post(self) -> leases.Post:
         clock = Clock(time.monotonic, time.time, time.sleep)
 
-        def asker(found: Lease, timeout: float) -> Callable[[Sequence[str]], str]:
-            address = parse_address(found.socket)
-            return lambda commands: ask(address, commands, timeout)
-
         def read() -> Optional[Lease]:
             if self._inside:
                 return self._read(self._inside, self._name)
@@ -381,10 +360,10 @@ class Leases:
 
         def glance(found: Lease, timeout: float) -> Glance:
             backends = [backend for backend, _state in found.hold.out]
-            return Balancer(asker(found, timeout), backends).glance(found.server)
+            return self._access.glance(found.server, backends, timeout)
 
         def again(found: Lease, backends: Sequence[str]) -> str:
-            return leases.take_out_again(asker(found, leases.LOOK), found, backends, clock)
+            return leases.take_out_again(self._access, found, backends, clock)
 
         def restore(found: Lease) -> str:
             patience = self._patience
@@ -392,7 +371,7 @@ class Leases:
             with suppress(FleetError):
                 memory = self.recall()
             said = leases.put_back(
-                asker(found, patience), found.server, found.backends, clock, patience, memory
+                self._access, found.server, found.backends, clock, patience, memory
             )
             with suppress(FleetError):
                 self.remember(found.backends, leases.left_out(memory, found.backends))
@@ -400,7 +379,7 @@ class Leases:
 
         def log(text: str) -> None:
             when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            line = " ".join(f"{when} {self._server} on {self._address.text}: {text}".split())
+            line = " ".join(f"{when} {self._server} on {self._access.text}: {text}".split())
             # The server is what counts: a full disk does not keep it out.
             with suppress(OSError, FleetError):
                 if self._inside:
@@ -410,7 +389,9 @@ class Leases:
             if self._inside:
                 self._inside.remove(self._name)
 
-        return leases.Post(read, alone, glance, again, restore, log, remove, boottime, time.sleep)
+        return leases.Post(
+            self._access, read, alone, glance, again, restore, log, remove, boottime, time.sleep
+        )
 
 
 class LeaseGuard(Guard):

@@ -72,8 +72,9 @@ class Config(NamedTuple):
     upstreams: Tuple[Upstream, ...]
     pid_file: str
     error_log: str
-    # Where a log of requests is written, and its format's name; and the formats by name.
-    logs: Dict[str, Tuple[Tuple[str, str], ...]]
+    # Of each upstream, for each place that passes requests to it, the logs that hold them (path and
+    # name of the format); and the formats by name.
+    logs: Dict[str, Tuple[Tuple[Tuple[str, str], ...], ...]]
     formats: Dict[str, Tuple[str, ...]]
     # Addresses that a `proxy_pass` names itself, and whether one is only known when it is used.
     direct: Tuple[str, ...]
@@ -99,7 +100,8 @@ class _Loader:
         self._texts: Dict[str, str] = {}
 
     def load(self) -> Config:
-        seen = list(self._walk(self._file(self._conf), self._conf, (), 0))
+        conf = os.path.realpath(self._conf)
+        seen = list(self._walk(self._file(conf), conf, (), 0))
         found: Dict[Tuple[str, str], List[Seen]] = {}
         for each in seen:
             if each.directive.name == "upstream" and each.directive.values:
@@ -165,7 +167,8 @@ class _Loader:
                 if deep > _DEEP:
                     raise FleetError(f"{path} includes itself, or too deep.")
                 for name in self._included(each.values[0]):
-                    yield from self._walk(self._file(name), os.path.realpath(name), blocks, deep + 1)
+                    real = os.path.realpath(name)
+                    yield from self._walk(self._file(real), real, blocks, deep + 1)
                 continue
             yield Seen(each, path, blocks)
             if each.block:
@@ -225,7 +228,7 @@ def _passes(seen: Sequence[Seen]) -> List[Tuple[str, str, Tuple[Directive, ...]]
 
 def _logs(
     seen: Sequence[Seen], passes: Sequence[Tuple[str, str, Tuple[Directive, ...]]]
-) -> Tuple[Dict[str, Tuple[Tuple[str, str], ...]], Dict[str, Tuple[str, ...]]]:
+) -> Tuple[Dict[str, Tuple[Tuple[Tuple[str, str], ...], ...]], Dict[str, Tuple[str, ...]]]:
     """The logs (path, format) that hold the requests of each upstream; and the formats."""
     formats: Dict[str, Tuple[str, ...]] = {}
     at: Dict[Tuple[int, ...], List[Tuple[str, str]]] = {}
@@ -234,18 +237,26 @@ def _logs(
         if each.directive.name == "log_format" and len(values) > 1 and _mode(each) == "http":
             formats[values[0]] = tuple(values[1:])
         elif each.directive.name == "access_log" and values and _mode(each) == "http":
-            form = values[1] if len(values) > 1 and "=" not in values[1] else "combined"
+            form = _form(values)
             at.setdefault(tuple(map(id, each.blocks)), []).append((values[0], form))
-    found: Dict[str, List[Tuple[str, str]]] = {}
+    found: Dict[str, List[Tuple[Tuple[str, str], ...]]] = {}
     for name, _scheme, blocks in passes:
         here = tuple(map(id, blocks))
         while here and here not in at:
             here = here[:-1]
-        for log in at.get(here, []):
-            mine = found.setdefault(name, [])
-            if log[0] != "off" and log not in mine:
-                mine.append(log)
-    return {name: tuple(logs) for name, logs in found.items()}, formats
+        logs = tuple(log for log in at.get(here, []) if log[0] != "off")
+        mine = found.setdefault(name, [])
+        if logs not in mine:
+            mine.append(logs)
+    return {name: tuple(each) for name, each in found.items()}, formats
+
+
+def _form(values: Sequence[str]) -> str:
+    """The name of the format of an `access_log`; in brackets what keeps it from being counted."""
+    for value in values[1:]:
+        if value.startswith(("gzip", "if=")):
+            return f"({value})"
+    return values[1] if len(values) > 1 and "=" not in values[1] else "combined"
 
 
 # -- one server ----------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ class Directive(NamedTuple):
     """One directive; ``block`` is None without one. ``end`` is behind its `;` or `}`."""
 
     words: Tuple[Word, ...]
-    block: Optional[Tuple["Directive", ...]]  # type: ignore[misc]
+    block: Optional[Tuple["Directive", ...]]
     start: int
     end: int
 
@@ -82,7 +82,7 @@ class _Parser:
         """Directives until the end, or until a `}` that is left where it is."""
         if depth > _DEEP:
             raise self._wrong("blocks nest too deep", self.at)
-        found = []
+        found: List[Directive] = []
         while True:
             self._skip()
             if self.at >= len(self.text) or self.text[self.at] == "}":

@@ -28,7 +28,7 @@ def shape(directives):
         ("# a b; {\na b; # c; }\n", [["a", "b"]]),
         # Only where a word could begin is # a comment, and a quote a quote.
         ("a b#c; d it's;", [["a", "b#c"], ["d", "it's"]]),
-        ("a 'b; { # c' \"d \\\" ; e\";", [["a", "b; { # c", 'd " ; e']]),
+        ('a \'b; { # c\' "d \\" ; e";', [["a", "b; { # c", 'd " ; e']]),
         ("a {}", [["a", []]]),
         ("a b { c d; e { f; } }", [["a", "b", ["c d".split(), ["e", [["f"]]]]]]),
         ("if ($x ~ \\.php$) { a; }", [["if", "($x", "~", "\\.php$)", [["a"]]]]),

@@ -370,7 +370,10 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.orders
     wish_of,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.seam import Clock
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import (
+    AnsibleModule,
+    show_headers,
+)
 
 ARGUMENTS = dict(ORDER, **REACH)
 
@@ -388,6 +391,7 @@ def look(params: Dict[str, Any], check_mode: bool) -> Change:
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    show_headers(module, module.params["probe_headers"])
     run(module, lambda: Nginx(settings_of(module.params)), look, module.params["reload_timeout"])
 
 

@@ -350,13 +350,17 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.nginx.
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.seam import Clock
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import (
+    AnsibleModule,
+    show_headers,
+)
 
 ARGUMENTS = dict(LOOK, **REACH)
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    show_headers(module, module.params["probe_headers"])
     params = module.params
     try:
         settings = settings_of(params)

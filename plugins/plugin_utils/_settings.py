@@ -129,7 +129,8 @@ def no_balancer(group: str, groups: Groups, host: str) -> list[str]:
 def of_host(given: Mapping[str, Any], groups: Groups) -> dict[str, Any]:
     """Of a host's inputs those by which the balancers are asked about it and others.
 
-    ``reach`` has the inputs that only the provider reads, by their names: whatever it is.
+    ``reach`` has the inputs that only the provider reads, by their names: whatever it is. Headers
+    may hold secrets, and are not kept.
     """
     own = f"load_balancer_{given['load_balancer_provider']}_"
     return {
@@ -137,7 +138,11 @@ def of_host(given: Mapping[str, Any], groups: Groups) -> dict[str, Any]:
         "balancers": [str(name) for name in groups[given["load_balancer_group"]]],
         "provider": str(given["load_balancer_provider"]),
         "socket": str(given["load_balancer_socket"]),
-        "reach": {name: value for name, value in given.items() if name.startswith(own)},
+        "reach": {
+            name: value
+            for name, value in given.items()
+            if name.startswith(own) and not name.endswith("_headers")
+        },
         "backends": [str(name) for name in given["load_balancer_backends"]],
         "min_available": str(given["rollout_min_available"]),
         "lease_directory": str(given["load_balancer_lease_directory"]),

@@ -27,6 +27,22 @@ def bed(tmp_path: Path) -> Iterator[Bed]:
             made.nginx.stop()
 
 
+def hold(bed: Bed) -> list[Request]:
+    """Requests that do not end; each worker begins with web1."""
+    found = [Request(bed.nginx.ports["app"], "/slow") for _ in range(4)]
+    time.sleep(0.5)
+    return found
+
+
+def let_go(bed: Bed, requests: list[Request]) -> set[str]:
+    """What they all came to."""
+    bed.web1.let_go.set()
+    bed.web2.let_go.set()
+    found = {each.result() for each in requests}
+    assert found <= {"200 web1", "200 web2"}
+    return found
+
+
 @pytest.mark.parametrize("keep", [False, True], ids=["new connections", "kept connections"])
 def test_nobody_loses_a_request(bed: Bed, keep: bool) -> None:
     file = bed.nginx.site("app", bed.at1, bed.at2, top="keepalive 8;")
@@ -83,7 +99,7 @@ def test_two_upstreams_in_two_files_and_a_check_that_changes_nothing(bed: Bed) -
         file.chmod(mode)
     bed.nginx.reload()
     workers = bed.nginx.workers()
-    dry = bed.do(backends=["app", "api"], _ansible_check_mode=True)
+    dry = bed.do(backends=["app", "api"], check_mode=True)
     assert dry["changed"] and dry["diff"]["after"] == {
         f"app/{bed.at1}": "maint",
         f"api/{bed.at1}": "maint",
@@ -105,8 +121,7 @@ def test_two_upstreams_in_two_files_and_a_check_that_changes_nothing(bed: Bed) -
 def test_a_request_in_flight_is_waited_for(bed: Bed) -> None:
     bed.nginx.site("app", bed.at1, bed.at2)
     bed.nginx.start()
-    slow = [Request(bed.nginx.ports["app"], "/slow") for _ in range(4)]
-    time.sleep(0.5)
+    slow = hold(bed)
     run = bed.begin()
     time.sleep(3)
     assert run.running()
@@ -114,7 +129,7 @@ def test_a_request_in_flight_is_waited_for(bed: Bed) -> None:
     bed.web2.let_go.set()
     result = run.result()
     assert not result.get("failed"), result
-    assert {each.result() for each in slow} == {"200 web1", "200 web2"}
+    assert "200 web1" in let_go(bed, slow)
 
 
 @pytest.mark.parametrize("policy", ["restore", "force", "fail"])
@@ -122,19 +137,17 @@ def test_a_long_poll_on_an_old_worker_is_dealt_with_by_the_policy(bed: Bed, poli
     file = bed.nginx.site("app", bed.at1, bed.at2)
     bed.nginx.start()
     before = file.read_text()
-    slow = [Request(bed.nginx.ports["app"], "/slow") for _ in range(2)]
-    time.sleep(0.5)
+    slow = hold(bed)
     result = bed.begin(drain_timeout=2, on_timeout=policy).result()
     if policy == "force":
         assert not result.get("failed"), result
-        assert result["sessions_cut"] == 1
+        assert result["sessions_cut"] >= 1
     else:
-        assert "still had 1 connection(s)" in result["msg"] and "worker_shutdown" in result["msg"]
+        assert "connection(s) from nginx after 2 s" in result["msg"]
+        assert "worker_shutdown_timeout" in result["msg"]
         assert result["left_drained"] == (policy == "fail")
     assert (file.read_text() == before) == (policy == "restore")
-    bed.web1.let_go.set()
-    bed.web2.let_go.set()
-    assert {each.result() for each in slow} == {"200 web1", "200 web2"}
+    assert "200 web1" in let_go(bed, slow)
 
 
 def test_what_nginx_cannot_do_is_refused_before_anything_is_touched(bed: Bed) -> None:
@@ -209,8 +222,7 @@ def test_somebody_rewrites_the_file_in_the_middle(bed: Bed) -> None:
     file = bed.nginx.site("app", bed.at1, bed.at2)
     bed.nginx.start()
     before = file.read_text()
-    slow = [Request(bed.nginx.ports["app"], "/slow") for _ in range(2)]
-    time.sleep(0.5)
+    slow = hold(bed)
     run = bed.begin()
     until(lambda: " down;" in file.read_text(), "it is out")
     until(lambda: len(bed.nginx.workers()) == 2, "new workers")
@@ -228,15 +240,14 @@ def test_somebody_rewrites_the_file_in_the_middle(bed: Bed) -> None:
     assert {get(bed.nginx.ports["app"]) for _ in range(6)} == {"200 web2"}
     bed.do("ready")
     assert file.read_text() == before + "# by a role\n"
-    assert {each.result() for each in slow} == {"200 web1", "200 web2"}
+    assert "200 web1" in let_go(bed, slow)
 
 
 def test_somebody_who_rewrites_it_again_and_again_stops_the_drain(bed: Bed) -> None:
     file = bed.nginx.site("app", bed.at1, bed.at2)
     bed.nginx.start()
     before = file.read_text()
-    slow = [Request(bed.nginx.ports["app"], "/slow") for _ in range(2)]
-    time.sleep(0.5)
+    slow = hold(bed)
     run = bed.begin()
     for _ in range(2):
         until(lambda: " down;" in file.read_text(), "it is out")
@@ -245,9 +256,7 @@ def test_somebody_who_rewrites_it_again_and_again_stops_the_drain(bed: Bed) -> N
     result = run.result()
     assert "twice while it was drained" in result["msg"]
     assert file.read_text() == before and bed.status() == "UP"
-    for app in (bed.web1, bed.web2):
-        app.let_go.set()
-    assert {each.result() for each in slow} == {"200 web1", "200 web2"}
+    assert "200 web1" in let_go(bed, slow)
 
 
 def test_what_does_not_answer_is_not_put_back(bed: Bed) -> None:

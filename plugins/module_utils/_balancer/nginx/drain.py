@@ -421,7 +421,7 @@ class Change(SeamChange):
             with self.guard.alone():
                 self.view = self._see()
                 texts = self._writes(False) if was_ready else {}
-                if texts:
+                if texts or self.view.sight.running.pending:
                     self._apply(texts)
         except FleetError as error:
             return (

@@ -22,7 +22,7 @@ ARGUMENTS: Dict[str, Dict[str, Any]] = {
     "reload_command": {"type": "str", "default": ""},
     "reload_timeout": {"type": "float", "default": 30},
     "probe": {"type": "str", "default": ""},
-    "probe_headers": {"type": "dict", "default": {}},
+    "probe_headers": {"type": "dict", "default": {}, "no_log": True},
     "probe_timeout": {"type": "float", "default": 2},
 }
 

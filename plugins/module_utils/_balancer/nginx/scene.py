@@ -206,7 +206,8 @@ def _row(
         server=name,
         status="MAINT" if down else answer.status,
         admin=state,
-        own=state,
+        # Where a run was killed between the file and the reload, it is to be put back all the same.
+        own="maint" if down or entry.own else "ready",
         weight=0 if down else weight,
         weight_set=weight,
         weight_full=entry.full,

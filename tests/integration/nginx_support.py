@@ -216,12 +216,12 @@ class Load:
     """Requests without a retry, one after the other in some threads; what went wrong is kept."""
 
     def __init__(
-        self, port: int, threads: int = 4, keep: bool = False, path: str = "/work"
+        self, port: int, keep: bool = False, path: str = "/work", threads: int = 4, rest: float = 0
     ) -> None:
         self.sent = 0
         self.lost: list[str] = []
         self.by: dict[str, int] = {}
-        self._port, self._path, self._keep = port, path, keep
+        self._port, self._path, self._keep, self._rest = port, path, keep, rest
         self._over = threading.Event()
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(threads)]
@@ -254,7 +254,7 @@ class Load:
             if closing or not self._keep:
                 link.close()
                 link = None
-            time.sleep(0.002)
+            time.sleep(self._rest or 0.002)
 
     def end(self) -> Load:
         self._over.set()

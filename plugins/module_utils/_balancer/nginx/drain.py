@@ -334,7 +334,7 @@ class Change(SeamChange):
 
     def _connections(self, workers: Workers) -> int:
         began = self._clock.now()
-        found = busy(self._control.proc, workers.everybody, self._addresses)
+        found = busy(self._control.proc, workers, self._addresses)
         self._cost = self._clock.now() - began
         return sum(found.values())
 

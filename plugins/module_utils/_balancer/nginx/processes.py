@@ -9,7 +9,7 @@ import os
 import re
 import socket
 from contextlib import suppress
-from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.connections import (
     DEAD,
@@ -85,7 +85,7 @@ class Proc:
         except OSError:
             return []
         found = [self.process(int(name)) for name in names]
-        return [each for each in found if each and each.parent == parent]
+        return sorted(each for each in found if each and each.parent == parent)
 
     def sockets(self, pid: int) -> Optional[Set[str]]:
         """The inodes of a process' sockets; None if they are not shown to us."""
@@ -182,23 +182,23 @@ def address_of(text: str, default_port: int = 80) -> Address:
     return Address(text, frozenset(found), "", bool(found))
 
 
-def busy(proc: Proc, everybody: Sequence[Process], addresses: Iterable[Address]) -> Dict[str, int]:
-    """How many connections these processes have to each of the addresses, by its text.
+def busy(proc: Proc, all_of_them: Workers, addresses: Iterable[Address]) -> Dict[str, int]:
+    """How many connections the workers have to each of the addresses, by its text.
 
     The other end of a Unix socket does not say whose it is: all that are connected to it count.
     """
     wanted = list(addresses)
     found = {each.text: 0 for each in wanted}
-    if not everybody:
-        return found
     mine: Set[str] = set()
     seen = True
-    for process in everybody:
+    for process in all_of_them.everybody:
         sockets = proc.sockets(process.pid)
         seen = seen and sockets is not None
         mine |= sockets or set()
-    pid = everybody[0].pid
+    pid = all_of_them.master.pid
     tables = [proc.read(f"{pid}/net/{name}") for name in ("tcp", "tcp6")]
+    if not tables[0]:
+        raise Away(f"nginx (pid {pid}) is gone, or its connections are not to be seen from here.")
     unix = proc.read(f"{pid}/net/unix") if any(each.path for each in wanted) else ""
     for each in wanted:
         if each.path:

@@ -31,7 +31,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.canary.jud
 
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 _COUNTERS = (
-    "stot", "econ", "eresp", "ttime",
+    "stot", "econ", "eresp", "ttime", "rtime_count", "rtime_ms",
     "hrsp_1xx", "hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "hrsp_other",
 )  # fmt: skip
 # What one server is compared with need not be the whole fleet, and a look must not grow with it.

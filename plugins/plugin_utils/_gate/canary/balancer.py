@@ -150,6 +150,13 @@ def _arm(pairs: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> Arm:
 
     times: list[tuple[int, float]] = []
     for old, new in pairs:
+        if "rtime_count" in new:
+            # Counted from each request: an exact sum needs no memory.
+            count = int(new["rtime_count"]) - int(old.get("rtime_count") or 0)
+            if count > 0:
+                took = float(new["rtime_ms"]) - float(old.get("rtime_ms") or 0)
+                times.append((count, max(0.0, took / count)))
+            continue
         was, now = _answers(old), _answers(new)
         fresh = fresh_average(float(old.get("ttime") or 0), was, float(new.get("ttime") or 0), now)
         if fresh is not None and "ttime" in new:

@@ -83,6 +83,21 @@ def test_two_looks_make_a_window_of_what_rose():
     assert found == Window(5.0, Arm(100, 2, 3, None, 5.0, 50.0), Arm(110, 1, 0, None, 5.0, 50.0))
 
 
+def test_times_that_were_added_up_are_an_exact_mean():
+    def timed(name, stot, count, took):
+        row = server(name, stot, 0, stot, rtime_count=count, rtime_ms=took)
+        del row["counters"]["ttime"]
+        return row
+
+    looks = [
+        look(100, timed("web1", 10, 10, 1000), timed("web2", 10, 10, 0)),
+        look(105, timed("web1", 30, 30, 1400), timed("web2", 10, 10, 0)),
+    ]
+    (found,) = windows_from_looks(looks, ["web1"], ["web2"])
+    assert (found.canary.requests, found.canary.time_ms) == (20, 20.0)
+    assert (found.baseline.requests, found.baseline.time_ms) == (0, None)
+
+
 def test_servers_balancers_and_incidents_add_up():
     def at(when, n, incidents):
         one = look(when, server("web1", n), server("web2", 2 * n), server("web3", 3 * n))

@@ -62,7 +62,7 @@ options:
       - If somebody rewrites the files in the middle, the server is taken out once more; if they do
         it again, it is put back and the module fails.
       - With V(ready), the server is put back once it answers O(probe) from this host, and stays out
-        if it does not: nginx itself would send it requests.
+        if it does not, since nginx itself would send it requests.
       - A C(down) that somebody else has written is left, with a note and RV(servers[].left_out).
         Ours is known by the comment behind it.
     type: str

@@ -89,7 +89,8 @@ def until(check: Callable[[], Any], what: str, timeout: float = PATIENCE) -> Any
 
 
 class App:
-    """An HTTP server that names itself. `/work` takes a moment, `/slow` until told to let go."""
+    """An HTTP server that names itself. `/work` takes a moment, `/slow` until told, `/ill`
+    is a 503."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -109,7 +110,7 @@ class App:
                 if self.path == "/work":
                     time.sleep(0.05)
                 body = app.name.encode()
-                self.send_response(200)
+                self.send_response(503 if self.path == "/ill" else 200)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 # A health check reads the status and hangs up.

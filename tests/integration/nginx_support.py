@@ -112,7 +112,7 @@ class Nginx:
             with suppress(OSError):
                 for port in self.ports.values():
                     socket.create_connection(("127.0.0.1", port), 1).close()
-                return (self.root / "nginx.pid").read_text().strip() != ""
+                return len(self.workers()) == 2
             return False
 
         until(answers, "nginx starts")
@@ -147,7 +147,12 @@ class Nginx:
         assert self.process
         before = self.workers()
         os.kill(self.process.pid, signal.SIGHUP)
-        until(lambda: self.workers() and not self.workers() & before, "nginx reloads")
+
+        def renewed() -> bool:
+            now = self.workers()
+            return len(now) == 2 and not now & before
+
+        until(renewed, "nginx reloads")
 
     def reach(self, leases: Path) -> dict[str, Any]:
         return {

@@ -233,6 +233,9 @@ def test_who_answers_with_an_error_is_not_up(bed: Bed) -> None:
         "possible": True,
         "enough": True,
     }
+    ill = bed.info(probe="/ill")
+    assert ill["servers"][0]["status"] == "DOWN" and "HTTP 503" in ill["servers"][0]["check"]
+    assert ill["available"]["app"]["up"] == []
     bed.web2.stop()
     down = bed.info(server=bed.at2)["servers"][0]
     assert down["status"] == "DOWN" and "refused" in down["check"]

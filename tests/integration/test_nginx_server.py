@@ -321,3 +321,16 @@ def test_an_older_run_is_refused(bed: Bed) -> None:
     bed.do("ready", turn=2, turn_by="ada")
     assert "A newer run works" in bed.refused(turn=1)
     assert " down;" not in file.read_text()
+
+
+def test_a_run_that_was_overtaken_in_the_middle_changes_nothing_any_more(bed: Bed) -> None:
+    file = bed.nginx.site("app", bed.at1, bed.at2)
+    bed.nginx.start()
+    bed.do(turn=1)
+    bed.web1.stop()
+    waits = bed.begin("ready", turn=1)
+    time.sleep(1)
+    bed.do(turn=2, turn_by="ada")
+    bed.web1.start()
+    assert "A newer run works" in waits.result()["msg"]
+    assert " down;" in file.read_text()

@@ -42,6 +42,8 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.fencing i
 
 _COMMAND_TIMEOUT = 60.0
 _POLL = 0.02
+# If fewer workers serve than before for so long, then no more will come.
+_FEWER = 1.0
 # How much of an error log is read for why a reload failed.
 _TAIL = 16 * 1024
 _PATHS = os.pathsep.join(["/usr/sbin", "/usr/local/sbin", "/sbin"])
@@ -283,10 +285,14 @@ class Control:
         size = _size(log)
         self._signal()
         deadline = self._clock.now() + self.settings.reload_timeout
+        wanted = len(sight.workers.serving)
+        since: Optional[float] = None
         while True:
-            with suppress(Away):
-                if self._renewed(sight.config, old):
-                    return
+            count = self._renewed(sight.config, old)
+            since = None if not count else self._clock.now() if since is None else since
+            # They come one by one; and as many as before, unless somebody has changed how many.
+            if count >= wanted or (since is not None and self._clock.now() - since >= _FEWER):
+                return
             said = _emergency(log, size)
             late = self._clock.now() >= deadline
             if said or late:
@@ -298,9 +304,15 @@ class Control:
                 )
             self._clock.sleep(_POLL)
 
-    def _renewed(self, config: Config, old: Set[Tuple[int, int]]) -> bool:
-        now = self.processes(config)
-        return not any((each.pid, each.ticks) in old for each in now.serving)
+    def _renewed(self, config: Config, old: Set[Tuple[int, int]]) -> int:
+        """How many serve, all of them new; 0 while an old one does."""
+        try:
+            now = self.processes(config)
+        except Away:
+            return 0
+        if any((each.pid, each.ticks) in old for each in now.serving):
+            return 0
+        return len(now.serving)
 
     def _error_log(self, config: Config) -> str:
         path = config.error_log

@@ -26,7 +26,7 @@ options:
   test_command:
     description:
       - The command that tests the configuration before a reload, with its whole path if it is in no
-        usual place. Empty takes C(nginx -t -q -c) with O(conf).
+        usual place. Empty takes that of the nginx that runs, C(-t -q) with O(conf).
     type: str
     default: ""
   reload_command:

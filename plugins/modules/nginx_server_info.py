@@ -218,8 +218,10 @@ totals:
           says why, and what C(log_format) would do.
         - C(req_tot) and C(stot) requests. C(hrsp_2xx) to C(hrsp_5xx) and C(hrsp_other) answers
           that were sent to users. C(wretr) further attempts for one request.
-        - C(rtime_ms) the sum of the times that servers took in ms, C(rtime_count) of how many, and
-          C(rtime_le_10), C(rtime_le_30), C(rtime_le_100) ... how many took so many ms at most.
+        - C(rtime) the mean time in ms that servers took for what came since the look before, absent
+          if nothing came. Of servers also C(rtime_ms) the sum of the times in ms, C(rtime_count) of
+          how many, and C(rtime_le_10), C(rtime_le_30), C(rtime_le_100) ... how many took so many ms
+          at most.
       returned: success
       type: dict
   sample:

@@ -26,6 +26,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.nginx.
     Away,
     Proc,
     Workers,
+    prefix,
     workers,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.seam import Clock
@@ -141,11 +142,11 @@ class Control:
         """Whether somebody has changed a file since the last look; costs little."""
         return files.signatures(config.texts) != self._signatures
 
-    def refusal(self, config: Config) -> str:
-        """Why nothing may be changed from here; empty if something may."""
-        wrong = [path for path in sorted(config.texts) if not files.may_replace(path)]
-        mine = {line.path for up in config.upstreams for line in up.lines}
-        wrong = [path for path in wrong if path in mine]
+    def refusal(self, config: Config, backends: Sequence[str]) -> str:
+        """Why nothing of these upstreams may be changed from here; empty if something may."""
+        wanted = [up for up in config.upstreams if up.name in backends or not backends]
+        mine = sorted({line.path for up in wanted for line in up.lines})
+        wrong = [path for path in mine if not files.may_replace(path)]
         if not wrong:
             return ""
         return (
@@ -154,13 +155,12 @@ class Control:
             " directory."
         )
 
-    def version(self) -> str:
-        """Of the program that `test_command` calls, most often nginx; empty if it does not say."""
-        program = (self.settings.test_command or ("nginx",))[0]
-        if self.settings.test_command and os.path.basename(program) != "nginx":
-            return ""
+    def version(self, master: int) -> str:
+        """Of the program that runs; empty if it is not to be had."""
+        program = self.proc.program(master)
         with suppress(FleetError):
-            return self._run((program, "-v"))[1].rpartition("/")[2].partition(" ")[0][:40]
+            if program:
+                return self._run((program, "-v"))[1].rpartition("/")[2].partition(" ")[0][:40]
         return ""
 
     def _record(self) -> Optional[runs.Record]:
@@ -197,7 +197,7 @@ class Control:
             for path, text in texts.items():
                 files.replace(path, before[path], text)
                 written.append(path)
-            self._test()
+            self._test(sight.workers.master.pid)
             self._reload(sight)
         except FleetError as exc:
             raise self._undone(exc, before, texts, written) from None
@@ -231,8 +231,13 @@ class Control:
                 self._signal()
         return ReloadFailed(f"{exc} The files are as they were.")
 
-    def _test(self) -> None:
-        command = self.settings.test_command or ("nginx", "-t", "-q", "-c", self.settings.conf)
+    def _test(self, master: int) -> None:
+        command = self.settings.test_command
+        if not command:
+            # As it runs: another nginx may be first in the path, and paths are relative to `-p`.
+            command = (self.proc.program(master) or "nginx", "-t", "-q", "-c", self.settings.conf)
+            place = prefix(self.proc, master)
+            command += ("-p", place) if place else ()
         status, said = self._run(command)
         if status:
             raise FleetError(

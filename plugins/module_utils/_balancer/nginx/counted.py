@@ -99,12 +99,15 @@ class Counted:
                 if box is None:
                     raise FleetError(f"{self._box.path} is gone")
                 entries, counts = self._load(box.read(self._name, _LIMIT))
+                old = {key: dict(row) for key, row in counts.items()}
                 notes = self._add(config, readers, entries, counts)
                 content = _dump(entries, counts)
                 box.write(self._name, content, _LIMIT)
         except FleetError as exc:
             return Tally({}, {up.name: str(exc) for up in config.upstreams}, [])
-        return Tally(_whole(config, problems, counts), problems, notes)
+        whole = _whole(config, problems, counts)
+        _add_means(whole, old)
+        return Tally(whole, problems, notes)
 
     def _readers(self, config: Config, up: Upstream, readers: Dict[str, Reader]) -> str:
         """Add what reads the logs of an upstream; returns why it cannot be counted."""
@@ -252,6 +255,23 @@ def _whole(
                 zeros(bool(address)), **counts.get((up.name, address), {})
             )
     return found
+
+
+def _add_means(
+    counts: Dict[Tuple[str, str], Counters], before: Dict[Tuple[str, str], Counters]
+) -> None:
+    """The mean time in ms of what came since the look before, where something did, as `rtime`."""
+    took: Dict[str, List[int]] = {}
+    for (up, address), row in counts.items():
+        old = before.get((up, address), {})
+        came = row.get("rtime_count", 0) - old.get("rtime_count", 0)
+        if address and came > 0:
+            more = row["rtime_ms"] - old.get("rtime_ms", 0)
+            row["rtime"] = more // came
+            both = took.setdefault(up, [0, 0])
+            took[up] = [both[0] + more, both[1] + came]
+    for up, (more, came) in took.items():
+        counts[(up, "")]["rtime"] = more // came
 
 
 def _dump(entries: Dict[str, Entry], counts: Dict[Tuple[str, str], Counters]) -> bytes:

@@ -89,6 +89,7 @@ class Change(SeamChange):
         self._probe = probe
         self._tell = tell
         self._asked: Optional[float] = None
+        self._version = ""
         self._rewritten = 0
         self._calm: Optional[float] = None
         self._guarded: List[str] = []
@@ -107,8 +108,10 @@ class Change(SeamChange):
     def _see(self, sight: Optional[Sight] = None) -> View:
         began = self._clock.now()
         found = sight or self._control.look()
-        refusal = self._control.refusal(found.config)
-        seen = view(found, self._backends, [self.wish.server], self._probe, refusal)
+        refusal = self._control.refusal(found.config, self._backends)
+        asked = [self.wish.server]
+        self._version = self._version or self._control.version(found.workers.master.pid)
+        seen = view(found, self._backends, asked, self._probe, refusal, self._version)
         twice = [
             name
             for name in self._backends

@@ -25,6 +25,7 @@ _MASTER = re.compile(r"^\S+: master process\b")
 _WORKER = re.compile(r"^\S+: worker process$")
 _LEAVING = re.compile(r"^\S+: worker process is shutting down$")
 _CONF = re.compile(r"(?:^|\s)-c\s*(\S+)")
+_PREFIX = re.compile(r"(?:^|\s)-p\s*(\S+)")
 
 
 class Away(FleetError):
@@ -78,6 +79,14 @@ class Proc:
 
     def title(self, pid: int) -> str:
         return " ".join(self.read(f"{pid}/cmdline").replace("\0", " ").split())
+
+    def program(self, pid: int) -> str:
+        """The file that it was started from; empty if that is not shown, or another by now."""
+        try:
+            found = os.readlink(f"{self._root}/{pid}/exe")
+        except OSError:
+            return ""
+        return found if os.access(found, os.X_OK) else ""
 
     def children(self, parent: int) -> List[Process]:
         try:
@@ -143,6 +152,12 @@ def workers(proc: Proc, pid_file: str, conf: str) -> Workers:
             " workers (`master_process off`), in which case nothing can be taken out of it."
         )
     return Workers(master, tuple(serving), tuple(leaving))
+
+
+def prefix(proc: Proc, pid: int) -> str:
+    """What the master was started with as `-p`; empty if with nothing."""
+    found = _PREFIX.search(proc.title(pid))
+    return found.group(1) if found else ""
 
 
 # -- to whom they are connected -------------------------------------------------------------------

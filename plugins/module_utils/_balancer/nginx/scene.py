@@ -318,10 +318,16 @@ class NginxScene(Scene):
         self._asked = asked
         sight = control.look()
         self._tally = counted.count(sight.config)
-        refusal = control.refusal(sight.config)
+        refusal = control.refusal(sight.config, backends)
         probe = prober(control.settings)
         self.view = view(
-            sight, backends, asked, probe, refusal, control.version(), self._tally.counts
+            sight,
+            backends,
+            asked,
+            probe,
+            refusal,
+            control.version(sight.workers.master.pid),
+            self._tally.counts,
         )
         self.picture = self.view.picture
         self.places = places(sight.config, asked)

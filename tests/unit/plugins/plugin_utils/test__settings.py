@@ -133,6 +133,19 @@ def test_how_balancers_are_asked_about_a_host_is_what_it_was_given():
     }
 
 
+def test_what_only_its_provider_reads_goes_along_and_no_secret():
+    given = {
+        **GIVEN,
+        "load_balancer_provider": "nginx",
+        "load_balancer_nginx_conf": "/etc/nginx/nginx.conf",
+        "load_balancer_nginx_probe_headers": {"Authorization": "Basic eDp5"},
+    }
+    reach = of_host(given, {"lb": ["lb1"]})["reach"]
+    assert reach["load_balancer_nginx_conf"] == "/etc/nginx/nginx.conf"
+    assert all(name.startswith("load_balancer_nginx_") for name in reach)
+    assert "Basic" not in str(reach)
+
+
 def test_the_declaration_is_read_as_it_stands_and_once():
     assert declared() == SPECS["argument_specs"]["validate"]["options"]
     assert declared() is declared()

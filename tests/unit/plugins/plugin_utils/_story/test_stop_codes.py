@@ -113,6 +113,8 @@ SAID = [
     ("F-BUILD", "trials | Stop: build | Build the release and try it: boot test: gunicorn ended"),
     ("F-BACK", "trials | Stop: prove | Boot it on a spare port: boot test: gunicorn ended"),
     ("F-BALANCER", "haproxy | info | Read every balancer: lb1: nobody listens on /run/x"),
+    ("F-BALANCER", "nginx | info | Read every balancer: lb1: nginx.conf cannot be read"),
+    ("F-DRAIN", "nginx | drained | Say why it was not drained: web1 was not drained.\nlb1: no"),
     ("F-BALANCER", "balancers | Refuse a socket: The socket of lb1 has the level user"),
     (
         "F-SERVER",

@@ -197,7 +197,8 @@ def test_an_incident_is_kept_once(story):
     assert [e["event"] for e in story.events if e["kind"] == "incident"] == ["reentrant"]
 
 
-def test_counters_are_kept_of_every_balancer(story):
+@pytest.mark.parametrize("kind", ["haproxy", "nginx"])
+def test_counters_are_kept_of_every_balancer(story, kind):
     counters = {"req_tot": 5, "hrsp_5xx": 1, "bin": 7}
     servers = [{"server": "web1", "status": "UP", "counters": counters}]
     item = {
@@ -206,7 +207,7 @@ def test_counters_are_kept_of_every_balancer(story):
         "backends": [{"name": "app", "servers": servers}],
         "totals": [{"backend": "app", "counters": counters}],
     }
-    story.ended(1, "web1", ours("haproxy_server_info"), {"results": [item]})
+    story.ended(1, "web1", ours(f"{kind}_server_info"), {"results": [item]})
     kept = [event for event in story.events if event["kind"] == "counters"]
     assert kept == [
         {

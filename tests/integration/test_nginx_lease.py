@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from balancer_support import Request, get, until
+from balancer_support import App, Request, get, until
 from nginx_support import Bed, Load, apps, needs_nginx
 
 pytestmark = needs_nginx
@@ -130,3 +130,27 @@ def test_two_servers_at_once_never_take_out_more_than_may_be(bed: Bed) -> None:
     runs = [bed.begin(server=each) for each in (bed.at1, bed.at2)]
     results = [run.result() for run in runs]
     assert sorted(bool(each.get("failed")) for each in results) == [False, True]
+
+
+def test_two_of_three_go_at_once_and_come_back(bed: Bed) -> None:
+    """Each reload of the one is a new generation for the other, and a file that was changed."""
+    third = App("web3")
+    bed.nginx.site("app", bed.at1, bed.at2, f"127.0.0.1:{third.port}")
+    bed.nginx.reload()
+    before = file(bed).read_text()
+    with Load(bed.nginx.ports["app"]) as load:
+        for state in ("drained", "ready"):
+            runs = [
+                bed.begin(state, server=each, lease=LONG if state == "drained" else 0)
+                for each in (bed.at1, bed.at2)
+            ]
+            results = [run.result() for run in runs]
+            assert not [each["msg"] for each in results if each.get("failed")]
+            notes = [note for each in results for note in each["notes"]]
+            assert not [note for note in notes if "rewrote" in note]
+            if state == "drained":
+                assert file(bed).read_text().count(" down;") == 2
+                assert {get(bed.nginx.ports["app"]) for _ in range(6)} == {"200 web3"}
+    assert load.lost == []
+    assert file(bed).read_text() == before and not watchers(bed)
+    third.stop()

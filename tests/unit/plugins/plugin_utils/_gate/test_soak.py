@@ -317,3 +317,31 @@ def test_bursts_at_equal_rates_take_nobody_back(size):
 
         fails += run(fleet, meanwhile)["verdict"] == "fail"
     assert fails <= 1
+
+
+def test_a_balancer_that_counts_nothing_says_nothing_against_anybody():
+    """nginx without the variables in its log_format."""
+    fleet = PaperFleet()
+    for row in fleet.counted.values():
+        row.clear()
+    fleet.results = lambda: [
+        {
+            "item": "lb1",
+            "node": {"pid": 1, "uptime": 9 + fleet.at, "requests": None},
+            "servers": rows[:1],
+            "backends": [{"servers": rows}],
+            "totals": [{"backend": "app", "counters": {}}],
+        }
+        for rows in [
+            [
+                {"backend": "app", "server": name, "status": "UP", "counters": {}}
+                for name in fleet.names
+            ]
+        ]
+    ]
+    state = run(fleet, lambda _n: None)
+    assert (state["verdict"], state["look"]) == ("pass", SOAK)
+    assert "0 of 0 answers" in state["words"]
+    # What else is looked at is judged all the same.
+    fleet.healthy = False
+    assert run(fleet, lambda _n: None)["verdict"] == "fail"

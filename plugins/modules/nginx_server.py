@@ -6,7 +6,7 @@
 DOCUMENTATION = r"""
 module: nginx_server
 short_description: Take a server out of nginx' upstreams without losing a request, and put it back
-version_added: 0.4.0
+version_added: 0.3.0
 description:
   - Marks the C(server) of one or several C(upstream)s C(down), in whichever file it stands, makes
     nginx reload, sees that new workers serve with it, and waits until no process of nginx is

@@ -6,7 +6,7 @@
 DOCUMENTATION = r"""
 module: nginx_server_info
 short_description: Read who serves behind nginx, as it runs
-version_added: 0.4.0
+version_added: 0.3.0
 description:
   - Reads the upstreams of one nginx from its configuration, tells whether that is what runs, asks
     each server for its health page, and counts requests, errors and times from nginx' access log.

@@ -59,7 +59,7 @@ def parse(content: bytes) -> Record:
 
 def _read(found: Dict[str, Any]) -> Record:
     numbers = found["generation"]
-    if len(numbers) != 3 or not all(type(each) is int for each in numbers):
+    if len(numbers) != 3 or not all(isinstance(each, int) for each in numbers):
         raise ValueError("generation")
     return Record(
         generation=Generation(*numbers),

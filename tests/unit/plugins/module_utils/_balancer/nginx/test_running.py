@@ -16,9 +16,9 @@ IN, OUT = {"app\0a": (False, 1)}, {"app\0a": (True, 1)}
 RECORD = running.Record("boot", FIRST, {"/c": "1"}, OUT)
 
 
-def judge(record=RECORD, generation=FIRST, boot="boot", digests=None, states=OUT, written=50.0):
+def judge(record=RECORD, generation=FIRST, boot="boot", digests=None, states=None, written=50.0):
     return running.judge(
-        record, boot, generation, 60.0, digests or {"/c": "1"}, states, {"/c": written}
+        record, boot, generation, 60.0, digests or {"/c": "1"}, states or OUT, {"/c": written}
     )
 
 

@@ -188,6 +188,36 @@ def test_files_that_were_changed_and_not_loaded_are_not_brought_in(bed: Bed) -> 
     assert any("not what runs" in note for note in bed.do("ready")["notes"])
 
 
+def test_what_somebody_has_not_finished_is_not_brought_in_by_a_drain_that_is_there(
+    bed: Bed,
+) -> None:
+    file = bed.nginx.site("app", bed.at1, bed.at2)
+    bed.nginx.start()
+    bed.do()
+    workers = bed.nginx.workers()
+    file.write_text(file.read_text().replace(f"{bed.at2};", f"{bed.at2} weight=7;"))
+    assert not bed.do(lease=60)["changed"]
+    assert bed.nginx.workers() == workers
+    rows = {row["server"]: row for row in bed.info()["backends"][0]["servers"]}
+    assert rows[bed.at2]["weight_set"] == 1, "what runs"
+    assert bed.do("ready")["lease"] is None
+
+
+def test_files_that_cannot_be_put_back_leave_the_lease(bed: Bed) -> None:
+    """As if the disk had become full, or the directory somebody else's, in this very moment."""
+    bed.nginx.site("app", top=f"include {bed.nginx.root}/servers/*.conf;")
+    folder = bed.nginx.root / "servers"
+    folder.mkdir()
+    for name, address in (("web1", bed.at1), ("web2", bed.at2)):
+        (folder / f"{name}.conf").write_text(f"server {address};\n")
+    bed.nginx.start()
+    # The test of the configuration changes the file under our hands, and then fails.
+    spoil = f"/bin/sh -c 'echo \"server {bed.at1};# mine\" > {folder}/web1.conf; exit 1'"
+    result = bed.begin(test_command=spoil, lease=60).result()
+    assert "COULD NOT BE PUT BACK" in result["msg"] and "changed by somebody else" in result["msg"]
+    assert "# mine" in (folder / "web1.conf").read_text()
+
+
 def test_a_configuration_that_nginx_refuses_is_put_back(bed: Bed) -> None:
     file = bed.nginx.site("app", bed.at1, bed.at2)
     bed.nginx.start()

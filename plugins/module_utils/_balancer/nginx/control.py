@@ -66,7 +66,11 @@ class Settings(NamedTuple):
 
 
 class ReloadFailed(FleetError):
-    """The new configuration is not what runs; the files are as they were."""
+    """The new configuration is not what runs; the files are as they were, if that was `undone`."""
+
+    def __init__(self, text: str, undone: bool) -> None:
+        FleetError.__init__(self, text)
+        self.undone = undone
 
 
 class Sight(NamedTuple):
@@ -76,11 +80,6 @@ class Sight(NamedTuple):
     workers: Workers
     running: runs.Running
     digests: Dict[str, str]
-
-    @property
-    def loaded(self) -> bool:
-        """Whether a reload would change nothing."""
-        return not self.running.changed and not self.running.pending
 
 
 def words_of(command: str) -> Tuple[str, ...]:
@@ -223,13 +222,14 @@ class Control:
         if errors:
             return ReloadFailed(
                 f"{exc} THE FILES COULD NOT BE PUT BACK: {' '.join(errors)} Look for the comment"
-                " `# fleetops.gunicorn:`, take it out with what it says, and reload nginx."
+                " `# fleetops.gunicorn:`, take it out with what it says, and reload nginx.",
+                False,
             )
         if isinstance(exc, _Late):
             # Perhaps it reads them only now: then it is to read what is there now.
             with suppress(FleetError, OSError):
                 self._signal()
-        return ReloadFailed(f"{exc} The files are as they were.")
+        return ReloadFailed(f"{exc} The files are as they were.", True)
 
     def _test(self, master: int) -> None:
         command = self.settings.test_command

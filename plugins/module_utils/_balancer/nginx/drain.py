@@ -13,6 +13,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.nginx.
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.nginx.control import (
     Control,
+    ReloadFailed,
     Sight,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.nginx.processes import (
@@ -187,7 +188,7 @@ class Change(SeamChange):
         if state != "drained":
             return
         wrong = obstacles(self.before, self.wish.server)
-        text = not_loaded(self.before.sight) if self._writes(True) else ""
+        text = not_loaded(self.before.sight) if self._writes(True) or self._pending() else ""
         wrong += [text] if text else []
         text = self._shortage(self._lowers(self.rows))
         wrong += [text] if text else []
@@ -229,9 +230,21 @@ class Change(SeamChange):
         }
         return {path: text for path, text in found.items() if text != texts[path]}
 
+    def _pending(self) -> bool:
+        """Whether what the files say of the server is not what runs."""
+        return any(
+            row.filed_down != (row.server.admin != "ready")
+            or row.line.entry.weight != row.server.weight_set
+            for row in self.view.mine(self.wish.server)
+        )
+
     def _apply(self, texts: Dict[str, str]) -> None:
         """Until what the files say runs; or an error, and nothing was changed."""
-        sight = self._control.apply(self.view.sight, texts)
+        try:
+            sight = self._control.apply(self.view.sight, texts)
+        except ReloadFailed as exc:
+            self.changed = self.changed or not exc.undone
+            raise
         self.view = self._see(sight)
 
     def _out_now(self) -> bool:
@@ -253,7 +266,7 @@ class Change(SeamChange):
 
     def _mark_down(self) -> None:
         texts = self._writes(True)
-        if texts or self.view.sight.running.pending:
+        if texts or self._pending():
             self._apply(texts)
             self.changed = True
 
@@ -424,7 +437,7 @@ class Change(SeamChange):
             with self.guard.alone():
                 self.view = self._see()
                 texts = self._writes(False) if was_ready else {}
-                if texts or self.view.sight.running.pending:
+                if texts or self._pending():
                     self._apply(texts)
         except FleetError as error:
             return (
@@ -452,7 +465,7 @@ class Change(SeamChange):
             self.view = self._see()
             text = not_loaded(self.view.sight)
             texts = self._writes(False, weights)
-            if texts or self.view.sight.running.pending:
+            if texts or self._pending():
                 if text:
                     self.note(text)
                 self._apply(texts)

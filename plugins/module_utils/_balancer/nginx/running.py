@@ -40,12 +40,10 @@ class Running(NamedTuple):
     """What is known of what runs. ``changed``: files that somebody changed and nobody loaded.
 
     ``states``: of what runs; None where nothing is known but what the files say.
-    ``pending``: the files say something else of a server, and by our own hand: a reload is missing.
     """
 
     changed: List[str]
     states: Dict[str, State]
-    pending: bool
 
 
 def dump(record: Record) -> bytes:
@@ -86,6 +84,6 @@ def judge(
             for path in set(digests) | set(record.digests)
             if digests.get(path) != record.digests.get(path)
         )
-        return Running(changed, record.states, states != record.states)
+        return Running(changed, record.states)
     later = sorted(path for path, at in written.items() if at > began + _TICK)
-    return Running(later, states, False)
+    return Running(later, states)

@@ -24,22 +24,22 @@ def judge(record=RECORD, generation=FIRST, boot="boot", digests=None, states=Non
 
 def test_what_was_loaded_last_runs_as_long_as_its_workers_do():
     found = judge(written=1000.0)
-    assert found == running.Running([], OUT, False), "our own writing is younger than the workers"
+    assert found == running.Running([], OUT), "our own writing is younger than the workers"
 
 
 def test_what_somebody_changed_since_does_not_run():
-    assert judge(digests={"/c": "2"}) == running.Running(["/c"], OUT, False)
+    assert judge(digests={"/c": "2"}) == running.Running(["/c"], OUT)
     assert judge(digests={"/c": "1", "/d": "3"}).changed == ["/d"]
     assert judge(digests={"/d": "1"}).changed == ["/c", "/d"]
 
 
-def test_what_we_wrote_and_did_not_load_is_pending():
-    assert judge(states=IN) == running.Running([], OUT, True)
+def test_what_we_wrote_and_did_not_load_does_not_run():
+    assert judge(states=IN) == running.Running([], OUT)
 
 
 @pytest.mark.parametrize("other", [{"generation": SECOND}, {"boot": "another"}, {"record": None}])
 def test_without_a_record_of_this_generation_what_is_older_than_it_runs(other):
-    assert judge(**other, states=IN) == running.Running([], IN, False)
+    assert judge(**other, states=IN) == running.Running([], IN)
     assert judge(**other, states=IN, written=70.0).changed == ["/c"]
     assert judge(**other, states=IN, written=60.01).changed == [], "within a tick"
 

@@ -27,6 +27,8 @@ _FILES = 5000
 _DEEP = 20
 _PASSES = ("proxy_pass", "grpc_pass", "uwsgi_pass", "fastcgi_pass", "scgi_pass", "memcached_pass")
 _PASS = re.compile(r"^(?:(?P<scheme>[a-z]+)://)?(?P<name>[^/$]+)")
+# Variables that begin a path, and lead nowhere else.
+_URI = re.compile(r"\$(?:request_uri|uri|document_uri|is_args|args|query_string)\b.*")
 _BALANCES = {"least_conn": "leastconn", "ip_hash": "ip_hash", "hash": "hash", "random": "random"}
 Reader = Callable[[str], str]
 
@@ -130,7 +132,7 @@ class _Loader:
             formats=formats,
             direct=tuple(sorted({name for name, _scheme, _blocks in passes} - names)),
             variable=any(
-                "$" in value
+                "$" in _URI.sub("", value).rpartition("://")[2].partition("/")[0]
                 for each in seen
                 if each.directive.name in _PASSES
                 for value in each.directive.values[:1]

@@ -87,6 +87,15 @@ def test_all_that_is_included_is_read_and_nothing_else(load, tmp_path):
     assert not any("hidden" in path for path in found.texts)
 
 
+def test_a_variable_in_the_path_leads_nowhere_else(load):
+    site = """server { location / { proxy_pass http://app$request_uri; }
+      location /x { proxy_pass http://hashed/$1$is_args$args; } }"""
+    found = load({"sites/app": site})
+    assert not found.variable and found.direct == ()
+    for other in ("proxy_pass http://app$host$request_uri", "uwsgi_pass $backend"):
+        assert load({"sites/app": site.replace("proxy_pass http://app$request_uri", other)}).variable
+
+
 def test_which_log_has_the_requests_of_an_upstream(load):
     found = load()
     assert found.logs["app"] == ((("/var/log/nginx/app.log", "timed"),),)

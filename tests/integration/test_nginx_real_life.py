@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from balancer_support import Run, free_port, get, until
+from balancer_support import Request, Run, free_port, get, until
 from nginx_support import Bed, Load, apps, needs_nginx
 
 pytestmark = needs_nginx
@@ -164,6 +164,35 @@ def test_a_run_that_is_killed_between_the_file_and_the_reload_is_finished_by_the
     assert out["servers"][0]["status"] == "MAINT"
     bed.do("ready")
     assert file.read_text() == before
+
+
+@pytest.mark.parametrize("how", ["restart", "a worker dies", "another reload"])
+def test_nginx_that_has_other_workers_in_the_middle_of_a_drain(bed: Bed, how: str) -> None:
+    file = bed.nginx.site("app", bed.at1, bed.at2)
+    bed.nginx.start()
+    slow = [Request(bed.nginx.ports["app"], "/slow") for _ in range(4)]
+    time.sleep(0.5)
+    run = bed.begin()
+    until(lambda: " down;" in file.read_text(), "it is out")
+    time.sleep(1)
+    assert run.running()
+    if how == "restart":
+        bed.nginx.stop()
+        bed.nginx.start()
+    elif how == "another reload":
+        bed.nginx.reload()
+    else:
+        os.kill(min(bed.nginx.workers()), 9)
+    time.sleep(1)
+    bed.web1.let_go.set()
+    bed.web2.let_go.set()
+    result = run.result()
+    assert not result.get("failed"), result
+    assert result["servers"][0]["status"] == "MAINT"
+    assert not [note for note in result["notes"] if "rewrote" in note]
+    assert {get(bed.nginx.ports["app"]) for _ in range(6)} == {"200 web2"}
+    assert bed.status() == "MAINT"
+    del slow
 
 
 def counters(bed: Bed, **more: Any) -> tuple[dict[str, int], dict[str, int]]:

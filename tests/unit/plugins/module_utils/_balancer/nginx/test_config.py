@@ -93,7 +93,8 @@ def test_a_variable_in_the_path_leads_nowhere_else(load):
     found = load({"sites/app": site})
     assert not found.variable and found.direct == ()
     for other in ("proxy_pass http://app$host$request_uri", "uwsgi_pass $backend"):
-        assert load({"sites/app": site.replace("proxy_pass http://app$request_uri", other)}).variable
+        text = site.replace("proxy_pass http://app$request_uri", other)
+        assert load({"sites/app": text}).variable
 
 
 def test_which_log_has_the_requests_of_an_upstream(load):

@@ -48,7 +48,10 @@ options:
     type: str
     default: "1"
   rows:
-    description: Which servers RV(backends) has, V(all) or only O(server).
+    description:
+      - Which servers RV(backends) has, V(all) or only O(server). With V(server), of an upstream of
+        more than 64 servers only those that are asked about are probed; the others count as up in
+        RV(available) that are not C(down).
     type: str
     choices: [all, server]
     default: all
@@ -369,7 +372,8 @@ def main() -> None:
         access = Nginx(settings)
         control = access.control(Clock(time.monotonic, time.time, time.sleep))
         asked = [each for each in [params["server"], *params["servers"]] if each]
-        scene = NginxScene(control, params["backends"], asked, Counted(settings))
+        all_rows = params["rows"] == "all"
+        scene = NginxScene(control, params["backends"], asked, Counted(settings), all_rows)
         found = answer(scene, access, params)
     except FleetError as exc:
         module.fail_json(msg=str(exc))

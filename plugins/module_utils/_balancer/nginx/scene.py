@@ -51,6 +51,8 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.machine im
 
 # So many are asked at once.
 _AT_ONCE = 16
+# Of an upstream with more servers a look at one of them does not probe the others.
+_MANY = 64
 Counters = Dict[str, int]
 
 
@@ -132,13 +134,20 @@ def view(
     version: str = "",
     counters: Optional[Dict[Tuple[str, str], Counters]] = None,
     wall: Callable[[], float] = time.time,
+    most: int = 0,
 ) -> View:
     """`asked`: names of servers, which tell how the operator calls them. `counters`: by upstream
-    and address; of the upstream itself by an empty address."""
+    and address; of the upstream itself by an empty address. With `most`, of an upstream that has
+    more servers only the `asked` ones are probed."""
     config = sight.config
     found = [find(config, name) for name in dict.fromkeys(backends)] or list(config.upstreams)
     whole = goes_by_whole(config, asked)
-    lines = [(up, line) for up in found for line in up.lines]
+    lines = [
+        (up, line)
+        for up in found
+        for line, name in zip(up.lines, names(up.lines, whole))
+        if not most or len(up.lines) <= most or name in asked
+    ]
     whom = [(up.scheme, line.entry.address) for up, line in lines if _up(sight, up, line)]
     answers = probe(whom)
     rows: List[Row] = []
@@ -313,22 +322,21 @@ class NginxScene(Scene):
     """nginx at one moment, for its info module."""
 
     def __init__(
-        self, control: Control, backends: Sequence[str], asked: Sequence[str], counted: Counted
+        self,
+        control: Control,
+        backends: Sequence[str],
+        asked: Sequence[str],
+        counted: Counted,
+        all_rows: bool = True,
     ) -> None:
-        self._asked = asked
         sight = control.look()
         self._tally = counted.count(sight.config)
         refusal = control.refusal(sight.config, backends)
         probe = prober(control.settings)
-        self.view = view(
-            sight,
-            backends,
-            asked,
-            probe,
-            refusal,
-            control.version(sight.workers.master.pid),
-            self._tally.counts,
-        )
+        version = control.version(sight.workers.master.pid)
+        counts = self._tally.counts
+        most = 0 if all_rows else _MANY
+        self.view = view(sight, backends, asked, probe, refusal, version, counts, most=most)
         self.picture = self.view.picture
         self.places = places(sight.config, asked)
 

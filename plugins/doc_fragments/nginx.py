@@ -46,6 +46,11 @@ options:
         itself. With an empty one each server counts as up that is not C(down).
     type: str
     default: ""
+  probe_status:
+    description: Statuses that are good too, beside those from 200 to 399.
+    type: list
+    elements: int
+    default: []
   probe_headers:
     description: Headers of that request, such as C(Host), by name.
     type: dict

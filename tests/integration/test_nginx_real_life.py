@@ -265,6 +265,7 @@ def test_who_answers_with_an_error_is_not_up(bed: Bed) -> None:
     ill = bed.info(probe="/ill")
     assert ill["servers"][0]["status"] == "DOWN" and "HTTP 503" in ill["servers"][0]["check"]
     assert ill["available"]["app"]["up"] == []
+    assert bed.info(probe="/ill", probe_status=[503])["servers"][0]["status"] == "UP"
     bed.web2.stop()
     down = bed.info(server=bed.at2)["servers"][0]
     assert down["status"] == "DOWN" and "refused" in down["check"]

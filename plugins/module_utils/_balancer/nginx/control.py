@@ -60,6 +60,7 @@ class Settings(NamedTuple):
     reload_command: Tuple[str, ...]
     reload_timeout: float
     probe: str
+    probe_status: Tuple[int, ...]
     probe_headers: Dict[str, str]
     probe_timeout: float
     directory: str

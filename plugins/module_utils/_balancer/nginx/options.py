@@ -22,6 +22,7 @@ ARGUMENTS: Dict[str, Dict[str, Any]] = {
     "reload_command": {"type": "str", "default": ""},
     "reload_timeout": {"type": "float", "default": 30},
     "probe": {"type": "str", "default": ""},
+    "probe_status": {"type": "list", "elements": "int", "default": []},
     "probe_headers": {"type": "dict", "default": {}, "no_log": True},
     "probe_timeout": {"type": "float", "default": 2},
 }
@@ -50,6 +51,7 @@ def settings_of(params: Dict[str, Any]) -> Settings:
         pid_file=params["pid_file"],
         reload_timeout=params["reload_timeout"],
         probe=probe,
+        probe_status=tuple(params["probe_status"]),
         probe_headers=check_headers(params["probe_headers"], "probe_headers"),
         probe_timeout=params["probe_timeout"],
         directory=params["lease_directory"],

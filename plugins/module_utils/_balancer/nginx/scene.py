@@ -81,7 +81,7 @@ def prober(settings: Settings) -> Probe:
         found = ask(target, settings.probe_timeout, time.monotonic, settings.probe_headers)
         if found.status is None:
             return Answer("DOWN", found.error)
-        good = 200 <= found.status < 400
+        good = 200 <= found.status < 400 or found.status in settings.probe_status
         return Answer("UP" if good else "DOWN", f"HTTP {found.status} for {settings.probe}")
 
     def probe(whom: Sequence[Tuple[str, str]]) -> Dict[Tuple[str, str], Answer]:

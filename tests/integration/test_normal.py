@@ -10,10 +10,14 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from conftest import Bed
@@ -119,8 +123,8 @@ def test_a_release_that_fails_as_often_as_ever_passes_everywhere(bed: Bed, run: 
     assert on(bed) == {"web1": OLD, "web2": OLD}
 
 
-# Workers retire after some requests, each at its own time, and close the connections that are kept
-# to them; a helper that the master spawns ends with an exit code, which 21 to 26.0 call a worker's.
+# Workers retire after some requests, each at its own time; a helper that the master spawns ends
+# with an exit code, which 21 to 26.0 call a worker's.
 RECYCLED = """
 import os
 import time
@@ -136,21 +140,62 @@ def when_ready(server):
 """
 
 
-@pytest.mark.parametrize("run", range(RUNS))
-def test_recycled_workers_and_a_helper_of_the_master_are_no_incident(bed: Bed, run: int) -> None:
-    files = [bed.home(host) / "gunicorn.conf.py" for host in ("web1", "web2")]
+@contextmanager
+def recycled(bed: Bed, workers: str) -> Iterator[None]:
+    """Both servers with workers that retire, as many and of the kind that ``workers`` says."""
+    hosts = [bed.fleet.hosts[name] for name in ("web1", "web2")]
+    whole = {host: (host.home / "supervisord.conf").read_text() for host in hosts}
     try:
-        for host, file in zip(("web1", "web2"), files, strict=True):
-            file.write_text(RECYCLED)
-            reload(bed, host)
-        with users(bed):
-            ended = bed.playbook("upgrade.yml", "-l", "web1", **QUICK)
+        for host in hosts:
+            (host.app_home / "gunicorn.conf.py").write_text(RECYCLED)
+            command = re.sub("--workers 2 --threads 16", workers, whole[host])
+            (host.home / "supervisord.conf").write_text(command)
+            restart(bed, host)
+        yield
     finally:
-        for file in files:
-            file.unlink()
+        for host, text in whole.items():
+            (host.app_home / "gunicorn.conf.py").unlink()
+            (host.home / "supervisord.conf").write_text(text)
+            restart(bed, host)
+
+
+def restart(bed: Bed, host: fleets.Host) -> None:
+    """Have supervisord read its file anew."""
+    control = [str(Path(sys.executable).parent / "supervisorctl"), "-c"]
+    for verb in ("update", "restart"):
+        subprocess.run(
+            [*control, str(host.home / "supervisord.conf"), verb, "app"],
+            check=True,
+            capture_output=True,
+        )
+    fleets.wait_until_serving(bed.fleet)
+
+
+def log_of(bed: Bed) -> str:
     log = (bed.fleet.root / "web1" / "app.log").read_text()
     assert log.count("Booting worker") > 6 and "exited with code 1" in log, log[-2000:]
+    return log
+
+
+@pytest.mark.parametrize("run", range(RUNS))
+def test_recycled_workers_and_a_helper_of_the_master_are_no_incident(bed: Bed, run: int) -> None:
+    with recycled(bed, "--workers 8"), users(bed):
+        ended = bed.playbook("upgrade.yml", "-l", "web1", **QUICK)
+    log_of(bed)
     assert ended.code == 0, ended.text
     assert bed.version("web1")["gunicorn"] == NEW
     back = bed.playbook("rollback.yml", "-l", "web1", **QUICK)
     assert back.code == 0, back.text
+
+
+@pytest.mark.parametrize("run", range(RUNS))
+def test_recycled_workers_that_cut_connections_are_told_and_taken_back(bed: Bed, run: int) -> None:
+    """With threads, 21.0 to 23.0 do (gunicorn #3038) and 20.0.1 beside it does not."""
+    with recycled(bed, "--workers 2 --threads 16"), users(bed):
+        plan = bed.playbook("upgrade.yml", "--check", "-l", "web1", **QUICK)
+        ended = bed.playbook("upgrade.yml", "-l", "web1", **QUICK)
+    log_of(bed)
+    assert "drops connections that a worker has accepted" in plan.words, plan.text
+    assert ended.code == 2, ended.text
+    assert "connection errors" in ended.words and "web2 beside it" in ended.words, ended.text
+    assert on(bed) == {"web1": OLD, "web2": OLD}

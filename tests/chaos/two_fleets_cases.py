@@ -95,7 +95,7 @@ def everything_at_once(bed: Bed) -> None:
     # On the same server, under the same name, in two backends.
     first = bed.run("upgrade.yml", "-l", "web1", gate_soak=15)
     second = bed.run("upgrade.yml", "-l", "web1", gate_soak=15, **of_the_second(bed))
-    wait_for("the lock", (bed.fleet.hosts["lb1"].home / "locks/app.lock").exists, 120)
+    wait_for("the lock", (bed.fleet.hosts["lb1"].home / "locks/app.lock").exists, 600)
     refused = bed.run("upgrade.yml", "-l", "web2")
     bed.ends(refused, says=HELD)
     wait_for("api/web1 to be out", lambda: not api.look()["web1"].in_rotation, 240)

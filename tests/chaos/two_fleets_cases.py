@@ -45,7 +45,7 @@ def add(bed: Bed) -> None:
             file.write(program.replace("[program:app]", "[program:api]"))
     balancer = bed.fleet.hosts[BALANCER]
     with (balancer.home / "haproxy.cfg").open("a") as file:
-        file.write(f"\nfrontend api\n    bind {balancer.address}:{API_FRONT}\n")
+        file.write(f"\nfrontend api-users\n    bind {balancer.address}:{API_FRONT}\n")
         file.write("    default_backend api\nbackend api\n    option httpchk GET /healthz\n")
         file.write("    default-server check inter 500ms fall 2 rise 2 weight 100\n")
         for name in SERVERS:
@@ -87,7 +87,9 @@ def api_traffic(bed: Bed) -> tuple[subprocess.Popen[bytes], Path]:
 )
 def everything_at_once(bed: Bed) -> None:
     api = Admin(str(bed.fleet.admin_socket), "api")
-    wait_for("the second application", lambda: all(each.up for each in api.look().values()))
+    wait_for(
+        "the second application", lambda: [each.up for each in api.look().values()] == [True, True]
+    )
     client, told = api_traffic(bed)
     # Somebody has taken web1 of the first application out, for reasons of their own.
     bed.fleet.admin.ask("set server app/web1 state maint")

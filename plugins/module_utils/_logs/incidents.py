@@ -458,18 +458,26 @@ class Judge:
             ours = when >= window.since - START_SLACK
         self.generation = Generation(pid, version, when, ours)
 
-    def _on_boot(self, _kind: int, at: int) -> None:
+    def _on_boot(self, kind: int, at: int) -> None:
         """A worker is known by its first line, wherever that was spliced in: it proves no harm."""
         match = BOOT_PATTERN.match(self.scanner.buffer, at)
-        if match is None:
-            return
-        _begin, voice = self._hear(at)
+        if match is not None:
+            if self.rank < PREFIXED:
+                _begin, voice = self._hear(at)
+                if voice.rank != NOBODY and voice.message.startswith(BOOT):
+                    self.understood = True
+                    self._raise(voice)
+            self._booted(int(match.group("worker")))
+        if self.rank >= PREFIXED:
+            # Of those that follow at once only the pids are news, and some logs have many.
+            for text in self.scanner.run(kind):
+                match = BOOT_PATTERN.match(BOOT + text[:10])
+                if match is not None:
+                    self._booted(int(match.group("worker")))
+
+    def _booted(self, worker: int) -> None:
         self.boots += 1
-        if voice.rank != NOBODY and voice.message.startswith(BOOT):
-            self.understood = True
-            if voice.rank > self.rank:
-                self._raise(voice)
-        self.booted[int(match.group("worker"))] = None
+        self.booted[worker] = None
         if len(self.booted) > REMEMBERED_WORKERS:
             self.booted.popitem(last=False)
             self.complete = False

@@ -29,6 +29,8 @@ pytest_sessionfinish = selection.pytest_sessionfinish
 os.environ.setdefault("UV_SYSTEM_CERTS", "1")
 # Every task is shown, so that a test can see what was done and what was not.
 os.environ.setdefault("ANSIBLE_STDOUT_CALLBACK", "ansible.builtin.default")
+# Only where a test is about them.
+os.environ.setdefault("FLEETOPS_REPORT_DIRECTORY", "")
 
 ROOT = Path(__file__).resolve().parents[2]
 INVENTORY = ROOT / "inventories" / "demo"

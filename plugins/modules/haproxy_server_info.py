@@ -351,7 +351,6 @@ backends:
           type: dict
 """
 
-import time
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.balancer import (
@@ -364,7 +363,6 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haprox
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.state import (
     Found,
-    Need,
     Picture,
     Server,
     as_data,
@@ -374,7 +372,6 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haprox
     out_by_others,
     parse_need,
     rows_of,
-    wavering,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.watcher import (
     Leases,
@@ -393,10 +390,6 @@ ARGUMENTS = {
     "rows": {"type": "str", "choices": ["all", "server"], "default": "all"},
 }
 
-
-# Seconds: a few of the checks that most balancers make, and from look to look.
-WAVERING = 10.0
-PAUSE = 0.5
 
 Place = Tuple[str, str, str]
 
@@ -456,20 +449,6 @@ def about(
     return dict(told(picture, look), servers=rows_of(look.rows, look.memory))
 
 
-def read(balancer: Balancer, server: str, need: Need) -> Picture:
-    """One look; a few more while a check that failed once on another server may pass again."""
-    picture = balancer.read()
-    until = time.monotonic() + WAVERING
-    while (
-        server
-        and wavering(picture, server, need, [backend.name for backend in picture.backends])
-        and time.monotonic() < until
-    ):
-        time.sleep(PAUSE)
-        picture = balancer.read()
-    return picture
-
-
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     params = module.params
@@ -481,7 +460,7 @@ def main() -> None:
         balancer = Balancer(
             lambda commands: ask(address, commands, params["socket_timeout"]), params["backends"]
         )
-        picture = read(balancer, params["server"], need)
+        picture = balancer.read()
         directory = params["lease_directory"]
         everywhere = bool(params["servers"] or (params["server"] and params["rows"] == "server"))
         places = balancer.places() if everywhere else []

@@ -74,7 +74,7 @@ def traffic(fleet: Fleet) -> Iterator[dict[str, int]]:
             client.kill()
 
 
-def wait(what: str, true: Callable[[], object], seconds: float = 60) -> None:
+def wait(what: str, true: Callable[[], object], seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, f"{what}: not within {seconds} s"

@@ -67,8 +67,8 @@ def test_nothing_is_wrong_with_a_fleet_that_is_well():
     ],
 )
 def test_what_is_wrong_is_told_of_the_host(one, given, words):
-    [(name, text)] = problems(one, host(**given)).items()
-    assert name == "web1" and words in text
+    told = problems(one, host(**given))
+    assert list(told) == ["web1"] and words in told["web1"]
 
 
 def test_a_wave_that_is_too_large_names_the_waves():

@@ -48,7 +48,7 @@ done
 step integration
 
 if tests/can_run_containers.sh; then
-    step -j2 --output-sync=target molecule
+    step molecule
 else
     left_out+=("molecule: this machine cannot run containers; as root on Debian, tests/setup_containers.sh makes it so")
 fi

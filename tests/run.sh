@@ -15,10 +15,10 @@ verdict() { # NAME CODE SECONDS
 }
 
 step() {
-    printf '\n=== make %s ===\n' "$*"
+    printf '\n=== make %s ===\n' "$1"
     local begun=$SECONDS code=0
-    make --no-print-directory "$@" || code=$?
-    verdict "${!#}" "$code" "$((SECONDS - begun))"
+    make --no-print-directory "$1" || code=$?
+    verdict "$1" "$code" "$((SECONDS - begun))"
 }
 
 # Each takes one core. What a step says comes whole, when it has ended.
@@ -41,7 +41,8 @@ lane lint sanity &
 lane unit unit-pythons installed
 wait
 for name in lint unit unit-pythons sanity installed; do
-    read -r code seconds <"$said/$name.end"
+    code=1 seconds="?"
+    [ ! -e "$said/$name.end" ] || read -r code seconds <"$said/$name.end"
     verdict "$name" "$code" "$seconds"
 done
 

@@ -162,7 +162,7 @@ def main() -> None:
             "or set FLEET_ENGINE=docker."
         )
     python = old_python()
-    # Scenarios run side by side and want the same images.
+    # Scenarios may run side by side, and want the same images.
     WHEELS.mkdir(parents=True, exist_ok=True)
     turn = (WHEELS / "lock").open("w")
     fcntl.flock(turn, fcntl.LOCK_EX)

@@ -17,7 +17,8 @@ description:
   - At the end of a run that changes a fleet, or plans to, a report is written, whether the run
     failed or not, as a page, as Markdown for a ticket, as JUnit XML and as JSON.
   - It needs no stdout callback of this collection. ansible-runner, and so AWX, Automation
-    Controller and ansible-navigator, put one of their own in its place.
+    Controller and ansible-navigator, put one of their own in its place. Where
+    P(fleetops.gunicorn.story#callback) shows the run, that one writes it.
 extends_documentation_fragment:
   - fleetops.gunicorn.report
 requirements:
@@ -27,12 +28,11 @@ requirements:
 import time
 from typing import Any
 
+from ansible import constants as C
 from ansible.plugins.callback import CallbackBase
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._visible import visible
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._report.reporter import (
-    SETTINGS,
     Reporter,
-    enable,
     heard_as,
 )
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._story.story import Story
@@ -48,9 +48,11 @@ class CallbackModule(CallbackBase):
 
     def __init__(self) -> None:
         super().__init__()
+        # The story hears the run already, and writes the same report.
+        shown_by = getattr(C, "DEFAULT_STDOUT_CALLBACK", "")
+        self.disabled = shown_by == "fleetops.gunicorn.story"
         self.story = Story()
         self._reporter = Reporter(self.story)
-        enable(self._reporter)
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
         self._reporter.playbook_began(str(playbook._file_name))
@@ -79,9 +81,5 @@ class CallbackModule(CallbackBase):
         )
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
-        # The story, which comes first, has said where it is.
-        said = self._reporter.told
-        settings = {name: self.get_option(name) for name in SETTINGS}
-        told = self._reporter.write(list(stats.failures), list(stats.dark), settings)
-        if told and not said:
-            self._display.display(visible(told))
+        for line in self._reporter.write(list(stats.failures), list(stats.dark), self.get_option):
+            self._display.display(visible(line.text))

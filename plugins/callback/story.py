@@ -20,8 +20,8 @@ description:
   - With C(-v) and above everything is shown as by P(ansible.builtin.default#callback), with the
     same last lines.
   - On a terminal the looks of a soak overwrite each other; elsewhere each is a line.
-  - At the end of a run that changes a fleet, or plans to, it names the report. Where
-    P(fleetops.gunicorn.report#callback) is enabled that one writes it, else this one.
+  - At the end of a run that changes a fleet, or plans to, it writes the report and names it, as
+    P(fleetops.gunicorn.report#callback) does where something else shows the run.
 extends_documentation_fragment:
   - default_callback
   - result_format_callback
@@ -53,9 +53,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import r
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._visible import visible
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._report.reporter import (
     ROOT,
-    SETTINGS,
     Reporter,
-    enabled,
     heard_as,
     near,
 )
@@ -187,8 +185,9 @@ class CallbackModule(Default):
             super().v2_playbook_on_task_start(task, is_conditional)
 
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
-        self._running[host.get_name()] = (heard_as(task).name, time.monotonic())
-        self.story.began(time.time(), host.get_name(), heard_as(task))
+        heard = heard_as(task)
+        self._running[host.get_name()] = (heard.name, time.monotonic())
+        self.story.began(time.time(), host.get_name(), heard)
         if not self._quiet:
             super().v2_runner_on_start(host, task)
 
@@ -276,21 +275,12 @@ class CallbackModule(Default):
         lines = self.story.summary(failed, lost) if stats.processed else []
         # The host, the reason and where it is explained stay last.
         last = next((n for n, line in enumerate(lines) if line.text.startswith(STOPPED)), -1)
-        lines[last:last] = self._report(failed, lost)
+        lines[last:last] = self._reporter.write(failed, lost, self.get_option)
         if lines:
             self._display.display("")
         for line in map(_fit, lines):
             head = f"{line.host}  " if line.host else ""
             self._display.display(head + line.text, color=_COLOURS[line.tone])
-
-    def _report(self, failed: list[str], lost: list[str]) -> list[Line]:
-        """Say where the report is."""
-        reporter = enabled() or self._reporter
-        settings = {name: self.get_option(name) for name in SETTINGS}
-        told = reporter.write(failed, lost, settings)
-        if not told:
-            return []
-        return [Line("", told, "warn" if reporter.failed else "plain")]
 
 
 def _lock(display: Any) -> None:

@@ -10,14 +10,10 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from conftest import Bed
@@ -148,7 +144,7 @@ def recycled(bed: Bed, workers: str) -> Iterator[None]:
     try:
         for host in hosts:
             (host.app_home / "gunicorn.conf.py").write_text(RECYCLED)
-            command = re.sub("--workers 2 --threads 16", workers, whole[host])
+            command = whole[host].replace("--workers 2 --threads 16", workers)
             (host.home / "supervisord.conf").write_text(command)
             restart(bed, host)
         yield
@@ -161,26 +157,20 @@ def recycled(bed: Bed, workers: str) -> Iterator[None]:
 
 def restart(bed: Bed, host: fleets.Host) -> None:
     """Have supervisord read its file anew."""
-    control = [str(Path(sys.executable).parent / "supervisorctl"), "-c"]
     for verb in ("update", "restart"):
-        subprocess.run(
-            [*control, str(host.home / "supervisord.conf"), verb, "app"],
-            check=True,
-            capture_output=True,
-        )
+        fleets.supervisorctl(host, verb, "app")
     fleets.wait_until_serving(bed.fleet)
 
 
-def log_of(bed: Bed) -> str:
+def assert_recycled(bed: Bed) -> None:
     log = (bed.fleet.root / "web1" / "app.log").read_text()
     assert log.count("Booting worker") > 6 and "exited with code 1" in log, log[-2000:]
-    return log
 
 
 def test_recycled_workers_and_a_helper_of_the_master_are_no_incident(bed: Bed) -> None:
     with recycled(bed, "--workers 8"), users(bed):
         ended = bed.playbook("upgrade.yml", "-l", "web1", **QUICK)
-    log_of(bed)
+    assert_recycled(bed)
     assert ended.code == 0, ended.text
     assert bed.version("web1")["gunicorn"] == NEW
     back = bed.playbook("rollback.yml", "-l", "web1", **QUICK)
@@ -192,7 +182,7 @@ def test_recycled_workers_that_cut_connections_are_told_and_taken_back(bed: Bed)
     with recycled(bed, "--workers 2 --threads 16"), users(bed):
         plan = bed.playbook("upgrade.yml", "--check", "-l", "web1", **QUICK)
         ended = bed.playbook("upgrade.yml", "-l", "web1", **QUICK)
-    log_of(bed)
+    assert_recycled(bed)
     assert "drops connections that a worker has accepted" in plan.words, plan.text
     assert ended.code == 2, ended.text
     assert "connection errors" in ended.words and "web2 beside it" in ended.words, ended.text

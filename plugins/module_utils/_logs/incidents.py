@@ -80,6 +80,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.records im
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.scan import (
     MAX_LINE,
+    NEWLINE,
     Scanner,
 )
 
@@ -119,7 +120,6 @@ MESSAGE_LINE = b"\nMessage: "
 IN_GROUP = re.compile(rb"^ +\| ")
 END_OF_MEMBER = re.compile(rb" +\+-")
 TRACEBACK_LINE = b"\n" + TRACEBACK + b"\n"
-NEWLINE = 10
 # "During handling of the above exception", "The above exception was the direct cause".
 CHAINED = b" above exception"
 # Whose an event is: somebody else's, ours as far as can be told, ours for certain.

@@ -71,7 +71,8 @@ def libc_search(buffer: bytearray) -> Optional[Search]:
                 found = memmem(address + start, stop - start, literal, len(literal))
                 return NONE if found is None else found - address
             if literal not in parts:
-                parts[literal] = literal[: lead(literal)], literal[lead(literal) :]
+                size = lead(literal)
+                parts[literal] = literal[:size], literal[size:]
             before, rest = parts[literal]
             size = len(before)
             # A rest that begins after the end has its NUL before it.

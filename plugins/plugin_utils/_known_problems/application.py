@@ -98,13 +98,14 @@ def application_of(settings: Mapping[str, Any] | None) -> Application | None:
     seen = _Seen(settings)
     workers = _worker_class(seen)
     known = workers is not None
+    threads = workers == "gthread" if known else None
     switch = {name: seen.switch(name) for name in _SWITCHES}
     protocols = seen.value("http_protocols", "")
     return Application(
         {
             "parser": _own_parser(workers),
-            "gthread": workers == "gthread" if known else None,
-            "recycled_threads": _both(workers == "gthread" if known else None, _recycled(seen)),
+            "gthread": threads,
+            "recycled_threads": _both(threads, _recycled(seen)),
             "eventlet": workers == "eventlet" if known else None,
             "asgi": workers == "asgi" if known else None,
             "reuse_port": switch["reuse_port"],

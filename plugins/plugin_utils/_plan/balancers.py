@@ -14,9 +14,8 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._fleet_questions
 )
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.ramp import ramp_unfit
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.rotation import out_by_others
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.steps import UNFINISHED
 
-# A run that was stopped there may have left the host out, or with a share of its weight.
-RESUMED = ("taken", "failed", "out")
 # So many hazards of a fleet are told; most of them are the same but for a name.
 HAZARDS = 20
 
@@ -43,7 +42,7 @@ def balancer_problems(
         told = answers_about(answers, checked["host"])
         phase = str(((record.get("hosts") or {}).get(name) or {}).get("phase") or "")
         upgrades = any(step["action"] == "upgrade" for step in host["_rollout_plan"]["steps"])
-        resumed = phase in RESUMED
+        resumed = phase in UNFINISHED
         problem = _problem(name, told, checked["judged_by"], resumed, upgrades, out)
         if problem:
             found[name] = problem

@@ -2,14 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Writes the report of a run when it is over, once, whichever callback asks for it."""
+"""Writes the report of a run when it is over, whichever callback hears it."""
 
 from __future__ import annotations
 
 import os
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,14 @@ from ansible import context
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._controller import myself, user
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._report.data import Run, report
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._report.files import write
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._story.story import Story, Task
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._story.story import (
+    Line,
+    Story,
+    Task,
+)
 
 # Of this collection, installed or in a checkout.
 ROOT = Path(__file__).resolve().parents[3]
-SETTINGS = ("report_directory", "report_keep")
 
 
 class Reporter:
@@ -29,32 +32,23 @@ class Reporter:
 
     def __init__(self, story: Story) -> None:
         self.story = story
-        self.failed = False
-        """Whether the report could not be written."""
         self._began = time.time()
         self._playbook = ""
-        self.told: str | None = None
-        """What was said of it, once it was written."""
 
     def playbook_began(self, file: str) -> None:
         self._playbook = Path(file).stem
 
-    def write(self, failed: Sequence[str], lost: Sequence[str], settings: Mapping[str, Any]) -> str:
+    def write(
+        self, failed: Sequence[str], lost: Sequence[str], option: Callable[[str], Any]
+    ) -> list[Line]:
         """Write it, and say where; nothing for a run that has none.
 
-        ``failed``, ``lost``: hosts; ``settings``: the options of SETTINGS. That it cannot be
-        written is no failure of the run. Asked again, it says the same.
+        ``failed``, ``lost``: hosts; ``option``: a callback's ``report_directory`` and
+        ``report_keep``. That it cannot be written is no failure of the run.
         """
-        if self.told is None:
-            self.told = self._write(failed, lost, settings)
-        return self.told
-
-    def _write(
-        self, failed: Sequence[str], lost: Sequence[str], settings: Mapping[str, Any]
-    ) -> str:
-        directory = str(settings["report_directory"] or "").strip()
+        directory = str(option("report_directory") or "").strip()
         if not directory or not self.story.rollout:
-            return ""
+            return []
         try:
             run = Run(
                 playbook=self._playbook,
@@ -70,25 +64,12 @@ class Reporter:
             )
             data = report(self.story.events, run)
             place = Path(directory).expanduser().absolute()
-            return f"Report: {near(write(data, place, int(settings['report_keep'])))}"
+            path = write(data, place, int(option("report_keep")))
         except Exception as exc:
             # Whatever it is: the run is over, and its outcome must be heard.
-            self.failed = True
             what = " ".join(f"{type(exc).__name__}: {exc}".split())[:300]
-            return f"No report could be written to {directory}: {what}"
-
-
-_enabled: list[Reporter] = []
-
-
-def enable(reporter: Reporter) -> None:
-    """From now on this one writes the report of the process."""
-    _enabled[:] = [reporter]
-
-
-def enabled() -> Reporter | None:
-    """The one that the callback C(report) has made, if it is enabled."""
-    return _enabled[0] if _enabled else None
+            return [Line("", f"No report could be written to {directory}: {what}", "warn")]
+        return [Line("", f"Report: {near(path)}")]
 
 
 def heard_as(task: Any) -> Task:

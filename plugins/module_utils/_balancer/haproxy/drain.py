@@ -697,12 +697,13 @@ class Change:
             if not self._sees:
                 self.note("requests that the process before the reload still serves go uncounted")
         for backend in self.picture.backends:
-            known = self._steady.setdefault(backend.name, set())
-            known.update(row.server for row in backend.servers if row.full)
             # Who was down starts anew.
-            known.intersection_update(
-                row.server for row in backend.servers if row.full or row.wavers
-            )
+            known = self._steady.get(backend.name, set())
+            self._steady[backend.name] = {
+                row.server
+                for row in backend.servers
+                if row.full or (row.wavers and row.server in known)
+            }
 
     def _pause(self) -> None:
         # A backend of thousands takes its time to tell: HAProxy has better things to do.

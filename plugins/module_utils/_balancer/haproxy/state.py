@@ -502,15 +502,9 @@ def shortage(
 
 def wavering(picture: Picture, server: str, need: Need, backends: Sequence[str]) -> bool:
     """Whether `server` may be missing as soon as the checks of those that waver have passed."""
-    short = [name for name in backends if not available(picture.backend(name), server, need).enough]
-    return bool(short) and all(
-        available(
-            picture.backend(name),
-            server,
-            need,
-            {row.server for row in picture.backend(name).servers},
-        ).enough
-        for name in short
+    passed = {backend.name: [row.server for row in backend.servers] for backend in picture.backends}
+    return bool(shortage(picture, server, need, backends, {})) and not shortage(
+        picture, server, need, backends, passed
     )
 
 

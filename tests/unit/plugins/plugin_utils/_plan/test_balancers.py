@@ -14,14 +14,8 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.balancers 
     seen_by,
 )
 
-OF = {
-    "balancers": ["lb1"],
-    "provider": "haproxy",
-    "socket": "/s",
-    "backends": ["app"],
-    "min_available": "1",
-    "lease_directory": "/l",
-}
+from tests.unit.plugins.plugin_utils.paper_questions import OF
+
 GIVEN = {"drain": True, "ramp": [], "min_available": "1"}
 OUT = [{"backend": "app", "server": "web1", "how": "in MAINT"}]
 

@@ -211,7 +211,7 @@ class Change(SeamChange):
         ]
 
     def _shortage(self, backends: Sequence[str]) -> str:
-        return shortage(self.view.picture, self.wish.server, self.wish.need, backends)
+        return shortage(self.view.picture, self.wish.server, self.wish.need, backends, {})
 
     # -- changing --------------------------------------------------------------------------------
 

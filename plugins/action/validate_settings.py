@@ -48,7 +48,7 @@ class ActionModule(ActionBase):
         problems = [
             *misspelt(known, DECLARED),
             *settings_problems(given, groups),
-            *no_balancer(given["load_balancer_group"], groups, host),
+            *no_balancer(given, groups, host),
         ]
         if problems:
             return {**result, "failed": True, "msg": " ".join(problems)}

@@ -41,7 +41,7 @@ RETURN = r"""
 host:
   description:
     - How the load balancers are to be asked about this host, C(server), C(balancers),
-      C(provider), C(socket), C(backends), C(min_available) and C(lease_directory).
+      C(provider), C(reach), C(backends), C(min_available) and C(lease_directory).
   returned: success
   type: dict
 judged_by:

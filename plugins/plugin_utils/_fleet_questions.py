@@ -10,9 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 # What must be equal for two hosts to share a question.
-_ALIKE = (
-    "balancers", "provider", "socket", "reach", "backends", "min_available", "lease_directory",
-)  # fmt: skip
+_ALIKE = ("balancers", "provider", "reach", "backends", "min_available", "lease_directory")
 # Of an answer, what is the same whichever server is asked about.
 _COMMON = ("node", "level", "refusal", "available", "totals", "backends")
 

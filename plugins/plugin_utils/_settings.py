@@ -14,6 +14,7 @@ from typing import Any
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.health import header_problems
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.record import trial_of
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._balancers import NONE, reach_of
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.bake import seconds_of
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.ramp import ramp_problems
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.tolerance import (
@@ -116,33 +117,48 @@ def misspelt(names: Iterable[str], options: Iterable[str]) -> list[str]:
     return told
 
 
-def no_balancer(group: str, groups: Groups, host: str) -> list[str]:
-    """What is wrong with an inventory in which nothing could take ``host`` out of rotation."""
+def no_balancer(given: Mapping[str, Any], groups: Groups, host: str) -> list[str]:
+    """What is wrong with inputs by which nothing could take ``host`` out of rotation."""
+    if given["load_balancer_provider"] == NONE:
+        return _no_provider(given, host)
+    group = str(given["load_balancer_group"])
     if groups.get(group):
         return []
     return [
         f"The inventory has no host in group {group}, so {host} cannot be taken out of rotation."
-        " Put the load balancers into that group, or name theirs in load_balancer_group."
+        " Put the load balancers into that group, or name theirs in load_balancer_group. Where"
+        f" there is none, say load_balancer_provider: {NONE}."
     ]
+
+
+def _no_provider(given: Mapping[str, Any], host: str) -> list[str]:
+    told = []
+    if str(given["rollout_accept_outage"]).lower() != "true":
+        told.append(
+            f"load_balancer_provider is {NONE}, and rollout_accept_outage is false: {host} refuses"
+            " its users' requests from its stop to its start. If that may be, set"
+            " rollout_accept_outage: true; the plan tells how long it is."
+        )
+    if given["rollout_ramp"]:
+        told.append(
+            f"rollout_ramp is {list(given['rollout_ramp'])}, and load_balancer_provider is {NONE}:"
+            " nobody gives a server a share. Leave one of them out."
+        )
+    return told
 
 
 def of_host(given: Mapping[str, Any], groups: Groups) -> dict[str, Any]:
     """Of a host's inputs those by which the balancers are asked about it and others.
 
-    ``reach`` has the inputs that only the provider reads, by their names: whatever it is. Headers
-    may hold secrets, and are not kept.
+    ``reach`` has the inputs that only the provider reads, by their names.
     """
-    own = f"load_balancer_{given['load_balancer_provider']}_"
+    provider = str(given["load_balancer_provider"])
+    none = provider == NONE
     return {
         "server": str(given["load_balancer_server"]),
-        "balancers": [str(name) for name in groups[given["load_balancer_group"]]],
-        "provider": str(given["load_balancer_provider"]),
-        "socket": str(given["load_balancer_socket"]),
-        "reach": {
-            name: value
-            for name, value in given.items()
-            if name.startswith(own) and not name.endswith("_headers")
-        },
+        "balancers": [] if none else [str(n) for n in groups[given["load_balancer_group"]]],
+        "provider": provider,
+        "reach": {} if none else reach_of(given),
         "backends": [str(name) for name in given["load_balancer_backends"]],
         "min_available": str(given["rollout_min_available"]),
         "lease_directory": str(given["load_balancer_lease_directory"]),

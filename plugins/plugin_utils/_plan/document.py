@@ -60,7 +60,7 @@ def plan_document(hosts: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) ->
     ``ramp`` (``shares`` in percent and ``soak``, the seconds at each but the last), ``index`` (a
     result of module ``index_info``), ``asked_by``, ``keep`` (how many releases), ``trial`` (the
     ``test`` and the ``environment``, names of variables), ``wait`` (whether the run waits where a
-    stage bakes).
+    stage bakes), ``outage`` (whether nothing takes a server out of rotation).
     """
     told = {str(host["inventory_hostname"]): _Host(host, run["present"]) for host in hosts}
     wanted, _problems = read_stages(run["stages"])
@@ -103,6 +103,7 @@ def plan_document(hosts: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) ->
             ramp["seconds"],
             sum(bake["left"] for bake in bakes["stages"]),
         ),
+        "outage": _outage(turns, run),
         "ramp": ramp,
         "bakes": bakes,
         "trials": _trials(turns, told, run["trial"]),
@@ -121,6 +122,16 @@ def plan_document(hosts: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) ->
             if (texts := each.beside(run.get("hooks") or []))
         },
         "problems": {host: each.problems for host, each in told.items() if each.problems},
+    }
+
+
+def _outage(turns: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) -> dict[str, Any]:
+    """How often each host refuses requests, and for how many seconds at most each time."""
+    hosts = [turn["host"] for turn in turns if turn["action"] == "upgrade"]
+    limits = run["limits"]
+    return {
+        "hosts": {host: hosts.count(host) for host in hosts} if run["outage"] else {},
+        "at_most": limits["stop"] + limits["start"],
     }
 
 

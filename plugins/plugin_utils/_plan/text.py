@@ -49,6 +49,7 @@ def plan_lines(plan: Mapping[str, Any]) -> list[str]:
     lines += _beside_lines(plan["beside"])
     lines += _not_lines(plan)
     lines += _time_lines(plan["seconds"], plan["ramp"])
+    lines += _outage_lines(plan["outage"])
     lines += _unwatched_lines(plan["bakes"])
     for host, problems in plan["problems"].items():
         lines += [f"PROBLEM {host}: {problem}" for problem in problems]
@@ -309,6 +310,17 @@ def _time_lines(told: Mapping[str, Any], ramp: Mapping[str, Any]) -> list[str]:
         past = f"{_count(seen['turns'], 'turn')} on record took {seen['median']:g} s each (median)"
         lines.append(f"  by what was: {_span(told['expected'])}; {past}")
     return lines
+
+
+def _outage_lines(outage: Mapping[str, Any]) -> list[str]:
+    """Where there is no balancer."""
+    return [
+        f"Outage: no load balancer is in front of {few(hosts)}, and requests are refused"
+        f" {_count(times, 'time')}, each from the stop to the start of gunicorn: at most"
+        f" {outage['at_most']:g} s (service_stop_timeout and service_start_timeout together). What"
+        " users see is not counted: health, processes and log alone decide"
+        for times, hosts in _grouped((host, times) for host, times in outage["hosts"].items())
+    ]
 
 
 def _span(seconds: float) -> str:

@@ -40,8 +40,8 @@ def _tasks(*beginnings: str) -> str:
     return r"\A(?:" + "|".join(re.escape(beginning) for beginning in beginnings) + ")"
 
 
-# Tasks of the role load_balancer, whatever the provider's name is.
-BALANCER_TASKS = r"\A\w+ \| (?:drained|ready|info|fleet) \| "
+# Tasks of the role load_balancer.
+BALANCER_TASKS = r"\A(?:drained|ready|info|fleet) \| "
 
 # Also the order of docs/operations.md. What is said at the end of a turn holds the words of
 # whatever failed in it, so that comes first; and a message says more than the task that said it.

@@ -33,7 +33,7 @@ FLOORS = {
         "_release _activation",
     ),
     "plugin_utils": (
-        "_few _times _clock _counters _hooks _controller _declared _fleet_questions",
+        "_few _times _clock _counters _hooks _controller _declared _fleet_questions _balancers",
         "_known_problems _gate/canary",
         "_gate",
         "_plan _check",

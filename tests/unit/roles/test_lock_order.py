@@ -64,8 +64,8 @@ def include(name: Any, role: str, given: Vars) -> Iterator[str]:
 
 def call(called: Mapping[str, Any], given: Vars) -> Iterator[str]:
     role = called["name"].rpartition(".")[2]
-    if str(called.get("tasks_from", "")).endswith(("/look", "/fleet")):
-        # A provider's own questions, without a change.
+    if str(called.get("tasks_from", "")).endswith(("/look", "fleet")):
+        # Questions, without a change.
         yield "info"
     elif role == "service":
         yield str(given["service_action"])

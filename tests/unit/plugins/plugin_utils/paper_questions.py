@@ -7,8 +7,7 @@
 OF = {
     "balancers": ["lb1"],
     "provider": "haproxy",
-    "socket": "/s",
-    "reach": {},
+    "reach": {"load_balancer_socket": "/s"},
     "backends": ["app"],
     "min_available": "1",
     "lease_directory": "/l",

@@ -18,8 +18,7 @@ def host(server, **more):
     alike = {
         "balancers": ["lb1", "lb2"],
         "provider": "haproxy",
-        "socket": "/s",
-        "reach": {},
+        "reach": {"load_balancer_socket": "/s"},
         "backends": ["app"],
         "min_available": "1",
         "lease_directory": "/l",

@@ -114,10 +114,25 @@ def test_none_of_ours_is_taken_for_another():
 
 
 def test_an_inventory_without_a_balancer_is_refused_by_the_name_of_the_group():
-    assert no_balancer("lb", {"lb": ["lb1"]}, "web1") == []
+    assert no_balancer(GIVEN, {"lb": ["lb1"]}, "web1") == []
     for groups in ({}, {"lb": []}):
-        [told] = no_balancer("lb", groups, "web1")
+        [told] = no_balancer(GIVEN, groups, "web1")
         assert "no host in group lb" in told and "load_balancer_group" in told
+
+
+def test_no_balancer_at_all_needs_a_word_for_the_outage():
+    none = {**GIVEN, "load_balancer_provider": "none"}
+    [told] = no_balancer(none, {}, "web1")
+    assert "web1 refuses its users' requests" in told and "rollout_accept_outage: true" in told
+    accepted = {**none, "rollout_accept_outage": True}
+    assert no_balancer(accepted, {}, "web1") == []
+    [told] = no_balancer({**accepted, "rollout_ramp": [10]}, {}, "web1")
+    assert "rollout_ramp is [10]" in told
+
+
+def test_nobody_is_asked_where_there_is_no_balancer():
+    asked = of_host({**GIVEN, "load_balancer_provider": "none"}, {"lb": ["lb1"]})
+    assert asked["balancers"] == [] and asked["reach"] == {}
 
 
 def test_how_balancers_are_asked_about_a_host_is_what_it_was_given():
@@ -125,8 +140,7 @@ def test_how_balancers_are_asked_about_a_host_is_what_it_was_given():
         "server": "w1",
         "balancers": ["lb1", "lb2"],
         "provider": "haproxy",
-        "socket": "/run/haproxy/admin.sock",
-        "reach": {},
+        "reach": {"load_balancer_socket": "/run/haproxy/admin.sock"},
         "backends": ["app"],
         "min_available": "1",
         "lease_directory": "/run/fleetops-gunicorn",

@@ -56,6 +56,7 @@ def document(*hosts, **more):
     names = [each["inventory_hostname"] for each in hosts]
     run = {"hash": "48d5daade134", "fleet": "app", "stages": STAGES, "to": "", "waves": [1]}
     run |= {"group": names, "present": names, "limits": LIMITS, "record": None, "index": INDEX}
+    run |= {"outage": False}
     run |= {"asked_by": "web1", "keep": 5, "ramp": {"shares": [], "soak": 60}}
     run |= {"trial": {"test": "boot", "environment": []}}
     return plan_document(hosts, run | more)
@@ -418,3 +419,10 @@ def test_what_is_no_duration_is_refused_by_its_name():
     wrong = [{"gunicorn": "21.2.0", "bake": "a while"}, {"gunicorn": "23.0.0"}]
     [problem] = plan_host(wrong, "", False, OLD)["problems"]
     assert problem.startswith("rollout_stages[0].bake: 'a while' is no duration")
+
+
+def test_where_nothing_takes_a_host_out_the_outage_is_told():
+    told = text(host("web1"), outage=True)
+    assert "no load balancer is in front of web1" in told and "refused 2 times" in told
+    assert f"at most {LIMITS['stop'] + LIMITS['start']:g} s" in told
+    assert "Outage" not in text(host("web1"))

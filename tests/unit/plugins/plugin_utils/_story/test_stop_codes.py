@@ -39,11 +39,11 @@ OUT_AFTER_ALL = (
     "web1 was not drained.\nlb1: the socket is wedged\nMAY STILL BE OUT OF ROTATION on lb1: wedged"
 )
 LEFT = (
-    "haproxy | drained | Say why it was not drained: web1 was not drained.\nlb1: 1 session\n"
+    "drained | Say why it was not drained: web1 was not drained.\nlb1: 1 session\n"
     "Left out of rotation (load_balancer_on_timeout is fail) on: lb1."
 )
 SHORT = (
-    "haproxy | drained | Say why it was not drained: web1 was not drained.\nlb1: web1 was not"
+    "drained | Say why it was not drained: web1 was not drained.\nlb1: web1 was not"
     " drained on the balancer lb1: 0 others are UP\nBack in rotation on lb1."
 )
 LOST = (
@@ -61,7 +61,7 @@ SAID = [
         "Now: web1 is on 20.0.1-py3.6 as before, healthy and back in service.",
     ),
     ("F-OUT", failure_text({**STORY, "repair": "supervisord | activate | Switch: spawn error"})),
-    ("F-OUT", "haproxy | drained | Say why it was not drained: " + OUT_AFTER_ALL),
+    ("F-OUT", "drained | Say why it was not drained: " + OUT_AFTER_ALL),
     ("F-OUT", LEFT),
     ("F-GATE", failure_text(STORY)),
     (
@@ -115,9 +115,9 @@ SAID = [
         "trials_hooked | Stop: build | Build the release and try it: boot test: gunicorn ended",
     ),
     ("F-BACK", "trials_hooked | Stop: prove | Boot it on a spare port: boot test: gunicorn ended"),
-    ("F-BALANCER", "haproxy | info | Read every balancer: lb1: nobody listens on /run/x"),
-    ("F-BALANCER", "nginx | info | Read every balancer: lb1: nginx.conf cannot be read"),
-    ("F-DRAIN", "nginx | drained | Say why it was not drained: web1 was not drained.\nlb1: no"),
+    ("F-BALANCER", "info | Read every balancer: lb1: nobody listens on /run/x"),
+    ("F-BALANCER", "info | Read every balancer: lb1: nginx.conf cannot be read"),
+    ("F-DRAIN", "drained | Say why it was not drained: web1 was not drained.\nlb1: no"),
     ("F-BALANCER", "balancers | Refuse a socket: The socket of lb1 has the level user"),
     (
         "F-SERVER",
@@ -143,7 +143,7 @@ def test_every_code_is_tried_above():
 @pytest.mark.parametrize(
     ("code", "task"),
     [("F-LOST", "look | Ask what runs"), ("F-BALANCER", "lock | {{ word }}"),
-     ("F-BALANCER", "haproxy | info | Read every balancer")],
+     ("F-BALANCER", "info | Read every balancer")],
 )  # fmt: skip
 def test_who_cannot_be_reached_is_told_by_the_task(code, task):
     assert stop_of(f"{task}: Failed to connect to the host via ssh", unreachable=True).code == code

@@ -159,7 +159,9 @@ def look(state: State, seen: Mapping[str, Any], number: int, at: float) -> State
     }
     whole = {**seen, "baseline": baseline, "balancer_tolerance": given.tolerance}
     found, lasting = _lasting(findings(whole), state["lasting"])
-    measures = [*_traffic(watch, given), *_log_measures(now, given)]
+    measures = list(_log_measures(now, given))
+    if seen.get("balanced", True):
+        measures = [*_traffic(watch, given), *measures]
     verdict, reasons, done = _decide(found, measures, watch, given, plan, number)
     judged = {
         "verdict": verdict,

@@ -55,8 +55,8 @@ def judge(look: dict[str, Any]) -> dict[str, Any]:
 
     ``look`` holds the results of the modules that looked, each optional:
     ``health`` (http_health), ``process`` (gunicorn_info), ``log`` (log_check), ``balancers`` (list
-    of haproxy_server_info) with ``baseline`` (the same when the watch began); and what they are
-    judged by: ``generation`` (of active_release), ``log_quiet``, ``balancer_tolerance``,
+    of haproxy_server_info) with ``baseline`` (the same when the watch began) and ``balanced``
+    (whether there is any balancer); and what they are judged by: ``generation`` (of active_release), ``log_quiet``, ``balancer_tolerance``,
     ``budget`` (of `error_budget`). What is absent, or None, was not asked for. What was asked for
     and brought no answer is an ``error``, and so is a look at nothing.
     """
@@ -173,7 +173,7 @@ def _silent(log: dict[str, Any]) -> bool:
 
 def _balancers(look: dict[str, Any]) -> Iterator[Finding]:
     results = look.get("balancers")
-    if results is not None and not results:
+    if results is not None and not results and look.get("balanced", True):
         yield Finding("error", "could not look at the balancers: none was asked")
     for result in results or []:
         blind = _could_not_look(result, "servers", f"balancer {result.get('item', '')}".strip())

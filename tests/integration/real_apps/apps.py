@@ -49,6 +49,13 @@ HTTPBIN = App(
     health="/status/200",
 )
 
+HTTPBIN_ON_A_SOCKET = HTTPBIN._replace(
+    # As most have it, with the balancer on the same host.
+    name="socket",
+    command="{venv}/bin/gunicorn -w 2 -b unix:{home}/app.sock --log-level info httpbin:app",
+    socket="{home}/app.sock",
+)
+
 IHATEMONEY = App(
     # A database that it migrates while it is imported.
     "ihatemoney",
@@ -229,6 +236,7 @@ GEVENT = App(
 
 EVERY = (
     HTTPBIN,
+    HTTPBIN_ON_A_SOCKET,
     IHATEMONEY,
     ISSO,
     PYPISERVER,

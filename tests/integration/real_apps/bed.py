@@ -97,6 +97,8 @@ class App(NamedTuple):
     health_status: int = 200
     health_host: str = "localhost"
     tls: bool = False
+    # The Unix socket on which it listens, rather than at its address.
+    socket: str = ""
     files: Mapping[str, str] = {}
     # Commands that make what it needs, once on each server before it starts.
     prepare: Sequence[str] = ()
@@ -313,7 +315,10 @@ class Bed:
                 tls=" ssl verify none" if app.tls else "",
             )
             for server, last in SERVERS.items():
-                applications += f"    server {server} {self.network}.{last}:{PORT + number}\n"
+                at = f"{self.network}.{last}:{PORT + number}"
+                if app.socket:
+                    at = f"unix@{_filled(app.socket, self._words(app, server))}"
+                applications += f"    server {server} {at}\n"
         return string.Template(HAPROXY).substitute(sockets=self.sockets, applications=applications)
 
     def _run(
@@ -352,12 +357,11 @@ class Bed:
     # -- what an operator does -------------------------------------------------------------------
 
     def inventory(self, app: App) -> Path:
-        scheme = "https" if app.tls else "http"
         hosts = {
             server: {
                 "app_home": str(self.home(app, server)),
                 "service_supervisor_url": f"unix://{self.supervisor_socket(server)}",
-                "app_health_url": f"{scheme}://{words['address']}:{words['port']}{app.health}",
+                "app_health_url": self._health_url(app, words),
             }
             for server in SERVERS
             for words in [self._words(app, server)]
@@ -391,6 +395,12 @@ class Bed:
             )
         )
         return path
+
+    def _health_url(self, app: App, words: Mapping[str, str]) -> str:
+        if app.socket:
+            return f"unix:{_filled(app.socket, words)}:{app.health}"
+        scheme = "https" if app.tls else "http"
+        return f"{scheme}://{words['address']}:{words['port']}{app.health}"
 
     def playbook(self, app: App, name: str, *arguments: str, **inputs: Any) -> Ended:
         return self.ended(self.start(app, name, *arguments, **inputs))

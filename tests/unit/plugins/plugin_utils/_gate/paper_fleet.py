@@ -45,6 +45,8 @@ class PaperFleet:
         self.log_beside: dict[str, int] = {}
         self.log_past: dict[str, Any] = {}
         self.healthy, self.workers, self.status, self.arbiter = True, 4, "UP", 100
+        # Whether anything stands before it.
+        self.balanced = True
         self.at = 0.0
         self.given = {
             "server": "web1",
@@ -75,6 +77,8 @@ class PaperFleet:
             }
             for name, row in self.counted.items()
         ]
+        if not self.balanced:
+            return []
         node = {"name": "lb1", "pid": 1, "uptime": 1000 + self.at, "requests": 10**9}
         return [{"item": "lb1", "node": node, "servers": rows[:1], "backends": [{"servers": rows}]}]
 
@@ -103,6 +107,7 @@ class PaperFleet:
                 "at": 1000.0 + self.at,
             },
             "balancers": self.results(),
+            "balanced": self.balanced,
             "log_past": self.log_past if odd else {},
             "log_beside": [
                 {

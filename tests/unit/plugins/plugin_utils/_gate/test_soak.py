@@ -345,3 +345,13 @@ def test_a_balancer_that_counts_nothing_says_nothing_against_anybody():
     # What else is looked at is judged all the same.
     fleet.healthy = False
     assert run(fleet, lambda _n: None)["verdict"] == "fail"
+
+
+def test_without_a_balancer_health_processes_and_the_log_decide():
+    fleet = PaperFleet(undecided="stop")
+    fleet.balanced = False
+    state = run(fleet, lambda _n: None)
+    assert (state["verdict"], state["look"]) == ("pass", SOAK)
+    assert "answers" not in state["words"]
+    fleet.healthy = False
+    assert run(fleet, lambda _n: None)["verdict"] == "fail"

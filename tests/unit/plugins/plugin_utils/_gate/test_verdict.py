@@ -180,6 +180,12 @@ def test_what_was_not_looked_at_is_an_error(look):
     assert result["verdict"] == "error" and result["reasons"]
 
 
+def test_balancers_that_are_not_there_are_not_missed():
+    assert judge({**LOOK, "balancers": []})["verdict"] == "error"
+    told = judge({**LOOK, "balancers": [], "balanced": False})
+    assert told["verdict"] == "pass" and "requests" not in told["summary"]
+
+
 def test_one_part_that_was_skipped_is_not_made_up_by_the_others():
     assert change(["health"], {"changed": False, "skipped": True})["verdict"] == "error"
     assert change(["balancers"], [])["verdict"] == "error"

@@ -56,9 +56,10 @@ def judge(look: dict[str, Any]) -> dict[str, Any]:
     ``look`` holds the results of the modules that looked, each optional:
     ``health`` (http_health), ``process`` (gunicorn_info), ``log`` (log_check), ``balancers`` (list
     of haproxy_server_info) with ``baseline`` (the same when the watch began) and ``balanced``
-    (whether there is any balancer); and what they are judged by: ``generation`` (of active_release), ``log_quiet``, ``balancer_tolerance``,
-    ``budget`` (of `error_budget`). What is absent, or None, was not asked for. What was asked for
-    and brought no answer is an ``error``, and so is a look at nothing.
+    (whether there is any balancer); and what they are judged by: ``generation`` (of
+    active_release), ``log_quiet``, ``balancer_tolerance``, ``budget`` (of `error_budget`). What is
+    absent, or None, was not asked for. What was asked for and brought no answer is an ``error``,
+    and so is a look at nothing.
     """
     found = findings(look)
     return {

@@ -1,0 +1,14 @@
+# The documentation as its users read it. Its tools have a virtualenv of their own: antsibull brings an Ansible.
+VENV_DOCS := .venv-docs
+DOCS_BIN := $(CURDIR)/$(VENV_DOCS)/bin
+
+$(VENV_DOCS)/.ready: requirements-docs.txt
+	@test -n '$(PYTHON)' || { echo 'make: no Python 3.11 or newer found; install one or say make PYTHON=/path/to/python3' >&2; exit 1; }
+	@echo 'Installing what reads the documentation into $(VENV_DOCS) ...'
+	@rm -rf $(VENV_DOCS) && $(PYTHON) -m venv $(VENV_DOCS)
+	@$(VENV_DOCS)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+.PHONY: docs-lint
+docs-lint: $(VENV_DOCS)/.ready ## Every plugin and role is documented, and every reference leads somewhere
+	PATH=$(DOCS_BIN):$$PATH antsibull-docs lint-collection-docs --plugin-docs .

@@ -12,3 +12,15 @@ $(VENV_DOCS)/.ready: requirements-docs.txt
 .PHONY: docs-lint
 docs-lint: $(VENV_DOCS)/.ready ## Every plugin and role is documented, and every reference leads somewhere
 	PATH=$(DOCS_BIN):$$PATH antsibull-docs lint-collection-docs --plugin-docs .
+
+# antsibull wants a directory that only its owner can write to.
+SITE := $(CURDIR)/.cache/docs
+.PHONY: docs
+docs: $(VENV_DOCS)/.ready ## The documentation as a site in .cache/docs/html; a warning is an error
+	@rm -rf $(SITE) && mkdir -p -m 700 $(SITE)/source/reference
+	$(DOCS_BIN)/python docs/site/pages.py $(SITE)/source
+	PATH=$(DOCS_BIN):$$PATH ANSIBLE_COLLECTIONS_PATH=$(CURDIR)/.collections $(DOCS_BIN)/antsibull-docs \
+		--config-file docs/site/antsibull-docs.cfg collection --use-current --squash-hierarchy --fail-on-error \
+		--dest-dir $(SITE)/source/reference fleetops.gunicorn >/dev/null
+	$(DOCS_BIN)/sphinx-build -q -W -n --keep-going -b html -c docs/site $(SITE)/source $(SITE)/html
+	@echo 'docs: $(SITE)/html/index.html'

@@ -4,8 +4,9 @@
 
 """Lay out the pages that people wrote for Sphinx: ``pages.py DIRECTORY``.
 
-In the repository a link leads to a file. On the site it leads to the page made of that file, else to
-the file in the repository. A link to what is not there is an error. Sphinx checks what is behind ``#``.
+In the repository a link leads to a file. On the site it leads to the page made of that file, else
+to the file in the repository. A link to what is not there is an error. What is behind ``#`` Sphinx
+checks.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def pages(root: Path) -> dict[str, str]:
 
 
 def on_site(text: str, page: str, known: Mapping[str, str], root: Path, repository: str) -> str:
-    """A page's text with its links as they are on the site; ``page`` is its path in the repository."""
+    """A page's text with its links as on the site; ``page`` is its path in the repository."""
 
     def link(match: re.Match[str]) -> str:
         path, mark, anchor = match.group(1).partition("#")
@@ -62,7 +63,7 @@ def on_site(text: str, page: str, known: Mapping[str, str], root: Path, reposito
 
 
 def lay_out(directory: Path) -> None:
-    """Write all pages, and what they show, into a directory that is empty but for what Sphinx read."""
+    """Write all pages, and what they show, into a directory."""
     repository = yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))["repository"]
     known = pages(ROOT)
     directory.mkdir(parents=True, exist_ok=True)

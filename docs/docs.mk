@@ -10,8 +10,9 @@ $(VENV_DOCS)/.ready: requirements-docs.txt
 	@touch $@
 
 .PHONY: docs-lint
-docs-lint: $(VENV_DOCS)/.ready ## Every plugin and role is documented, and every reference leads somewhere
+docs-lint: $(VENV_DOCS)/.ready ## Every plugin and role is documented, every file has its license
 	PATH=$(DOCS_BIN):$$PATH antsibull-docs lint-collection-docs --plugin-docs .
+	$(DOCS_BIN)/reuse lint --quiet || { $(DOCS_BIN)/reuse lint --lines; exit 1; }
 
 # antsibull wants a directory that only its owner can write to.
 SITE := $(CURDIR)/.cache/docs

@@ -22,7 +22,13 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 # Their names on the site, where it is another one than that of the file.
-NAMED = {"README.md": "overview.md", "CHANGELOG.md": "changelog.md"}
+NAMED = {
+    "README.md": "overview.md",
+    "CHANGELOG.md": "changelog.md",
+    "CODE_OF_CONDUCT.md": "code-of-conduct.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "security-policy.md",
+}
 _LINK = re.compile(r"(?<=\]\()([^)\s]+)(?=\))")
 _FENCE = re.compile(r"^ *```", re.M)
 

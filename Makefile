@@ -35,6 +35,7 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.demo
 venv: $(VENV)/.demo
 venv-dev: $(VENV)/.dev
 
+-include docs/docs.mk
 -include demo/demo.mk
 -include molecule/molecule.mk
 -include tests/bench/bench.mk
@@ -110,4 +111,4 @@ build: venv-dev ## Build the collection's tarball into dist/
 
 clean: ## Remove what the verbs made (a running demo fleet is ended first)
 	@if [ -e .demo ]; then $(MAKE) --no-print-directory demo-down; fi
-	rm -rf $(VENV) .venv-core* .cache .demo dist .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-core* .venv-docs .cache .demo dist .pytest_cache .hypothesis

@@ -4,7 +4,8 @@
 
 """Choose the two Pythons of this machine that the demo upgrades between.
 
-They are looked for by the collection's own finder, so that the upgrade finds what the demo found.
+They are looked for by the collection's own finder, so that the upgrade finds what the demo found;
+and the tests find them here.
 """
 
 import os
@@ -75,22 +76,24 @@ def choose(found: Iterable[Python]) -> Choice:
     return Choice(start, modern[0] if start.version < MODERN else modern[-1])
 
 
+def look(wanted: str) -> Python | None:
+    """The Python of a version, such as ``3.11``, or of a path, as an upgrade would find it."""
+    uv = str(Path(sys.executable).parent / "uv")
+    it = find_python.find_python(wanted, [], None, uv).interpreter
+    if it is None or it.implementation != "CPython" or not it.version.replace(".", "").isdigit():
+        return None
+    named = wanted if os.path.isabs(wanted) else it.minor
+    return Python(tuple(map(int, it.version.split("."))), it.executable, named)
+
+
+def every() -> list[Python]:
+    """One Python of each minor version that is here, the oldest first."""
+    with ThreadPoolExecutor(4) as pool:
+        return [python for python in pool.map(look, [f"3.{n}" for n in MINORS]) if python]
+
+
 def find() -> Choice:
     """Look for each minor version, and at the Python that this runs on."""
-    uv = str(Path(sys.executable).parent / "uv")
-
-    def look(wanted: str) -> Python | None:
-        it = find_python.find_python(wanted, [], None, uv).interpreter
-        if (
-            it is None
-            or it.implementation != "CPython"
-            or not it.version.replace(".", "").isdigit()
-        ):
-            return None
-        named = wanted if os.path.isabs(wanted) else it.minor
-        return Python(tuple(map(int, it.version.split("."))), it.executable, named)
-
-    with ThreadPoolExecutor(4) as pool:
-        found = [python for python in pool.map(look, [f"3.{n}" for n in MINORS]) if python]
+    found = every()
     own = None if sys.version_info[:2] in {p.version[:2] for p in found} else look(sys.executable)
     return choose([*found, own] if own else found)

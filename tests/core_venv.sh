@@ -6,7 +6,7 @@ directory=$1 requirements=$2
 shift 2
 
 for version in "$@"; do
-    if python=$("$(dirname "$0")/find_python.sh" "$version"); then
+    if python=$(.venv/bin/python -m tests.find_python "$version"); then
         echo "Installing $(grep -o '^ansible-core.*' "$requirements") into $directory ($python) ..."
         rm -rf "$directory"
         # With pip: the images of the scenarios are built by the Python that runs molecule, and it downloads wheels.

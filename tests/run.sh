@@ -38,9 +38,9 @@ lane() {
 
 make --no-print-directory venv-dev
 lane lint sanity &
-lane unit unit-pythons installed
+lane docs-lint docs unit unit-pythons installed
 wait
-for name in lint unit unit-pythons sanity installed; do
+for name in lint docs-lint docs unit unit-pythons sanity installed; do
     code=1 seconds="?"
     [ ! -e "$said/$name.end" ] || read -r code seconds <"$said/$name.end"
     verdict "$name" "$code" "$seconds"

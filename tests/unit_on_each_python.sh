@@ -7,15 +7,12 @@ cd "$(dirname "$0")/.."
 
 export PYTHONPATH=.collections:. PYTHONDONTWRITEBYTECODE=1
 
-found=()
-for version in 3.6 3.7 3.8 3.9 3.10 3.11 3.12 3.13 3.14; do
-    if tests/find_python.sh "$version" >/dev/null; then found+=("$version"); fi
-done
+mapfile -t found < <(.venv/bin/python -m tests.find_python)
 if [ "${1:-}" != every ] && [ ${#found[@]} -gt 2 ]; then found=("${found[0]}" "${found[-1]}"); fi
 
 seen=
 for version in ${found[@]+"${found[@]}"}; do
-    python=$(tests/find_python.sh "$version")
+    python=$(.venv/bin/python -m tests.find_python "$version")
     venv=.cache/unit-$version
     if ! [ -e "$venv/.ready" ]; then
         rm -rf "$venv"

@@ -153,9 +153,6 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.canary.balancer import (
-    windows_from_looks,
-)
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.canary.judge import (
     judge_canary,
 )
@@ -174,25 +171,9 @@ def canary(
         raise AnsibleFilterError(str(error)) from error
 
 
-def canary_windows(looks: Any, canary: Any, baseline: Any) -> list[dict[str, Any]]:
-    """Turn looks at the balancers into windows; for internal use by the roles."""
-    try:
-        found = windows_from_looks(looks, canary, baseline)
-    except FleetError as error:
-        raise AnsibleFilterError(str(error)) from error
-    return [
-        {
-            "seconds": window.seconds,
-            "canary": window.canary._asdict(),
-            "baseline": window.baseline._asdict(),
-        }
-        for window in found
-    ]
-
-
 class FilterModule:
-    """Register the filters; the underscore says that one is internal."""
+    """Register the filter."""
 
     def filters(self) -> dict[str, Any]:
-        """Return the filters by their names."""
-        return {"canary": canary, "_canary_windows": canary_windows}
+        """Return the filter by its name."""
+        return {"canary": canary}

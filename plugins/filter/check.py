@@ -34,7 +34,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The host, as in RV(hosts) of the file that docs/check.md describes.
+  description: The host, as in C(hosts) of the file that docs/check.md describes.
   type: dict
   contains:
     verdict:

@@ -38,13 +38,12 @@ from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._check.text import (
     check_text,
-    summaries,
 )
 
 
 class FilterModule:
-    """Register the filter, and beside it the lines for the end of each host."""
+    """Register the filter."""
 
     def filters(self) -> dict[str, Any]:
-        """Return the filters by their names."""
-        return {"check_text": check_text, "_check_summaries": summaries}
+        """Return the filter by its name."""
+        return {"check_text": check_text}

@@ -68,14 +68,13 @@ _value:
 from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.error_budget import (
-    budget_look,
     error_budget,
 )
 
 
 class FilterModule:
-    """Register the filters; the underscore says that one is internal."""
+    """Register the filter."""
 
     def filters(self) -> dict[str, Any]:
-        """Return the filters by their names."""
-        return {"error_budget": error_budget, "_budget_look": budget_look}
+        """Return the filter by its name."""
+        return {"error_budget": error_budget}

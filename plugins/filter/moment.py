@@ -57,18 +57,9 @@ def _moment(text: Any, name: str, now: Any) -> float:
         raise AnsibleFilterError(str(exc)) from exc
 
 
-def _problem(text: Any, name: str, now: Any) -> str:
-    """Why it is no moment; empty if it is one."""
-    try:
-        moment(name, text, float(now))
-    except ValueError as exc:
-        return str(exc)
-    return ""
-
-
 class FilterModule:
-    """Register the filter, and beside it the way to refuse a text in words of our own."""
+    """Register the filter."""
 
     def filters(self) -> dict[str, Any]:
-        """Return the filters by their names."""
-        return {"moment": _moment, "_moment_problem": _problem}
+        """Return the filter by its name."""
+        return {"moment": _moment}

@@ -77,7 +77,6 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._known_problems.
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.steps import (
     Running,
     plan_host,
-    unfinished,
 )
 
 
@@ -101,5 +100,5 @@ class FilterModule:
     """Register the filter."""
 
     def filters(self) -> dict[str, Any]:
-        """Return the filters by their names; the underscore says that one is internal."""
-        return {"plan": plan, "_unfinished": unfinished}
+        """Return the filter by its name."""
+        return {"plan": plan}

@@ -63,28 +63,16 @@ _value:
 
 from typing import Any
 
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.record import trial_of
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.document import (
     plan_document,
-    problems_of,
-    stage_problems,
-    stages_to_look_at,
-    stale_of,
-    who_asks,
 )
 
 
 class FilterModule:
-    """Register the filters; the underscore says that some are internal."""
+    """Register the filter."""
 
     def filters(self) -> dict[str, Any]:
-        """Return the filters by their names."""
+        """Return the filter by its name."""
         return {
             "plan_document": plan_document,
-            "_plan_asks": who_asks,
-            "_plan_problems": problems_of,
-            "_plan_stale": stale_of,
-            "_plan_stages": stages_to_look_at,
-            "_trial": trial_of,
-            "_stage_problems": stage_problems,
         }

@@ -71,7 +71,6 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.fingerprint import (
-    controller_files,
     plan_asks,
     plan_hash,
 )
@@ -96,8 +95,8 @@ def name_plan(
 
 
 class FilterModule:
-    """Register the filters; the underscore says that one is internal."""
+    """Register the filter."""
 
     def filters(self) -> dict[str, Any]:
-        """Return the filters by their names."""
-        return {"plan_hash": name_plan, "_controller_files": controller_files}
+        """Return the filter by its name."""
+        return {"plan_hash": name_plan}

@@ -38,14 +38,13 @@ _value:
 from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.text import (
-    built_lines,
     plan_lines,
 )
 
 
 class FilterModule:
-    """Register the filters; the underscore says that one is internal."""
+    """Register the filter."""
 
     def filters(self) -> dict[str, Any]:
-        """Return the filters by their names."""
-        return {"plan_text": plan_lines, "_plan_built": built_lines}
+        """Return the filter by its name."""
+        return {"plan_text": plan_lines}

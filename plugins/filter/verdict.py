@@ -51,15 +51,13 @@ _value:
 from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.verdict import (
-    carried,
     judge,
-    last_seen,
 )
 
 
 class FilterModule:
-    """Register the filters; the underscore says that two are internal."""
+    """Register the filter."""
 
     def filters(self) -> dict[str, Any]:
-        """Return the filters by their names."""
-        return {"verdict": judge, "_carried": carried, "_last_seen": last_seen}
+        """Return the filter by its name."""
+        return {"verdict": judge}

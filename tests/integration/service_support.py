@@ -6,10 +6,8 @@
 
 import contextlib
 import functools
-import glob
 import json
 import os
-import re
 import shutil
 import signal
 import socket
@@ -21,6 +19,8 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+
+from demo import pythons
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
@@ -84,22 +84,8 @@ def free_port():
 
 @functools.lru_cache(None)
 def interpreters():
-    """{"3.6": path, ...}: every CPython found that has a venv module, by PATH, pyenv and uv."""
-    patterns = [f"{entry}/python3*" for entry in os.environ["PATH"].split(":")]
-    patterns += ["~/.pyenv/versions/*/bin/python3*", "~/.local/share/uv/python/*/bin/python3*"]
-    patterns += ["/opt/*/bin/python3*", "/usr/local/bin/python3*"]
-    found = {}
-    for pattern in patterns:
-        for path in sorted(glob.glob(os.path.expanduser(pattern))):
-            match = re.fullmatch(r"python(3\.\d+)", os.path.basename(path))
-            if match and match.group(1) not in found:
-                code = "import venv, ssl, sys; print(sys.prefix == sys.base_prefix)"
-                said = subprocess.run(
-                    [path, "-c", code], capture_output=True, text=True, check=False
-                )
-                if said.stdout.strip() == "True":
-                    found[match.group(1)] = os.path.realpath(path)
-    return found
+    """{"3.6": path, ...}: a CPython of each minor version that is here."""
+    return {python.short: python.executable for python in pythons.every()}
 
 
 def _minor(version):

@@ -4,6 +4,7 @@
 
 """Find the Pythons, the installer and the users of this host by looking and asking."""
 
+import contextlib
 import glob
 import json
 import os
@@ -23,14 +24,22 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._packages.interp
     Probed,
     find,
     parse_probe,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._packages.python_places import (
     patterns,
+    told_by,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._packages.venv import site_packages
 
 
 def homes() -> List[str]:
-    """Homes under which version managers keep Pythons; an unreadable one is passed over."""
+    """Homes under which version managers keep Pythons; an unreadable one is passed over.
+
+    HOME may be another one than the user's: sudo keeps it, a service has none, a test sets it.
+    """
     places = [os.path.expanduser("~"), "/root"]
+    with contextlib.suppress(KeyError):
+        places.insert(1, pwd.getpwuid(os.geteuid()).pw_dir)
     return [p for p in dict.fromkeys(places) if os.access(p, os.R_OK | os.X_OK)]
 
 
@@ -106,13 +115,7 @@ def probe_python(path: str, user: Optional[User] = None) -> Probed:
 
 def find_python(wanted: str, extra: List[str], user: Optional[User], uv: str) -> Found:
     """The Python to build with."""
-    places = patterns(
-        wanted,
-        os.environ.get("PATH", os.defpath),
-        homes(),
-        os.environ.get("PYENV_ROOT", ""),
-        extra,
-    )
+    places = patterns(wanted, told_by(os.environ, homes()), extra)
 
     def look(path: str) -> Probed:
         probed = probe_python(path, user)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where to look for a Python, and which of those found to take.
+"""Which of the Pythons found to take; where to look is in python_places.py.
 
 Nothing here runs or reads anything: the file system comes as ``glob``, a Python's answer
 about itself as ``probe``.
@@ -147,40 +147,6 @@ def _newest_first(paths: Sequence[str]) -> List[str]:
         key=lambda p: [(0, int(x)) if x.isdigit() else (1, 0) for x in re.findall(r"\d+|\D+", p)],
         reverse=True,
     )
-
-
-def patterns(
-    wanted: str, search_path: str, homes: Sequence[str], pyenv_root: str, extra: Sequence[str]
-) -> List[str]:
-    """Glob patterns of the places to look at, best first.
-
-    What the operator names comes first, then what the system offers under the wanted
-    name, then version managers, and last the unversioned names.
-    """
-    if os.path.isabs(wanted):
-        return [wanted]
-    parts = wanted.split(".")
-    minor = ".".join(parts[:2])
-    exact = wanted if len(parts) == 3 else minor + ("*" if len(parts) == 1 else ".*")
-    name = "python" + minor + ("*" if len(parts) == 1 else "")
-    directories = [d for d in search_path.split(os.pathsep) if os.path.isabs(d)]
-    directories += [d for d in ("/usr/local/bin", "/usr/bin") if d not in directories]
-    places: List[str] = []
-    for path in extra:
-        places += [path, os.path.join(path, name), os.path.join(path, "bin", name)]
-    # A shim of pyenv runs whatever the current directory asks for: look at the real ones.
-    directories = [d for d in directories if not d.rstrip("/").endswith(".pyenv/shims")]
-    places += [os.path.join(d, name) for d in directories]
-    places += ["/opt/python*/bin/" + name, "/opt/*/bin/" + name]
-    roots = [pyenv_root] if pyenv_root else []
-    roots += [os.path.join(home, ".pyenv") for home in homes] + ["/opt/pyenv", "/usr/local/pyenv"]
-    places += [os.path.join(root, "versions", exact, "bin", name) for root in roots]
-    places += [os.path.join(root, "versions", minor, "bin", name) for root in roots]
-    managed = [os.path.join(home, ".local/share/uv/python") for home in homes]
-    managed += ["/opt/uv/python", "/usr/local/share/uv/python"]
-    places += [os.path.join(d, "cpython-" + exact + "-*", "bin", name) for d in managed]
-    places += [os.path.join(d, n) for d in directories for n in ("python3", "python")]
-    return list(dict.fromkeys(places))
 
 
 def candidates(places: Sequence[str], glob: Glob) -> List[str]:

@@ -39,6 +39,7 @@ FLOORS = {
         "_plan _check",
         "_story",
         "_report _settings _status",
+        "_internal",
     ),
 }
 

@@ -80,7 +80,7 @@ def test_a_condition_stays_what_it_was_until_the_block_is_over(
 ) -> None:
     told = reads(block["when"], {**variables(role), **(block.get("vars") or {})})
     # Nor does the time, which goes on.
-    assert "_seconds_left" not in told
+    assert "seconds_left" not in told
     *before_the_last, _last = leaves(block["block"], role, frozenset())
     assert not told & set().union(*before_the_last)
 

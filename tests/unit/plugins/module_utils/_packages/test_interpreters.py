@@ -15,7 +15,10 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._packages.interp
     matches,
     not_found,
     parse_probe,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._packages.python_places import (
     patterns,
+    told_by,
 )
 
 
@@ -23,9 +26,9 @@ def python(path, version, venv=True, wheel="/w/pip.whl"):
     return Interpreter(path, version, "CPython", "linux", venv, wheel, {"python_version": "x"})
 
 
-def look(wanted, files, have_uv=False, extra=(), search_path="/usr/bin", pyenv_root=""):
+def look(wanted, files, have_uv=False, extra=(), search_path="/usr/bin", **environ):
     """``files``: path -> interpreter or why there is none."""
-    places = patterns(wanted, search_path, ["/home/joe"], pyenv_root, list(extra))
+    places = patterns(wanted, told_by(dict(environ, PATH=search_path), ["/home/joe"]), extra)
 
     def probe(path):
         it = files.get(path)
@@ -57,9 +60,26 @@ def test_every_usual_place(path):
     assert look("3.11", {path: python(path, "3.11.7")}).interpreter.executable == path
 
 
-def test_pyenv_root():
-    path = "/data/pyenv/versions/3.11.7/bin/python3.11"
-    assert look("3.11", {path: python(path, "3.11.7")}, pyenv_root="/data/pyenv").interpreter
+@pytest.mark.parametrize(
+    ("environ", "path"),
+    [
+        ({"PYENV_ROOT": "/data/pyenv"}, "/data/pyenv/versions/3.11.7"),
+        ({"search_path": "/bin:/data/pyenv/shims/"}, "/data/pyenv/versions/3.11.7"),
+        ({"search_path": "/data/asdf/shims:/bin"}, "/data/asdf/installs/python/3.11.7"),
+        ({"UV_PYTHON_INSTALL_DIR": "/data/uv"}, "/data/uv/cpython-3.11.9-linux-x86_64-gnu"),
+        ({"XDG_DATA_HOME": "/data"}, "/data/uv/python/cpython-3.11.9-linux-x86_64-gnu"),
+    ],
+)
+def test_where_the_environment_leads(environ, path):
+    path += "/bin/python3.11"
+    files = {path: python(path, "3.11.7")}
+    assert look("3.11", files, **environ).interpreter
+    assert not look("3.11", files).interpreter
+
+
+def test_a_relative_place_is_none():
+    told = told_by({"PATH": "bin:./shims", "PYENV_ROOT": "p", "UV_PYTHON_INSTALL_DIR": "u"}, [])
+    assert told == (("/usr/local/bin", "/usr/bin"), (), (), ())
 
 
 def test_the_newest_patch_of_one_place_is_taken_by_number():
@@ -94,9 +114,10 @@ def test_what_the_operator_names_comes_first():
         assert look("3.11", files, extra=[extra]).interpreter.version == "3.11.9"
 
 
-def test_a_pyenv_shim_is_not_asked():
-    path = "/home/joe/.pyenv/shims/python3.11"
-    found = look("3.11", {path: python(path, "3.11.7")}, search_path="/home/joe/.pyenv/shims")
+@pytest.mark.parametrize("shims", ["/home/joe/.pyenv/shims", "/data/pyenv/shims"])
+def test_a_shim_is_not_asked(shims):
+    path = shims + "/python3.11"
+    found = look("3.11", {path: python(path, "3.11.7")}, search_path=shims)
     assert found.interpreter is None
 
 

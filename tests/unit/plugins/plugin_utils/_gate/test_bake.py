@@ -5,7 +5,6 @@
 import json
 
 import pytest
-from ansible_collections.fleetops.gunicorn.plugins.filter.bake import bake_decision
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.fleet_history import (
     LOOK_LIMIT,
@@ -19,6 +18,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.bake impor
     elsewhere,
     seconds_of,
 )
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._internal.bake import bake_decision
 
 WISH = Wish(7200, "abc123", 1, "pass", False, ())
 FINE = {"verdict": "pass", "reasons": []}

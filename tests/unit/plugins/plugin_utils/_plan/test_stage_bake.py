@@ -5,7 +5,7 @@
 """How far a run may go where a stage bakes: of every server, by its own time, or by the record."""
 
 import pytest
-from ansible_collections.fleetops.gunicorn.plugins.filter.stage_bake import (
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._internal.stage_bake import (
     stage_bake_decision,
     stage_bake_place,
 )

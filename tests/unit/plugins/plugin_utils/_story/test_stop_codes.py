@@ -196,7 +196,7 @@ def fixed() -> Iterator[tuple[str, str]]:
 def test_every_fixed_message_of_a_role_has_a_code(name, told):
     if name.startswith(("repair | ", "halt | ")):
         # Told without the name of the task; put together by failure.py, or what failed before it.
-        assert "_failure_text" in told or told == "{{ rollout_halt_why }}"
+        assert "failure_text" in told or told == "{{ rollout_halt_why }}"
         return
     assert stop_of(f"{name}: {told}") is not OTHER, "a new message? Give it a code in stop_codes.py"
 

@@ -7,7 +7,7 @@ import time
 import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
-from ansible_collections.fleetops.gunicorn.plugins.filter import canary
+from ansible_collections.fleetops.gunicorn.plugins.filter import canary, canary_windows
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.canary.duration import (
     Traffic,
@@ -444,5 +444,5 @@ def test_the_filter_turns_mistakes_into_errors_of_ansible():
     with pytest.raises(AnsibleFilterError, match="requests of the canary is -1"):
         canary.canary([{"seconds": 1, "canary": {"requests": -1}}])
     with pytest.raises(AnsibleFilterError, match="cannot be the canary"):
-        canary.canary_windows([], ["web1"], ["web1"])
+        canary_windows.canary_windows([], ["web1"], ["web1"])
     assert canary.canary([], rules=None)["verdict"] == "inconclusive"

@@ -2,15 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How balancers are asked once for a whole fleet, for internal use by our roles."""
+"""How balancers are asked once for a whole fleet."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._fleet_questions import (
-    answers_about,
     fleet_questions,
 )
 
@@ -20,9 +19,6 @@ def _questions(checked: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return fleet_questions(each["host"] for each in checked if each.get("host"))
 
 
-class FilterModule:
-    """Register the filters; the underscore says that they are internal."""
-
-    def filters(self) -> dict[str, Any]:
-        """Return the filters by their names."""
-        return {"_answers_about": answers_about, "_fleet_questions": _questions}
+INTERNAL: dict[str, Callable[..., Any]] = {
+    "fleet_questions": _questions,
+}

@@ -6,14 +6,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._few import few
 
-
-class FilterModule:
-    """Register the filter; the underscore says that it is internal."""
-
-    def filters(self) -> dict[str, Any]:
-        """Return the filter by its name."""
-        return {"_few": few}
+INTERNAL: dict[str, Callable[..., Any]] = {"few": few}

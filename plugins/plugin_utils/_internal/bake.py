@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How a canary bakes, for internal use by our roles."""
+"""How a canary bakes."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.bake import (
@@ -25,15 +26,10 @@ def bake_decision(hosts: Any, wish: dict[str, Any]) -> dict[str, Any]:
     return decide(Wish(**{**wish, **numbers}), hosts)._asdict()
 
 
-class FilterModule:
-    """Register the filters; the underscore says that they are internal."""
-
-    def filters(self) -> dict[str, Any]:
-        """Return the filters by their names."""
-        return {
-            "_bake_compare": compare,
-            "_bake_decision": bake_decision,
-            "_bake_elsewhere": elsewhere,
-            "_bake_look": bake_look,
-            "_seconds": seconds_of,
-        }
+INTERNAL: dict[str, Callable[..., Any]] = {
+    "bake_compare": compare,
+    "bake_decision": bake_decision,
+    "bake_elsewhere": elsewhere,
+    "bake_look": bake_look,
+    "seconds": seconds_of,
+}

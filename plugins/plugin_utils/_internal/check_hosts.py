@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a check asks of a host, and its verdict of a fleet, for internal use by the role check."""
+"""What a check asks of a host, and its verdict of a fleet."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._check.hosts import (
@@ -14,6 +14,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._check.hosts imp
     check_hosts,
     reads,
 )
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._check.text import summaries
 
 
 def _reads(info: Mapping[str, Any], times: Mapping[str, Any]) -> dict[str, Any]:
@@ -37,9 +38,8 @@ def _times(told: Mapping[str, Any]) -> Times:
     return Times(*(float(told[name] or 0) for name in Times._fields))
 
 
-class FilterModule:
-    """Register the filters; the underscore says that they are internal."""
-
-    def filters(self) -> dict[str, Any]:
-        """Return the filters by their names."""
-        return {"_check_reads": _reads, "_check_hosts": _hosts}
+INTERNAL: dict[str, Callable[..., Any]] = {
+    "check_reads": _reads,
+    "check_hosts": _hosts,
+    "check_summaries": summaries,
+}

@@ -2,18 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What becomes of the other programs on a virtualenv, for internal use by our roles."""
+"""What becomes of the other programs on a virtualenv."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.shared_venv import left
 
-
-class FilterModule:
-    """Register the filter; the underscore says that it is internal."""
-
-    def filters(self) -> dict[str, Any]:
-        """Return the filters by their names."""
-        return {"_beside_left": left}
+INTERNAL: dict[str, Callable[..., Any]] = {"beside_left": left}

@@ -2,20 +2,15 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which release is meant, for internal use by our roles."""
+"""Which release is meant."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.rollback_target import (
     named_release,
 )
 
-
-class FilterModule:
-    """Register the filter; the underscore says that it is internal."""
-
-    def filters(self) -> dict[str, Any]:
-        """Return the filters by their names."""
-        return {"_named_release": named_release}
+INTERNAL: dict[str, Callable[..., Any]] = {"named_release": named_release}

@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether the balancers allow a plan, for internal use by the role preflight."""
+"""Whether the balancers allow a plan."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.balancers import (
@@ -20,13 +21,8 @@ def _problems(hosts: Any, balancers: Any, record: Any, out: Any) -> dict[str, st
     return balancer_problems(hosts, balancers, record or {}, int(out))
 
 
-class FilterModule:
-    """Register the filters; the underscore says that they are internal."""
-
-    def filters(self) -> dict[str, Any]:
-        """Return the filters by their names."""
-        return {
-            "_balancer_problems": _problems,
-            "_hazards_of": hazards_of,
-            "_seen_by": seen_by,
-        }
+INTERNAL: dict[str, Callable[..., Any]] = {
+    "balancer_problems": _problems,
+    "hazards_of": hazards_of,
+    "seen_by": seen_by,
+}

@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The last words of a run that failed, for internal use by the role C(rollout)."""
+"""The last words of a run that failed(rollout)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._story.failure import (
@@ -13,10 +14,4 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._story.failure i
     why,
 )
 
-
-class FilterModule:
-    """Register the filters."""
-
-    def filters(self) -> dict[str, Any]:
-        """Return the filters by their names; the underscore says that they are internal."""
-        return {"_failure_text": failure_text, "_why": why}
+INTERNAL: dict[str, Callable[..., Any]] = {"failure_text": failure_text, "why": why}

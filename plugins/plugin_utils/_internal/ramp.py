@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.ramp import (
@@ -15,15 +16,9 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.ramp impor
 )
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.rotation import left_out
 
-
-class FilterModule:
-    """Register the filters; the underscore says that they are internal."""
-
-    def filters(self) -> dict[str, Any]:
-        """Return the filters by their names."""
-        return {
-            "_left_out": left_out,
-            "_baseline": baseline,
-            "_ramp_shares": ramp_shares,
-            "_servers_beside": servers_beside,
-        }
+INTERNAL: dict[str, Callable[..., Any]] = {
+    "left_out": left_out,
+    "baseline": baseline,
+    "ramp_shares": ramp_shares,
+    "servers_beside": servers_beside,
+}

@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How a stage bakes, for internal use by our roles."""
+"""How a stage bakes."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._controller import user
@@ -60,19 +61,14 @@ def not_a_second_person(record: Any, hosts: Any) -> str:
     return second_person(record, hosts, user())
 
 
-class FilterModule:
-    """Register the filters; the underscore says that they are internal."""
-
-    def filters(self) -> dict[str, Any]:
-        """Return the filters by their names."""
-        return {
-            "_stage_bake_beyond": beyond,
-            "_stage_bake_decision": stage_bake_decision,
-            "_stage_bake_hold": hold,
-            "_judge_bake": judge_bake,
-            "_stage_bake_place": stage_bake_place,
-            "_duration_words": duration_words,
-            "_stage_bake_rest": stage_bake_rest,
-            "_second_person": not_a_second_person,
-            "_stage_bake_worth_noting": stage_bake_worth_noting,
-        }
+INTERNAL: dict[str, Callable[..., Any]] = {
+    "stage_bake_beyond": beyond,
+    "stage_bake_decision": stage_bake_decision,
+    "stage_bake_hold": hold,
+    "judge_bake": judge_bake,
+    "stage_bake_place": stage_bake_place,
+    "duration_words": duration_words,
+    "stage_bake_rest": stage_bake_rest,
+    "second_person": not_a_second_person,
+    "stage_bake_worth_noting": stage_bake_worth_noting,
+}

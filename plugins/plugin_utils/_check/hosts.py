@@ -94,6 +94,7 @@ def _judged(
         "log_quiet": checked["judged_by"]["log_quiet"],
         "process": info,
         "balancers": answers_about(answers, checked["host"]),
+        "balanced": bool(checked["host"]["balancers"]),
     }
     try:
         asked = reads(info, times)

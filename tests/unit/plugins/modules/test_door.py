@@ -16,7 +16,7 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
 
 # What runs on the controller alone is an action, and its module the documentation of it.
-ACTIONS = ("validate_settings",)
+ACTIONS = ("balancer_server", "balancer_server_info", "validate_settings")
 MODULES = sorted(
     path
     for path in (Path(__file__).resolve().parents[4] / "plugins/modules").glob("*.py")

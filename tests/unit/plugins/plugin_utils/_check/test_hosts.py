@@ -140,3 +140,11 @@ def test_a_log_that_was_not_read_is_none():
     assert verdicts(report(web1=host(_check_log={"msg": "no such file"}))) == {
         "web1": "inconclusive"
     }
+
+
+def test_a_host_without_a_balancer_is_not_asked_for_one():
+    alone = host()
+    asked = {**alone["_settings_checked"]["host"], "balancers": []}
+    alone["_settings_checked"] = {**alone["_settings_checked"], "host": asked}
+    told = check_hosts([("web1", alone)], Times(NOW, 0, 0), [], NOW)
+    assert "balancers" not in str(told["hosts"][0]["reasons"]) and told["hosts"][0]["clean"]

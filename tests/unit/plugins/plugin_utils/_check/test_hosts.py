@@ -147,4 +147,4 @@ def test_a_host_without_a_balancer_is_not_asked_for_one():
     asked = {**alone["_settings_checked"]["host"], "balancers": []}
     alone["_settings_checked"] = {**alone["_settings_checked"], "host": asked}
     told = check_hosts([("web1", alone)], Times(NOW, 0, 0), [], NOW)
-    assert "balancers" not in str(told["hosts"][0]["reasons"]) and told["hosts"][0]["clean"]
+    assert told["hosts"][0]["verdict"] == "clean", told["hosts"][0]["reasons"]

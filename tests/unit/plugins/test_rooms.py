@@ -29,7 +29,7 @@ FLOORS = {
         "_module _host _state",
         "_logs _packages _balancer/haproxy",
         "_gunicorn",
-        "_service/supervisord",
+        "_service/supervisord _service/systemd",
         "_release _activation",
     ),
     "plugin_utils": (

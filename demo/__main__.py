@@ -142,8 +142,7 @@ def bare_restart(fleet: Fleet, name: str) -> report.Restart:
     prober = threading.Thread(target=probe, daemon=True)
     prober.start()
     began = time.monotonic()
-    control = [str(Path(sys.executable).parent / "supervisorctl"), "-c"]
-    fleets.run([*control, f"{host.home}/supervisord.conf", "restart", "app"], dict(os.environ))
+    fleets.supervisorctl(host, "restart", "app")
     deadline = time.monotonic() + 30
     while not answers_200(fleet.server(name)):
         if time.monotonic() > deadline:

@@ -258,6 +258,12 @@ def start_supervisor(host: Host, environment: dict[str, str]) -> None:
     run([str(supervisord), "-c", f"{host.home}/supervisord.conf"], environment)
 
 
+def supervisorctl(host: Host, *words: str) -> None:
+    """What an operator types on a server."""
+    control = Path(sys.executable).parent / "supervisorctl"
+    run([str(control), "-c", f"{host.home}/supervisord.conf", *words], dict(os.environ))
+
+
 def wait_until_serving(fleet: Fleet, seconds: float = 60.0) -> None:
     """Until supervisord calls every program RUNNING and HAProxy calls every server UP."""
     deadline = time.monotonic() + seconds

@@ -5,21 +5,48 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 
 passed=() failed=() left_out=()
+said=$(mktemp -d)
+trap 'rm -rf "$said"' EXIT
+trap 'trap - INT TERM; kill 0' INT TERM
+
+verdict() { # NAME CODE SECONDS
+    if [ "$2" = 0 ]; then passed+=("$1"); else failed+=("$1"); fi
+    printf -- '--- %s: %s s\n' "$1" "$3"
+}
 
 step() {
     printf '\n=== make %s ===\n' "$1"
-    local begun=$SECONDS
-    if make --no-print-directory "$1"; then
-        passed+=("$1")
-    else
-        failed+=("$1")
-    fi
-    printf -- '--- %s: %s s\n' "$1" "$((SECONDS - begun))"
+    local begun=$SECONDS code=0
+    make --no-print-directory "$1" || code=$?
+    verdict "$1" "$code" "$((SECONDS - begun))"
 }
 
-for name in lint unit unit-pythons sanity installed integration; do
-    step "$name"
+# Each takes one core. What a step says comes whole, when it has ended.
+lane() {
+    local name begun code
+    for name; do
+        begun=$SECONDS code=0
+        make --no-print-directory "$name" >"$said/$name" 2>&1 || code=$?
+        echo "$code $((SECONDS - begun))" >"$said/$name.end"
+        {
+            flock 9
+            printf '\n=== make %s ===\n' "$name"
+            cat "$said/$name"
+        } 9>"$said/screen.lock"
+    done
+}
+
+make --no-print-directory venv-dev
+lane lint sanity &
+lane unit unit-pythons installed
+wait
+for name in lint unit unit-pythons sanity installed; do
+    code=1 seconds="?"
+    [ ! -e "$said/$name.end" ] || read -r code seconds <"$said/$name.end"
+    verdict "$name" "$code" "$seconds"
 done
+
+step integration
 
 if tests/can_run_containers.sh; then
     step molecule

@@ -13,6 +13,7 @@ FLEET_PYTHONS  directories (as in PATH) that each hold a whole Python installati
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -161,6 +162,10 @@ def main() -> None:
             "or set FLEET_ENGINE=docker."
         )
     python = old_python()
+    # Scenarios may run side by side, and want the same images.
+    WHEELS.mkdir(parents=True, exist_ok=True)
+    turn = (WHEELS / "lock").open("w")
+    fcntl.flock(turn, fcntl.LOCK_EX)
     try:
         wheels = wheelhouse(python.version, *([] if kind == "legacy" else [NEW_PYTHON]))
     except DemoError as error:

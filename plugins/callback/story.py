@@ -20,11 +20,12 @@ description:
   - With C(-v) and above everything is shown as by P(ansible.builtin.default#callback), with the
     same last lines.
   - On a terminal the looks of a soak overwrite each other; elsewhere each is a line.
-  - At the end of a run that changes a fleet, or plans to, a report is written, whether the run
-    failed or not, as a page, as Markdown for a ticket, as JUnit XML and as JSON.
+  - At the end of a run that changes a fleet, or plans to, it writes the report and names it, as
+    P(fleetops.gunicorn.report#callback) does where something else shows the run.
 extends_documentation_fragment:
   - default_callback
   - result_format_callback
+  - fleetops.gunicorn.report
 options:
   heartbeat:
     description: Seconds after which a task that is still running is mentioned; 0 for never.
@@ -35,57 +36,34 @@ options:
     ini:
       - section: callback_story
         key: heartbeat
-  report_directory:
-    description:
-      - Where reports are written, relative to the working directory; empty for nowhere.
-      - It is made with mode V(0700), the reports in it with V(0600).
-    type: str
-    default: .cache/reports
-    env:
-      - name: FLEETOPS_REPORT_DIRECTORY
-    ini:
-      - section: callback_story
-        key: report_directory
-  report_keep:
-    description: How many reports are kept, the newest; 0 for all.
-    type: int
-    default: 20
-    env:
-      - name: FLEETOPS_REPORT_KEEP
-    ini:
-      - section: callback_story
-        key: report_keep
 requirements:
   - set as stdout in configuration
 """
 
-import os
 import re
 import shutil
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
 from ansible import constants as C
-from ansible import context
 from ansible.plugins.callback.default import CallbackModule as Default
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import redact
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._visible import visible
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._controller import myself, user
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._report.data import Run, report
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._report.files import write
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._report.reporter import (
+    ROOT,
+    Reporter,
+    heard_as,
+    near,
+)
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._story.story import (
     STOPPED,
     Line,
     Story,
-    Task,
 )
 
 _COLOUR = re.compile(r"(\x1b\[(?:0|[01];3[0-7]|38;5;\d{1,3})m)")
-# Of this collection, installed or in a checkout.
-_ROOT = Path(__file__).resolve().parents[2]
 # Characters of what a module said that broke down.
 _SAID = 1500
 # Ansible makes these attributes from its configuration.
@@ -108,9 +86,8 @@ class CallbackModule(Default):
     def __init__(self) -> None:
         super().__init__()
         _lock(self._display)
-        self.story = Story(docs=_near(_ROOT / "docs"))
-        self._began = time.time()
-        self._playbook = ""
+        self.story = Story(docs=near(ROOT / "docs"))
+        self._reporter = Reporter(self.story)
         self._title = ""
         self._live = False
         self._live_shown = 0.0
@@ -189,7 +166,7 @@ class CallbackModule(Default):
     # -- what Ansible tells -------------------------------------------------------------------
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
-        self._playbook = Path(str(playbook._file_name)).stem
+        self._reporter.playbook_began(str(playbook._file_name))
         if not self._quiet:
             super().v2_playbook_on_start(playbook)
         elif float(self.get_option("heartbeat") or 0) > 0:
@@ -208,14 +185,15 @@ class CallbackModule(Default):
             super().v2_playbook_on_task_start(task, is_conditional)
 
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
-        self._running[host.get_name()] = (_task(task).name, time.monotonic())
-        self.story.began(time.time(), host.get_name(), _task(task))
+        heard = heard_as(task)
+        self._running[host.get_name()] = (heard.name, time.monotonic())
+        self.story.began(time.time(), host.get_name(), heard)
         if not self._quiet:
             super().v2_runner_on_start(host, task)
 
     def v2_runner_on_ok(self, result: Any) -> None:
         self._running.pop(_host(result), None)
-        task = _task(result._task)
+        task = heard_as(result._task)
         self._show(self.story.ended(time.time(), _host(result), task, result._result))
         if not self._quiet:
             super().v2_runner_on_ok(result)
@@ -225,7 +203,11 @@ class CallbackModule(Default):
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         self._running.pop(_host(result), None)
         lines = self.story.failed(
-            time.time(), _host(result), _task(result._task), result._result, ignored=ignore_errors
+            time.time(),
+            _host(result),
+            heard_as(result._task),
+            result._result,
+            ignored=ignore_errors,
         )
         if self._quiet:
             self._show(lines + self._module_said(_host(result), result._result))
@@ -239,7 +221,7 @@ class CallbackModule(Default):
             self.story.failed(
                 time.time(),
                 _host(result),
-                _task(result._task),
+                heard_as(result._task),
                 result._result,
                 unreachable=True,
                 ignored=ignored,
@@ -293,58 +275,12 @@ class CallbackModule(Default):
         lines = self.story.summary(failed, lost) if stats.processed else []
         # The host, the reason and where it is explained stay last.
         last = next((n for n, line in enumerate(lines) if line.text.startswith(STOPPED)), -1)
-        lines[last:last] = self._report(failed, lost)
+        lines[last:last] = self._reporter.write(failed, lost, self.get_option)
         if lines:
             self._display.display("")
         for line in map(_fit, lines):
             head = f"{line.host}  " if line.host else ""
             self._display.display(head + line.text, color=_COLOURS[line.tone])
-
-    def _report(self, failed: list[str], lost: list[str]) -> list[Line]:
-        """Write the report, and say where. That it cannot be is no failure of the run."""
-        directory = str(self.get_option("report_directory") or "").strip()
-        if not directory or not self.story.rollout:
-            return []
-        try:
-            run = Run(
-                playbook=self._playbook,
-                began=self._began,
-                ended=time.time(),
-                failed=tuple(failed),
-                lost=tuple(lost),
-                check_mode=bool(context.CLIARGS.get("check")),
-                user=user(),
-                controller=myself().hostname,
-                limit=str(context.CLIARGS.get("subset") or ""),
-                version=_version(),
-            )
-            data = report(self.story.events, run)
-            keep = int(self.get_option("report_keep"))
-            path = write(data, Path(directory).expanduser().absolute(), keep)
-        except Exception as exc:
-            # Whatever it is: the run is over, and its outcome must be heard.
-            what = " ".join(f"{type(exc).__name__}: {exc}".split())[:300]
-            return [Line("", f"No report could be written to {directory}: {what}", "warn")]
-        return [Line("", f"Report: {_near(path)}")]
-
-
-def _near(path: Path) -> str:
-    here = Path.cwd()
-    return os.path.relpath(path, here) if path.is_relative_to(here) else str(path)
-
-
-def _version() -> str:
-    for name, pattern in (
-        ("MANIFEST.json", r'"version": "([^"]+)"'),
-        ("galaxy.yml", r"(?m)^version: (\S+)"),
-    ):
-        try:
-            found = re.search(pattern, (_ROOT / name).read_text(encoding="utf-8"))
-        except OSError:
-            continue
-        if found:
-            return found.group(1)
-    return ""
 
 
 def _lock(display: Any) -> None:
@@ -372,15 +308,6 @@ def _fit(line: Line) -> Line:
 
 def _host(result: Any) -> str:
     return str(result._host.get_name())
-
-
-def _task(task: Any) -> Task:
-    return Task(
-        name=str(task.get_name()).partition(" : ")[2] or str(task.get_name()),
-        action=str(getattr(task, "resolved_action", None) or task.action),
-        args=dict(task.args) if isinstance(task.args, dict) else {},
-        check_mode=task.check_mode is True or str(task.check_mode).lower() == "true",
-    )
 
 
 def _columns() -> int:

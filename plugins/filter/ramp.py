@@ -11,13 +11,9 @@ from typing import Any
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.ramp import (
     baseline,
     ramp_shares,
-    ramp_unfit,
     servers_beside,
 )
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.rotation import (
-    left_out,
-    out_by_others,
-)
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.rotation import left_out
 
 
 class FilterModule:
@@ -27,9 +23,7 @@ class FilterModule:
         """Return the filters by their names."""
         return {
             "_left_out": left_out,
-            "_out_by_others": out_by_others,
             "_baseline": baseline,
             "_ramp_shares": ramp_shares,
-            "_ramp_unfit": ramp_unfit,
             "_servers_beside": servers_beside,
         }

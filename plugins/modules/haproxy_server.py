@@ -80,6 +80,8 @@ options:
       - Counted in HAProxy's live state. Servers in transition (C(UP 1/3)), held back by
         C(slowstart), with weight 0, in DRAIN or MAINT, and backup servers that are not in use do
         not count; servers without a check do.
+      - One failed check is not the end of a server. Before the drain those in transition are given
+        up to O(up_timeout) seconds. Once it has begun, who was UP counts until it is C(DOWN).
       - If fewer are left while the server drains, it is put back at once and the module fails.
       - Counting and draining are one step, which only one process of the host takes at a time, so
         that drains which run in parallel never take out more together than each of them may. They

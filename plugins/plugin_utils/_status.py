@@ -22,6 +22,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.stage_bake
     place,
 )
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.steps import (
+    UNFINISHED,
     Running,
     host_steps,
     read_stages,
@@ -161,7 +162,7 @@ def _stage_of(host: Mapping[str, Any], waits: Mapping[str, Any]) -> dict[str, An
     stages, told = waits["stages"], host["recorded"] or {}
     if not (stages and host["gunicorn"] and host["python"]):
         return None
-    if told.get("phase") in ("taken", "failed", "out") and told.get("release") == host["release"]:
+    if told.get("phase") in UNFINISHED and told.get("release") == host["release"]:
         return None
     running = Running(host["gunicorn"], host["python"], host["release"] or "")
     found = place([step._asdict() for step in host_steps(stages, running, False)[0]])

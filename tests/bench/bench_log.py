@@ -8,6 +8,9 @@ All contestants take turns, so that what else the machine does hits them alike; 
 medians of the ratios within a turn. LOG_BENCH_SIZE is in MB (2000), LOG_BENCH_ROUNDS is 5.
 LOG_BENCH_INVENTORY names an inventory whose first host is asked over its connection (ssh) what an
 invocation costs; without it the host is this one, without ssh.
+
+Not every machine has the AVX-512 that libc searches with: where this one has it, all is measured
+a second time with libc told to do without.
 """
 
 from __future__ import annotations
@@ -38,6 +41,7 @@ ROUNDS = int(os.environ.get("LOG_BENCH_ROUNDS", "5"))
 PIECE = 10 * 1000 * 1000
 ENV = {**os.environ, "PYTHONPATH": str(ROOT / ".collections"), "LC_ALL": "C.UTF-8"}
 LOOK = str(ROOT / "tests" / "bench" / "look.py")
+PLAIN = {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX512F,-AVX512BW,-AVX512VL"}
 
 STAMP = "[2026-11-23 03:02:13 +0000] [4711] "
 FRAME = (
@@ -117,14 +121,16 @@ class Took(NamedTuple):
     cpu: float
 
 
-def timed(command: list[str], to_null: bool = False) -> tuple[Took, bytes]:
+def timed(
+    command: list[str], to_null: bool = False, environment: dict[str, str] | None = None
+) -> tuple[Took, bytes]:
     """How long, and the output, which somebody must read: grep stops early for /dev/null."""
     began = time.perf_counter()
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL if to_null else subprocess.PIPE,
-        env=ENV,
+        env={**ENV, **(environment or {})},
     )
     output = process.stdout.read() if process.stdout else b""
     _pid, status, usage = os.wait4(process.pid, 0)
@@ -158,10 +164,21 @@ def pythons() -> dict[str, str]:
     return {name: found[name] for name in names}
 
 
+def has_avx512() -> bool:
+    return "avx512bw" in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+
+
 def scan(folder: Path, dense: bool) -> None:
+    """The tables of one kind of log: as the machine is, and without AVX-512 if it has that."""
     kind = "dense (30 % of the bytes in blocks)" if dense else "sparse (an event each 10 MB)"
     log = folder / "app.log"
     truth = write_log(log, dense)
+    table(log, kind, truth, {})
+    if has_avx512():
+        table(log, f"{kind}, without AVX-512", truth, PLAIN)
+
+
+def table(log: Path, kind: str, truth: dict[str, int], environment: dict[str, str]) -> None:
     words = literals()
     contestants = {
         "grep -aboF": ["env", "LC_ALL=C", "grep", "-aboF", *words, str(log)],
@@ -181,7 +198,7 @@ def scan(folder: Path, dense: bool) -> None:
     said: dict[str, bytes] = {}
     for turn in range(ROUNDS + 1):
         for name, command in contestants.items():
-            took, said[name] = timed(command, to_null=name == "cat")
+            took, said[name] = timed(command, name == "cat", environment)
             if turn:
                 seconds[name].append(took)
     size = log.stat().st_size / 1e9

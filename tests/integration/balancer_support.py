@@ -94,6 +94,9 @@ class App:
     def __init__(self, name: str) -> None:
         self.name = name
         self.let_go = threading.Event()
+        # Of the requests for `/`, which are HAProxy's checks, each so many-th fails; 0: none.
+        self.failing_check = 0
+        self._checks = 0
         self.port = free_port()
         self._start()
 
@@ -109,7 +112,7 @@ class App:
                 if self.path == "/work":
                     time.sleep(0.05)
                 body = app.name.encode()
-                self.send_response(200)
+                self.send_response(503 if self.path == "/" and app.check_fails() else 200)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 # A health check reads the status and hangs up.
@@ -125,6 +128,10 @@ class App:
         self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def check_fails(self) -> bool:
+        self._checks += 1
+        return bool(self.failing_check) and self._checks % self.failing_check == 0
 
     def stop(self) -> None:
         self._server.shutdown()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +31,8 @@ pytest_sessionfinish = selection.pytest_sessionfinish
 os.environ.setdefault("UV_SYSTEM_CERTS", "1")
 # Every task is shown, so that a test can see what was done and what was not.
 os.environ.setdefault("ANSIBLE_STDOUT_CALLBACK", "ansible.builtin.default")
+# Only where a test is about them.
+os.environ.setdefault("FLEETOPS_REPORT_DIRECTORY", "")
 
 ROOT = Path(__file__).resolve().parents[2]
 INVENTORY = ROOT / "inventories" / "demo"
@@ -51,6 +55,7 @@ class Bed:
 
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
+        self._runs: list[subprocess.Popen[str]] = []
 
     def start(
         self,
@@ -71,7 +76,7 @@ class Bed:
         environment = {**os.environ, "DEMO_ROOT": str(self.fleet.root), "ANSIBLE_NOCOLOR": "1"}
         if callback:
             environment["ANSIBLE_STDOUT_CALLBACK"] = callback
-        return subprocess.Popen(
+        run = subprocess.Popen(
             command,
             cwd=ROOT,
             env=environment,
@@ -82,6 +87,17 @@ class Bed:
             # So that a test can kill a run with all that belongs to it.
             start_new_session=True,
         )
+        self._runs.append(run)
+        return run
+
+    def end_runs(self) -> None:
+        """End what a test has left: its run would hold the lock against the next test's."""
+        for run in self._runs:
+            if run.poll() is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(run.pid, signal.SIGKILL)
+                run.communicate()
+        self._runs.clear()
 
     @staticmethod
     def ended(run: subprocess.Popen[str]) -> Run:
@@ -149,6 +165,14 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
         yield Bed(fleet)
     finally:
         fleets.down(fleet, print)
+
+
+@pytest.fixture(autouse=True)
+def _no_run_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    found = request.getfixturevalue("bed") if "bed" in request.fixturenames else None
+    yield
+    if isinstance(found, Bed):
+        found.end_runs()
 
 
 @pytest.fixture

@@ -65,7 +65,7 @@ def workers(pid: int) -> list[int]:
     return [int(child) for child in children]
 
 
-def wait_for(what: Callable[[], object], patience: float = 60) -> None:
+def wait_for(what: Callable[[], object], patience: float = 300) -> None:
     deadline = time.monotonic() + patience
     while not what():
         assert time.monotonic() < deadline, f"not within {patience:g} s"

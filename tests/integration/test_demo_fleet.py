@@ -74,7 +74,7 @@ def traffic(fleet: Fleet) -> Iterator[dict[str, int]]:
             client.kill()
 
 
-def wait(what: str, true: Callable[[], object], seconds: float = 60) -> None:
+def wait(what: str, true: Callable[[], object], seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
@@ -83,9 +83,7 @@ def wait(what: str, true: Callable[[], object], seconds: float = 60) -> None:
 
 def restart(fleet: Fleet, name: str) -> None:
     """What a careless operator does, and the answer that he waits for."""
-    config = f"{fleet.hosts[name].home}/supervisord.conf"
-    control = Path(sys.executable).parent / "supervisorctl"
-    subprocess.run([str(control), "-c", config, "restart", "app"], check=True, capture_output=True)
+    fleets.supervisorctl(fleet.hosts[name], "restart", "app")
     wait("an answer", lambda: fleets.version(fleet, name))
 
 

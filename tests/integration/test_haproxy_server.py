@@ -260,6 +260,25 @@ def test_the_others_fall_while_a_request_is_awaited(
     apps.web2.start()
 
 
+def test_another_whose_checks_fail_now_and_then_serves_all_the_same(
+    start: Callable[..., Haproxy], apps: SimpleNamespace
+) -> None:
+    balancer = start()
+    apps.web2.failing_check = 2
+    try:
+        balancer.wait("app/web2", "UP 1/2")
+        slow(balancer)
+        run = begin(balancer)
+        balancer.wait("app/web1", "DRAIN")
+        for _time in range(3):
+            balancer.wait("app/web2", "UP 1/2")
+            balancer.wait_up("app/web2")
+        apps.web1.let_go.set()
+        ok(run.result())
+    finally:
+        apps.web2.failing_check = 0
+
+
 @pytest.mark.parametrize("level", ["operator", "user"])
 def test_a_socket_that_may_only_read(start: Callable[..., Haproxy], level: str) -> None:
     balancer = start()

@@ -4,7 +4,7 @@
 
 """A real fleet whose application answers 500 to some requests on every server, as many do.
 
-``make normal RUNS=10`` runs each of both kinds ten times; without, each is run once.
+``make normal RUNS=10`` runs each of both kinds ten times; without, each is run twice.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from demo import fleet as fleets
 
 OLD, NEW = "20.0.1", "21.2.0"
 RATE = 40.0
-RUNS = int(os.environ.get("NORMAL_RUNS", "1"))
+RUNS = int(os.environ.get("NORMAL_RUNS", "2"))
 QUICK = {
     "gate_soak": 20,
     "gate_interval": 2,
@@ -119,8 +119,8 @@ def test_a_release_that_fails_as_often_as_ever_passes_everywhere(bed: Bed, run: 
     assert on(bed) == {"web1": OLD, "web2": OLD}
 
 
-# Workers retire after some requests, each at its own time, and close the connections that are kept
-# to them; a helper that the master spawns ends with an exit code, which 21 to 26.0 call a worker's.
+# Workers retire after some requests, each at its own time; a helper that the master spawns ends
+# with an exit code, which 21 to 26.0 call a worker's.
 RECYCLED = """
 import os
 import time
@@ -136,21 +136,54 @@ def when_ready(server):
 """
 
 
-@pytest.mark.parametrize("run", range(RUNS))
-def test_recycled_workers_and_a_helper_of_the_master_are_no_incident(bed: Bed, run: int) -> None:
-    files = [bed.home(host) / "gunicorn.conf.py" for host in ("web1", "web2")]
+@contextmanager
+def recycled(bed: Bed, workers: str) -> Iterator[None]:
+    """Both servers with workers that retire, as many and of the kind that ``workers`` says."""
+    hosts = [bed.fleet.hosts[name] for name in ("web1", "web2")]
+    whole = {host: (host.home / "supervisord.conf").read_text() for host in hosts}
     try:
-        for host, file in zip(("web1", "web2"), files, strict=True):
-            file.write_text(RECYCLED)
-            reload(bed, host)
-        with users(bed):
-            ended = bed.playbook("upgrade.yml", "-l", "web1", **QUICK)
+        for host in hosts:
+            (host.app_home / "gunicorn.conf.py").write_text(RECYCLED)
+            command = whole[host].replace("--workers 2 --threads 16", workers)
+            (host.home / "supervisord.conf").write_text(command)
+            restart(bed, host)
+        yield
     finally:
-        for file in files:
-            file.unlink()
+        for host, text in whole.items():
+            (host.app_home / "gunicorn.conf.py").unlink()
+            (host.home / "supervisord.conf").write_text(text)
+            restart(bed, host)
+
+
+def restart(bed: Bed, host: fleets.Host) -> None:
+    """Have supervisord read its file anew."""
+    for verb in ("update", "restart"):
+        fleets.supervisorctl(host, verb, "app")
+    fleets.wait_until_serving(bed.fleet)
+
+
+def assert_recycled(bed: Bed) -> None:
     log = (bed.fleet.root / "web1" / "app.log").read_text()
     assert log.count("Booting worker") > 6 and "exited with code 1" in log, log[-2000:]
+
+
+def test_recycled_workers_and_a_helper_of_the_master_are_no_incident(bed: Bed) -> None:
+    with recycled(bed, "--workers 8"), users(bed):
+        ended = bed.playbook("upgrade.yml", "-l", "web1", **QUICK)
+    assert_recycled(bed)
     assert ended.code == 0, ended.text
     assert bed.version("web1")["gunicorn"] == NEW
     back = bed.playbook("rollback.yml", "-l", "web1", **QUICK)
     assert back.code == 0, back.text
+
+
+def test_recycled_workers_that_cut_connections_are_told_and_taken_back(bed: Bed) -> None:
+    """With threads, 21.0 to 23.0 do (gunicorn #3038) and 20.0.1 beside it does not."""
+    with recycled(bed, "--workers 2 --threads 16"), users(bed):
+        plan = bed.playbook("upgrade.yml", "--check", "-l", "web1", **QUICK)
+        ended = bed.playbook("upgrade.yml", "-l", "web1", **QUICK)
+    assert_recycled(bed)
+    assert "drops connections that a worker has accepted" in plan.words, plan.text
+    assert ended.code == 2, ended.text
+    assert "connection errors" in ended.words and "web2 beside it" in ended.words, ended.text
+    assert on(bed) == {"web1": OLD, "web2": OLD}

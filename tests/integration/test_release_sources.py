@@ -200,7 +200,8 @@ PLAY = """
       vars:
         release_stage: "{{ stage }}"
     - ansible.builtin.debug:
-        msg: "RESULT {{ {'id': _release_result.id, 'changed': _release_result.changed,
+        msg: "RESULT {{ {'host': inventory_hostname, 'id': _release_result.id,
+                        'changed': _release_result.changed,
                         'packages': _release_result.packages} | to_json }}"
 """
 
@@ -261,7 +262,9 @@ class Play:
         lines = [
             line.split("RESULT ", 1)[1] for line in done.stdout.splitlines() if "RESULT" in line
         ]
-        return [json.loads(json.loads('"' + line.rstrip().rstrip('"') + '"')) for line in lines]
+        results = [json.loads(json.loads('"' + line.rstrip().rstrip('"') + '"')) for line in lines]
+        # On a busy machine web2 may be told first.
+        return sorted(results, key=lambda result: result["host"])
 
     def bad(self, *arguments, **variables):
         done = self.run(*arguments, **variables)

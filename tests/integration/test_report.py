@@ -60,6 +60,7 @@ def play(directory: Path, *tasks: dict[str, object], **environment: str) -> Told
             "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
             "ANSIBLE_STDOUT_CALLBACK": "fleetops.gunicorn.story",
             "ANSIBLE_NOCOLOR": "1",
+            "FLEETOPS_REPORT_DIRECTORY": ".cache/reports",
             **environment,
         },
         stdin=subprocess.DEVNULL,

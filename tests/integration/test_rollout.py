@@ -25,7 +25,7 @@ def seen(bed):
         yield observer
 
 
-def wait_for(what: Callable[[], object], patience: float = 120) -> None:
+def wait_for(what: Callable[[], object], patience: float = 900) -> None:
     deadline = time.monotonic() + patience
     while not what():
         assert time.monotonic() < deadline, f"not within {patience:g} s"

@@ -137,15 +137,15 @@ class ActionModule(ActionBase):
 
     def _haproxy_server_info(self, host: str, state: str) -> dict[str, Any]:
         available = {"app": {"up": ["a"], "total": 6, "wanted": 1}}
+        own = {"servers": [], "hazards": [], "out_by_others": [], "lease": None}
         return {
-            "servers": [],
             "backends": [],
             "totals": [],
             "node": {"pid": 1},
             "level": "admin",
             "available": available,
-            "hazards": [],
-            "out_by_others": [],
+            **own,
+            "about": {str(server): own for server in self._task.args.get("servers") or []},
         }
 
     def _http_health(self, host: str, state: str) -> dict[str, Any]:

@@ -24,6 +24,7 @@ SHOWN = (
     "proxy_protocol",
     # What a known problem depends on.
     "threads",
+    "max_requests",
     "reuse_port",
     "preload_app",
     "control_socket_disable",

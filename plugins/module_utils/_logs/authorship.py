@@ -38,9 +38,13 @@ ENVELOPE = re.compile(
     # syslog, journalctl
     rb"|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d+)? [^\s:\"]+ [^\s:\[\]\"]+(?:\[[^\s\"\]]*\])?: "
     rb"|" + WHEN + rb" [^\s:\"]+ [^\s:\[\]\"]+\[[^\s\"\]]*\]: "
+    # rsyslog's own format, of a program that tells no pid
+    rb"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?[+-]\d\d:\d\d [^\s:\"]+ [^\s:\[\]\"]+: "
     # Kubernetes on disk (CRI), docker compose, foreman
     rb"|" + WHEN + rb" (?:stdout|stderr) [FP] "
     rb"|(?:(?:" + WHEN + rb"|\d\d:\d\d:\d\d) )?[\w.-]+ *\| (?:" + WHEN + rb" )?"
+    # supervisord's listeners, pm2
+    rb"|[\w.:-]+ (?:stdout|stderr) \| |\d{1,4}\|[\w.-]+ *\| (?:" + WHEN + rb":? )?"
     # kubectl logs --prefix, heroku, multilog
     rb"|\[(?:pod|deploy|job)/[^\s\]\"]+\] "
     rb"|" + WHEN + rb" app\[[\w.-]+\]: "
@@ -60,6 +64,7 @@ MESSAGE_KEYS = (
     "@m",
     "text",
     "textPayload",
+    "line",
     "body",
 )
 # A record with one of these was made by a formatter in the application, not by a shipper.
@@ -116,12 +121,14 @@ MARK = (
     rb"|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\b,?"
     rb"|\d\d:\d\d:\d\d"
     rb"|\d{10}\.\d+"
-    rb"|(?:DEBUG|INFO|NOTICE|WARN(?:ING)?|ERR(?:OR)?|CRIT(?:ICAL)?|FATAL)\b"
-    rb"|(?:debug|info|notice|warn(?:ing)?|err(?:or)?|crit(?:ical)?|fatal)\b"
+    rb"|(?:DEBUG|INFO|NOTICE|WARN(?:I(?:NG)?)?|ERR(?:OR)?|CRIT(?:I(?:CAL)?)?|FATAL)\b"
+    rb"|(?:debug|info|notice|warn(?:i(?:ng)?)?|err(?:or)?|crit(?:i(?:cal)?)?|fatal)\b"
     rb"|[DIWEC](?=[\] ]\d|\])"
     rb"|(?:gunicorn(?:\.(?:error|glogging|arbiter))?|uvicorn(?:\.error)?|glogging)\b(?!\.[a-z])"
     rb"(?::(?:\w+(?:\.py)?:)?\d+)?"
-    rb"|glogging\.py:\d+|logging:\w+:\d+"
+    rb"|(?:/[^\s:\"]{1,300}/gunicorn/)?glogging\.(?:py|\w+):\d+|logging:\w+:\d+"
+    # What tracers put there: ids, and names that the operator has chosen.
+    rb"|\[(?:(?:dd\.[\w.]+|trace_id|span_id|trace_sampled|resource\.[\w.]+)=[\w.-]* ?)+\]"
     rb"|[DIWEF](?=\d{4} \d\d:\d\d:\d\d)"
     rb"|(?:time|timestamp|asctime|ts|t|at|level|levelname|lvl|severity|logger|name|pid|process|thread"
     rb"|msg|message|event)=\"?"
@@ -136,16 +143,32 @@ HEAD = re.compile(
     # The host, where the logger follows.
     rb"|[\w.-]{1,60}(?= gunicorn\.error\b)"
     rb"|\d+(?![\d.:/])"
-    rb"|[\s\[\]()|<>:,;.*#\"-]"
+    rb"|[\s\[\](){}|<>:,;.*#\"-]"
     rb")*"
 )
 # What structlog and rich put behind the message.
-TAIL = re.compile(rb"\s+(?:\[gunicorn\.error\]|glogging\.py:\d+)\s*$")
+TAIL = re.compile(
+    rb"\s+(?:\[gunicorn\.error\](?:\s+[a-z_.]{1,40}=[\w.-]{0,80})*|glogging\.py:\d+)\s*$"
+)
+# The other pairs of a line whose first is the message, if gunicorn's logger is among them.
+PAIRS = re.compile(
+    rb"(?<!\\)\"(?=(?: [\w.]+=(?:\"[^\"]*\"|[^\s\"]*))* logger=\"?gunicorn\.error\"?(?: |$))"
+    rb"(?: [\w.]+=(?:\"[^\"]*\"|[^\s\"]*))+\s*$"
+)
 TIME_IN_HEAD = re.compile(rb"\d\d:\d\d:\d\d|\d{10}\.\d")
 NAME_IN_HEAD = re.compile(rb"[A-Za-z]{3}")
 KEY_IN_HEAD = re.compile(rb"[a-z]=")
 METHODS = re.compile(
     rb"\b(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|HTTP)\b|\d+\.\d+\.\d+\.\d+|::|="
+)
+
+# What only a line about a request has behind its first field, whoever that one claims to be: a
+# client that knows the arbiter's pid (1 in a container) can forge all of the prefix, but not end
+# the line.
+REQUEST = re.compile(rb"\[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:|\bHTTP/\d")
+REST_OF_REQUEST = re.compile(
+    REQUEST.pattern + rb"|(?<!\S)(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|CONNECT|TRACE)(?!\S)"
+    rb"|(?<!\S)[1-5]\d\d(?!\S)"
 )
 
 # The prefix of gunicorn's, up to its level.
@@ -174,7 +197,8 @@ def hear(clock: Clock, text: bytes, head: bytes = b"") -> Voice:
     text = text.rstrip(b"\r").lstrip(b"\0\t")
     match = GUNICORN.match(text)
     if match is not None:
-        return Voice(PREFIXED, text[match.end() :], clock.prefix(match), text, b"")
+        rank = NOBODY if REQUEST.search(text, match.end()) else PREFIXED
+        return Voice(rank, text[match.end() :], clock.prefix(match), text, b"")
     if text[:3] == b"[20":
         # A line that was cut within its prefix, and the next one.
         match = GUNICORN.search(text, 1, 80)
@@ -256,6 +280,10 @@ def headed(clock: Clock, text: bytes, outer: Stamp) -> Voice:
             rank = NAMED
     stamp = clock.written(head) or outer
     message = TAIL.sub(b"", text[end:])
+    pairs = PAIRS.search(message) if head.endswith(b'="') else None
+    if pairs is not None:
+        message = message[: pairs.start() + 1]
+        stamp = clock.written(pairs.group()) or stamp
     if KEY_IN_HEAD.search(head) and message.endswith(b'"'):
         message = message[:-1]
     return Voice(rank, message, stamp, text, b"")

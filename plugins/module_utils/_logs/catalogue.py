@@ -257,7 +257,7 @@ WORDINGS = (
         TRACE,
         b"MemoryError",
         # Whatever module it is of: numpy.core._exceptions._ArrayMemoryError.
-        rb"(?:\w+\.)*\w*MemoryError(?::(?: .*)?)?",
+        rb"(?:(?:\w+|<locals>)\.)*\w*MemoryError(?::(?: .*)?)?",
         "CPython",
     ),
 )

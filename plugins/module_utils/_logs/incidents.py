@@ -11,15 +11,17 @@ clients' words stand in a log, too (``_log_voice``).
 """
 
 import json
+import re
 import zlib
 from collections import OrderedDict, deque
 from functools import partial
-from typing import Any, Callable, Deque, Dict, Iterator, List, Optional, Set, Tuple
+from typing import Any, Callable, Deque, Dict, Iterator, List, Match, Optional, Set, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.authorship import (
     ENVELOPE,
     NOBODY,
     PREFIXED,
+    REST_OF_REQUEST,
     TIMED,
     WRAPPED,
     Voice,
@@ -78,6 +80,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.records im
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.scan import (
     MAX_LINE,
+    NEWLINE,
     Scanner,
 )
 
@@ -113,8 +116,10 @@ ARGUMENTS = b"Arguments: "
 ARGUMENTS_LINE = b"\nArguments: "
 MESSAGE = b"Message: "
 MESSAGE_LINE = b"\nMessage: "
+# A member of an exception group (Python 3.11 on), and the rule below it.
+IN_GROUP = re.compile(rb"^ +\| ")
+END_OF_MEMBER = re.compile(rb" +\+-")
 TRACEBACK_LINE = b"\n" + TRACEBACK + b"\n"
-NEWLINE = 10
 # "During handling of the above exception", "The above exception was the direct cause".
 CHAINED = b" above exception"
 # Whose an event is: somebody else's, ours as far as can be told, ours for certain.
@@ -422,6 +427,11 @@ class Judge:
             # Unless the arbiter itself says so: it has a new format.
             if own.pid is None or own.pid != window.arbiter_pid or voice.rank < TIMED:
                 return
+            before = self.generation
+            begun = before is not None and before.pid == own.pid and before.ours
+            if begun and window.since is not None:
+                # So this is somebody who knows its pid.
+                return
             self.rank = voice.rank
         self._raise(voice)
         self.weakest = min(self.weakest, voice.rank)
@@ -458,18 +468,26 @@ class Judge:
             ours = when >= window.since - START_SLACK
         self.generation = Generation(pid, version, when, ours)
 
-    def _on_boot(self, _kind: int, at: int) -> None:
+    def _on_boot(self, kind: int, at: int) -> None:
         """A worker is known by its first line, wherever that was spliced in: it proves no harm."""
         match = BOOT_PATTERN.match(self.scanner.buffer, at)
-        if match is None:
-            return
-        _begin, voice = self._hear(at)
+        if match is not None:
+            if self.rank < PREFIXED:
+                _begin, voice = self._hear(at)
+                if voice.rank != NOBODY and voice.message.startswith(BOOT):
+                    self.understood = True
+                    self._raise(voice)
+            self._booted(int(match.group("worker")))
+        if self.rank >= PREFIXED:
+            # Of those that follow at once only the pids are news, and some logs have many.
+            for text in self.scanner.run(kind):
+                match = BOOT_PATTERN.match(BOOT + text[:10])
+                if match is not None:
+                    self._booted(int(match.group("worker")))
+
+    def _booted(self, worker: int) -> None:
         self.boots += 1
-        if voice.rank != NOBODY and voice.message.startswith(BOOT):
-            self.understood = True
-            if voice.rank > self.rank:
-                self._raise(voice)
-        self.booted[int(match.group("worker"))] = None
+        self.booted[worker] = None
         if len(self.booted) > REMEMBERED_WORKERS:
             self.booted.popitem(last=False)
             self.complete = False
@@ -549,6 +567,8 @@ class Judge:
             match = pattern.match(voice.message) if pattern is not None else None
             if match is None:
                 continue
+            if known and REST_OF_REQUEST.search(voice.message, own_words(rule, match)):
+                break
             found = match.groupdict()
             worker = found.get("worker") or found.get("failed")
             pid = int(worker) if worker else None
@@ -588,7 +608,12 @@ class Judge:
                 continue
             arbiter = self._arbiter()
             speaks = voice.rank == PREFIXED and arbiter is not None and voice.stamp.pid == arbiter
-            if rule.whole.match(voice.message if speaks else voice.inner):
+            # Members of an exception group stand behind a bar.
+            last = IN_GROUP.sub(b"", voice.message if speaks else voice.inner)
+            match = rule.whole.match(last)
+            if match and speaks and REST_OF_REQUEST.search(last, own_words(rule, match)):
+                break
+            if match:
                 proven = speaks or self._in_traceback(begin)
             else:
                 lines = voice.traces.rstrip().split(b"\n")
@@ -603,7 +628,8 @@ class Judge:
         """Is the line before this one of a traceback, and the next one no more?"""
         scanner = self.scanner
         finish = scanner.line(begin)[1]
-        if self._inner(finish + 1, self._line_end(finish + 1))[:2] == b"  ":
+        after = self._inner(finish + 1, self._line_end(finish + 1))
+        if after[:2] == b"  " and END_OF_MEMBER.match(after) is None:
             return False
         # The last frame: its file, then perhaps its source and what is marked in it.
         for _turn in range(4):
@@ -731,6 +757,8 @@ class Judge:
                 # Tracebacks since 3.9 quote the source line that writes the header.
                 if buffer[at - 1] in QUOTES and self.block is not None and voice.inner[:2] == b"  ":
                     self.block.at_once = True
+                elif buffer[at - 1] not in QUOTES:
+                    self.doubtful += 1
                 return
         finish = self._whole(kind, at) if self.block is None else -1
         if finish < 0:
@@ -766,6 +794,7 @@ class Judge:
             and voice.stamp.pid is not None
             and voice.stamp.pid == self._arbiter()
             and voice.message.startswith(text)
+            and REST_OF_REQUEST.search(voice.message, len(text)) is None
         )
 
     def _quoted(self, kind: int, finish: int) -> bool:
@@ -1234,6 +1263,13 @@ class Judge:
             self.block.trace.restore(trace)
             self.block.told = bool(trace[3])
             self.scanner.armed[self.arguments] = True
+
+
+def own_words(rule: Rule, match: Match[bytes]) -> int:
+    """Where gunicorn's own words end: some go on with an address or an exception's text."""
+    if b".{" in match.re.pattern or b".*" in match.re.pattern:
+        return match.string.find(rule.literal) + len(rule.literal)
+    return match.end()
 
 
 def death_event(death: Tuple[int, str]) -> str:

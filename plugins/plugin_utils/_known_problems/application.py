@@ -28,6 +28,7 @@ _CLASSES = {
 _SPELLINGS = {
     "worker_class": ("-k", "--worker-class"),
     "threads": ("--threads",),
+    "max_requests": ("--max-requests",),
     "http_protocols": ("--http-protocols",),
     "dirty_apps": ("--dirty-app",),
 }
@@ -59,6 +60,9 @@ class Condition(NamedTuple):
 
 PARSER = Condition("parser", "if gunicorn's own worker reads the requests (not uvicorn's)")
 GTHREAD = Condition("gthread", "with worker_class gthread, or threads above 1")
+RECYCLED_THREADS = Condition(
+    "recycled_threads", "with max_requests, and gthread or threads above 1", usual=False
+)
 EVENTLET = Condition("eventlet", "with worker_class eventlet", usual=False)
 ASGI = Condition("asgi", "with worker_class asgi, gunicorn's own", usual=False)
 REUSE_PORT = Condition("reuse_port", "with reuse_port", usual=False)
@@ -66,7 +70,10 @@ CONTROL = Condition("control", "unless control_socket_disable is set")
 CHILDREN = Condition("children", "with preload_app, or hooks that may start processes")
 DIRTY = Condition("dirty", "with dirty_apps", usual=False)
 HTTP2 = Condition("http2", "with h2 in http_protocols", usual=False)
-CONDITIONS = (PARSER, GTHREAD, EVENTLET, ASGI, REUSE_PORT, CONTROL, CHILDREN, DIRTY, HTTP2)
+CONDITIONS = (
+    *(PARSER, GTHREAD, RECYCLED_THREADS, EVENTLET, ASGI),
+    *(REUSE_PORT, CONTROL, CHILDREN, DIRTY, HTTP2),
+)
 
 
 class Application(NamedTuple):
@@ -91,12 +98,14 @@ def application_of(settings: Mapping[str, Any] | None) -> Application | None:
     seen = _Seen(settings)
     workers = _worker_class(seen)
     known = workers is not None
+    threads = workers == "gthread" if known else None
     switch = {name: seen.switch(name) for name in _SWITCHES}
     protocols = seen.value("http_protocols", "")
     return Application(
         {
             "parser": _own_parser(workers),
-            "gthread": workers == "gthread" if known else None,
+            "gthread": threads,
+            "recycled_threads": _both(threads, _recycled(seen)),
             "eventlet": workers == "eventlet" if known else None,
             "asgi": workers == "asgi" if known else None,
             "reuse_port": switch["reuse_port"],
@@ -172,6 +181,12 @@ def _worker_class(seen: _Seen) -> str | None:
     return "gthread" if str(threads).isdigit() and int(threads) > 1 else "sync"
 
 
+def _recycled(seen: _Seen) -> bool | None:
+    """Whether workers retire after some requests."""
+    most = seen.value("max_requests", 0)
+    return int(most) > 0 if str(most).isdigit() else None
+
+
 def _own_parser(workers: str | None) -> bool | None:
     if workers in _NATIVE:
         return True
@@ -181,6 +196,12 @@ def _own_parser(workers: str | None) -> bool | None:
 
 def _not(known: bool | None) -> bool | None:
     return None if known is None else not known
+
+
+def _both(one: bool | None, other: bool | None) -> bool | None:
+    if one is False or other is False:
+        return False
+    return None if one is None or other is None else True
 
 
 def _either(one: bool | None, other: bool | None) -> bool | None:

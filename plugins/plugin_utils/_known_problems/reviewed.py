@@ -31,7 +31,9 @@ VERDICTS: dict[str, Verdict] = {
     "20.0.3": NOTHING,
     "20.0.4": NOTHING,
     "20.1.0": Verdict(("reentrant", "arbiter-death"), ("silent-worker-death",)),
-    "21.0.0": Verdict(("helpers-taken-for-workers",), ("needs-pkg-resources",)),
+    "21.0.0": Verdict(
+        ("helpers-taken-for-workers", "recycled-worker-cuts-connections"), ("needs-pkg-resources",)
+    ),
     "21.0.1": NOTHING,
     "21.1.0": NOTHING,
     "21.2.0": NOTHING,
@@ -41,7 +43,7 @@ VERDICTS: dict[str, Verdict] = {
     "23.0.0": Verdict(("strict-parsing",)),
     "24.0.0": Verdict(
         ("dead-workers-stay-dead", "gthread-pool-exhausted", "reuse-port-queue-cut"),
-        ("reentrant", "arbiter-death"),
+        ("reentrant", "arbiter-death", "recycled-worker-cuts-connections"),
     ),
     "24.1.0": Verdict((), ("dead-workers-stay-dead",)),
     "24.1.1": NOTHING,

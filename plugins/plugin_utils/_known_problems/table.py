@@ -23,6 +23,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._known_problems.
     GTHREAD,
     HTTP2,
     PARSER,
+    RECYCLED_THREADS,
     REUSE_PORT,
     Application,
     Condition,
@@ -208,6 +209,21 @@ HAZARDS = (
         "gunicorn 23.0 changelog; setting permit_obsolete_folding",
         "let the proxy refuse or repair such requests",
         when=PARSER,
+    ),
+    Hazard(
+        "recycled-worker-cuts-connections",
+        "21.0",
+        "24.0",
+        "3.0",
+        "drops connections that a worker has accepted and not yet read when that worker retires"
+        " (max_requests): clients see resets, a proxy answers 502",
+        "24.1.0 or newer (needs Python 3.10)",
+        "gunicorn #3038; tried: 16 to 19 of 3,000 requests with max_requests 80 and two threads on"
+        " 21.0.1, 21.2.0, 22.0.0 and 23.0.0, none on 20.0.4, 20.1.0 and 24.1.1 to 27.0.1, and none"
+        " on any with one thread",
+        "max_requests = 0, or one thread for each worker",
+        "24.1.0",
+        when=RECYCLED_THREADS,
     ),
     Hazard(
         "gthread-pool-exhausted",

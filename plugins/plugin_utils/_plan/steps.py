@@ -239,14 +239,14 @@ def _is_there(gunicorn: str, python: str, has_gunicorn: str, has_python: str) ->
     return same_gunicorn and version_key(python) == version_key(has_python)
 
 
+# Phases in which a stopped run may have left a host: out, or with a share of its weight.
+UNFINISHED = ("taken", "failed", "out")
+
+
 def unfinished(record: Any, host: str, release: str) -> bool:
     """Whether the record of the fleet knows the release as one that this host never passed with."""
     told = ((record or {}).get("hosts") or {}).get(host) or {}
-    return (
-        bool(release)
-        and told.get("release") == release
-        and told.get("phase") in ("taken", "failed", "out")
-    )
+    return bool(release) and told.get("release") == release and told.get("phase") in UNFINISHED
 
 
 def plan_host(

@@ -24,6 +24,7 @@ _LIMITS = {
     "start": "starting",
     "health": "health",
     "up": "coming UP",
+    "watch": "watching on where something speaks against it",
 }
 
 

@@ -62,7 +62,7 @@ def seconds(
     waves = len(switches | proofs)
     seen = earlier(record)
     # A host that is only to be proved is neither drained nor stopped.
-    short = sum(value for name, value in limit.items() if name in ("health", "up"))
+    short = sum(value for name, value in limit.items() if name in ("health", "up", "watch"))
     most = len(switches) * sum(limit.values()) + len(proofs - switches) * short
     return {
         "waves": waves,

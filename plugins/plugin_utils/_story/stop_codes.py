@@ -150,7 +150,7 @@ STOPS = (
     ),
     Stop(
         "F-BUILD",
-        _tasks("build | ", "requirements | ", "wheelhouse | ", "trials | "),
+        _tasks("build | ", "requirements | ", "wheelhouse | ", "trials_hooked | "),
         "a release could not be built, or does not boot",
         "Read the end of its log in the message, repair the cause, run the same command again.",
     ),
@@ -183,7 +183,7 @@ OTHER = Stop(
 
 BY_CODE = {stop.code: stop for stop in (*STOPS, OTHER)}
 _PATTERNS = tuple((re.compile(stop.pattern, re.DOTALL | re.MULTILINE), stop.code) for stop in STOPS)
-_TOLD_AGAIN = "trials | Stop: "
+_TOLD_AGAIN = "trials_hooked | Stop: "
 # Tasks that are done at a balancer's host: where that one cannot be reached, Ansible says it of
 # the server in whose name it was.
 _AT_BALANCERS = re.compile(

@@ -105,6 +105,8 @@ class Change:
         self._reasserted = False
         self._wanted: Dict[str, str] = {}
         self._guarded: List[str] = []
+        # By backend, whom this process of HAProxy has seen fully UP since the drain began.
+        self._steady: Dict[str, Set[str]] = {}
 
     def _start_over(self) -> None:
         """Whatever was read before, somebody else may have changed it since."""
@@ -152,8 +154,12 @@ class Change:
             f"{row.backend}/{row.server}": self._told(row.admin, row.weight_set) for row in rows
         }
 
-    def check(self, state: str, later: bool = False) -> None:
-        """Everything that can be refused, before the first write (now, or by a lease later)."""
+    def check(self, state: str, later: bool = False, patient: bool = True) -> None:
+        """Everything that can be refused, before the first write (now, or by a lease later).
+
+        One check that failed on another server is no reason to refuse yet: unless not ``patient``,
+        its next ones are waited for.
+        """
         writes = later or self.plan(state) != self.found()
         if writes and self.before.level not in ("admin", ""):
             raise FleetError(
@@ -168,6 +174,8 @@ class Change:
                 if text:
                     raise FleetError(text)
         if state == "drained":
+            if patient:
+                self._await_wavering()
             text = self._shortage(self._lowers(self.mine))
             if text:
                 raise FleetError(
@@ -175,6 +183,16 @@ class Change:
                     f" {text}"
                 )
             self._note_already()
+
+    def _await_wavering(self) -> None:
+        until = self._clock.now() + self.wish.up_timeout
+        while haproxy.wavering(
+            self.picture, self.wish.server, self.wish.need, self._lowers(self.mine)
+        ):
+            if self._clock.now() >= until:
+                return
+            self._pause()
+            self._start_over()
 
     def _note_already(self) -> None:
         for row in self.mine:
@@ -202,7 +220,8 @@ class Change:
         ]
 
     def _shortage(self, backends: Sequence[str]) -> str:
-        return haproxy.shortage(self.picture, self.wish.server, self.wish.need, backends)
+        steady = self._steady if self._guarded else {}
+        return haproxy.shortage(self.picture, self.wish.server, self.wish.need, backends, steady)
 
     def _sticky(self, row: Server) -> str:
         return haproxy.sticky(self.picture.backend(row.backend), row)
@@ -282,7 +301,7 @@ class Change:
 
     def take_out_again(self, states: Dict[str, str]) -> None:
         """For somebody who keeps it out: as the drain would, and without the wait."""
-        self.check("drained")
+        self.check("drained", patient=False)
         for row in self.mine:
             if row.own == "ready":
                 self._mute([row])
@@ -671,11 +690,20 @@ class Change:
         self._cost = self._clock.now() - began
         if self.picture.node.pid not in self._seen:
             self._seen.add(self.picture.node.pid)
+            self._steady = {}
             self.note(f"HAProxy was reloaded meanwhile (pid {self.picture.node.pid})")
             met = self._elders.meet(self.picture.node.pid, self.picture.node.uptime)
             self._sees = self._sees and met
             if not self._sees:
                 self.note("requests that the process before the reload still serves go uncounted")
+        for backend in self.picture.backends:
+            # Who was down starts anew.
+            known = self._steady.get(backend.name, set())
+            self._steady[backend.name] = {
+                row.server
+                for row in backend.servers
+                if row.full or (row.wavers and row.server in known)
+            }
 
     def _pause(self) -> None:
         # A backend of thousands takes its time to tell: HAProxy has better things to do.

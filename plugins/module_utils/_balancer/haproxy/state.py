@@ -6,7 +6,7 @@
 
 import csv
 import re
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Collection, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 
@@ -122,6 +122,11 @@ class Server(NamedTuple):
     def up(self) -> bool:
         """Whether it is surely UP: `UP 1/3` is on its way down, or has only just started."""
         return self.status in ("UP", "no check")
+
+    @property
+    def wavers(self) -> bool:
+        """Whether it serves, and its next check decides: one failed, or the first ones passed."""
+        return self.status.startswith("UP ")
 
     @property
     def full(self) -> bool:
@@ -450,10 +455,14 @@ def why_out(row: Server) -> str:
     return f"in {row.status}: the name of its address does not resolve, or what it tracks is out"
 
 
-def available(backend: Backend, server: str, need: Need) -> Available:
-    """Who would serve this backend without `server`, and whether that is enough."""
+def available(backend: Backend, server: str, need: Need, steady: Collection[str] = ()) -> Available:
+    """Who would serve this backend without `server`, and whether that is enough.
+
+    Of those that waver only the ``steady`` count: of them it is known that they were fully UP.
+    """
     others = [row for row in backend.servers if row.server != server]
-    up = [row.server for row in others if row.full and row.admin == "ready" and backend.serves(row)]
+    serving = [row for row in others if row.admin == "ready" and backend.serves(row)]
+    up = [row.server for row in serving if row.full or (row.wavers and row.server in steady)]
     total = len([row for row in backend.servers if not row.backup])
     wanted = need.of(total)
     possible = wanted <= len([row for row in others if not row.backup])
@@ -473,10 +482,30 @@ def available(backend: Backend, server: str, need: Need) -> Available:
     return Available(up, total, wanted, possible, reason)
 
 
-def shortage(picture: Picture, server: str, need: Need, backends: Sequence[str]) -> str:
-    """Why `server` may not be missing from those backends now; empty when it may."""
-    reasons = [available(picture.backend(name), server, need).reason for name in backends]
+def shortage(
+    picture: Picture,
+    server: str,
+    need: Need,
+    backends: Sequence[str],
+    steady: Mapping[str, Collection[str]],
+) -> str:
+    """Why `server` may not be missing from those backends now; empty when it may.
+
+    ``steady``: by backend, who was fully UP a moment ago.
+    """
+    reasons = [
+        available(picture.backend(name), server, need, steady.get(name, ())).reason
+        for name in backends
+    ]
     return "; ".join(reason for reason in reasons if reason)
+
+
+def wavering(picture: Picture, server: str, need: Need, backends: Sequence[str]) -> bool:
+    """Whether `server` may be missing as soon as the checks of those that waver have passed."""
+    passed = {backend.name: [row.server for row in backend.servers] for backend in picture.backends}
+    return bool(shortage(picture, server, need, backends, {})) and not shortage(
+        picture, server, need, backends, passed
+    )
 
 
 def check_written(command: str, answer: str) -> None:

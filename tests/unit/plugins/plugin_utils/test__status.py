@@ -5,6 +5,8 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._status import (
     status_table,
 )
 
+from tests.unit.plugins.plugin_utils.paper_questions import OF
+
 WEB1 = {
     "inventory_hostname": "web1",
     "_service_info": {
@@ -58,25 +60,17 @@ def test_a_balancer_that_cannot_be_asked_is_a_question():
 
 
 def test_what_balancers_were_asked_once_is_told_of_each_host():
-    of = {
-        "balancers": ["lb1"],
-        "provider": "haproxy",
-        "socket": "/s",
-        "backends": ["app"],
-        "min_available": "1",
-        "lease_directory": "/l",
-    }
     lease = {"until": 1000.0, "seconds_left": 60.0, "pid": 7}
     about = {
         "w1": {"servers": [{"backend": "app", "status": "DRAIN"}], "lease": lease},
         "w2": {"msg": "Server 'w2' is not in backend 'app'"},
     }
-    question = {**of, "balancer": "lb1", "servers": ["w1", "w2"]}
+    question = {**OF, "balancer": "lb1", "servers": ["w1", "w2"]}
     hosts = [
         {
             "inventory_hostname": name,
             "_service_info": WEB1["_service_info"],
-            "_settings_checked": {"host": {"server": server, **of}},
+            "_settings_checked": {"host": {"server": server, **OF}},
         }
         for name, server in (("web1", "w1"), ("web2", "w2"))
     ]

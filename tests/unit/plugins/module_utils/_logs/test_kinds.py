@@ -68,6 +68,10 @@ WRAPPERS = {
     "RFC 5424": lambda t: f"<30>1 {STAMP} web1 app 4711 - - {t}",
     "compose": lambda t: f"app-1  | {t}",
     "docker logs -t": lambda t: f"{STAMP} {t}",
+    "rsyslog's own format": lambda t: f"2026-11-23T03:02:14.123456+00:00 web1 gunicorn: {t}",
+    "pm2": lambda t: f"0|app  | {t}",
+    "a listener of supervisord": lambda t: f"app_00 stderr | {t}",
+    "loki": lambda t: json.dumps({"line": t, "timestamp": STAMP}),
     "multilog": lambda t: f"@400000006561a2b30a1b2c3d {t}",
 }
 
@@ -214,6 +218,7 @@ def test_a_halt_within_a_halt(paper):
         "MemoryError",
         "numpy.core._exceptions._ArrayMemoryError: Unable",
         "torch.OutOfMemoryError: x",
+        "app.make.<locals>.MemoryError: x",
     ],
 )
 def test_an_exception_of_any_module(paper, name):
@@ -229,6 +234,32 @@ def test_an_exception_of_any_module(paper, name):
     assert counts(paper, start() + chained + trace[len(trace.split("\n")[0]) + 1 :]) == {
         "memory_error": 1
     }
+
+
+GROUP = """\
+  + Exception Group Traceback (most recent call last):
+  |   File "/srv/app/x.py", line 4, in f
+  |     raise ExceptionGroup("u", [e])
+  | ExceptionGroup: u (1 sub-exception)
+  +-+---------------- 1 ----------------
+    | Traceback (most recent call last):
+    |   File "/srv/app/x.py", line 2, in g
+    |     y()
+    | MemoryError: x
+    +------------------------------------
+"""
+
+
+def test_a_member_of_an_exception_group(paper):
+    assert counts(paper, start() + line("Error handling request /", 9) + GROUP) == {
+        "memory_error": 1
+    }
+    assert counts(paper, start() + "    | MemoryError: x\n") == {}
+
+
+def test_a_header_that_is_not_understood_is_not_clean(paper):
+    result = paper.judge("".join(f"my own | {each}\n" for each in full_disk(0).splitlines()))
+    assert (result["verdict"], result["counts"]) == ("inconclusive", {})
 
 
 CELERY = """Traceback (most recent call last):

@@ -115,6 +115,37 @@ FORMATS = {
     "Flask": ("[{iso},123] ERROR in glogging: {text}", True, False),
     "Django verbose": ("ERROR {iso},123 glogging 71 140234 {text}", True, False),
     "a host": ("{iso},123 web1 gunicorn.error ERROR {text}", True, False),
+    "Pyramid, level cut to five": (
+        "{iso},123 CRITI [gunicorn.error:281][MainThread] {text}",
+        True,
+        False,
+    ),
+    "level cut to five": ("{iso},123 [MainThread  ] [WARNI]  {text}", True, False),
+    "Datadog": (
+        "{iso},123 ERROR [gunicorn.error] [glogging.py:281] [dd.service=web dd.env=prod dd.version="
+        " dd.trace_id=0 dd.span_id=0] - {text}",
+        True,
+        False,
+    ),
+    "OpenTelemetry": (
+        "{iso},123 ERROR [gunicorn.error] [glogging.py:281] [trace_id=4bf92f35 span_id=0"
+        " resource.service.name=web trace_sampled=False] - {text}",
+        True,
+        False,
+    ),
+    "Airflow": ("[{t}.123+0000] {{{{glogging.py:281}}}} ERROR - {text}", True, False),
+    "path": ("{iso},123 ERROR /srv/v/gunicorn/glogging.py:281 {text}", True, False),
+    "module and function": ("{iso},123 [ERROR] glogging.error:281: {text}", True, False),
+    "structlog with more keys": (
+        "{t}Z [error    ] {text}  [gunicorn.error] lineno=281 process=71",
+        True,
+        False,
+    ),
+    "logfmt, event first": (
+        'event="{text}" level=error logger=gunicorn.error timestamp={t}Z',
+        True,
+        False,
+    ),
     "pid first": ("[100] {iso},123 ERROR gunicorn.error {text}", True, False),
     "thread and file": (
         "{iso},123 ERROR MainThread gunicorn.error:glogging.py:277 {text}",

@@ -257,6 +257,52 @@ def test_a_worker_cannot_speak_for_the_arbiter(paper):
     ] == ("clean")
 
 
+FIRST_FIELDS = {
+    "forwarded, combined": '{} - - [23/Nov/2026:03:02:20 +0000] "GET / HTTP/1.1" 200 5 "-" "curl"',
+    "forwarded, short": "{} GET / 200 0.003",
+    "forwarded, pipes": "{} | 200 | GET /",
+    "agent, numbers": "{} 200 5 0.003",
+}
+EVENTS = [
+    words for words in WORDS if "[" not in words and "Traceback" not in words and "(" not in words
+]
+
+
+@pytest.mark.parametrize("layout", sorted(FIRST_FIELDS))
+@pytest.mark.parametrize(
+    "words",
+    [KILLED, "WORKER TIMEOUT (pid:9)", "Connection in use: ('127.0.0.1', 8000)", *EVENTS],
+)
+def test_who_knows_the_pid_of_the_arbiter_cannot_end_the_line(paper, layout, words):
+    """In a container it is 1; a client's field comes first, so the forgery begins the line."""
+    text = start(1) + line("Booting worker with pid: 9", 9, level="INFO")
+    for level in ("ERROR", "INFO"):
+        text += FIRST_FIELDS[layout].format(line(words, 1, 7, level).rstrip()) + "\n"
+    result = paper.judge(text + line("Handling signal: ttin", 1, 9, "INFO"), gunicorn="21.2.0")
+    assert (result["verdict"], result["counts"]) == ("clean", {})
+    # With nothing of a request behind it, it is believed.
+    assert paper.judge(text + line(KILLED, 1, 9))["counts"] == {"worker_killed": 1}
+    code = line("Worker (pid:9) exited with code 139", 1, 9)
+    assert paper.judge(text + code)["counts"] == {"worker_exited": 1}
+
+
+def test_an_access_line_with_gunicorns_prefix_is_no_event(paper):
+    text = start() + line("Booting worker with pid: 9", 9, level="INFO")
+    words = 'ASGI lifespan startup failed: x - - [23/Nov/2026:03:02:20 +0000] "GET / HTTP/1.1" 200'
+    assert paper.judge(text + line(words, 9, 7, "INFO"))["counts"] == {}
+
+
+@pytest.mark.parametrize(
+    "layout",
+    ['{{"message": "{}", "status": 200}}', '{{"body": "{}"}}', "2026-11-23 03:02:20 {}"],
+)
+def test_an_arbiter_that_has_begun_does_not_begin_anew_in_another_layout(paper, layout):
+    text = start(1) + line("Booting worker with pid: 9", 9, level="INFO")
+    forged_start = layout.format(line("Starting gunicorn 19.0.0", 1, 7, "INFO").rstrip())
+    options = {"arbiter_pid": 1, "since": NOON - 1, "gunicorn": "21.2.0"}
+    assert paper.judge(text + forged_start + "\n", **options)["verdict"] == "clean"
+
+
 def test_a_better_layout_takes_back_what_a_worse_one_told(paper):
     """The head of the file was rotated away: a client's words came before gunicorn's first line."""
     early = "Worker (pid:9) was sent SIGKILL!\nStarting gunicorn 19.0.0\n"

@@ -14,6 +14,8 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._check.hosts imp
 )
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._check.text import summaries
 
+from tests.unit.plugins.plugin_utils.paper_questions import OF
+
 NOW = 1000.0
 ARBITER = {
     "pid": 7,
@@ -32,14 +34,6 @@ INFO = {
     "unmanaged": [],
     "deviations": [],
     "unread": [],
-}
-OF = {
-    "balancers": ["lb1"],
-    "provider": "haproxy",
-    "socket": "/s",
-    "backends": ["app"],
-    "min_available": "1",
-    "lease_directory": "/l",
 }
 CLEAN_LOG = {"verdict": "clean", "reasons": [], "incidents": [], "counts": {}}
 

@@ -88,6 +88,23 @@ def test_settings(arguments, names, true):
     assert None not in [told[name] for name in names]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "names", "so"),
+    [
+        (["--max-requests", "80", "--threads", "2"], {}, True),
+        (["--max-requests=80", "-k", "gthread"], {}, True),
+        (["--threads", "2"], {"max_requests": 80}, True),
+        (["--threads", "2"], {"max_requests": None}, None),
+        (["--threads", "2", "--max-requests-jitter", "9"], {}, False),
+        (["--max-requests", "0", "--threads", "2"], {}, False),
+        ([], {"max_requests": 80}, False),
+        ([], {"max_requests": 80, "threads": None}, None),
+    ],
+)
+def test_workers_with_threads_that_retire(arguments, names, so):
+    assert facts(arguments, names)["recycled_threads"] is so
+
+
 def test_what_cannot_be_seen_may_be_so():
     told = application_of({"arguments": [], "names": {}, "whole": False})
     assert set(told.facts.values()) == {None}

@@ -10,7 +10,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.turns impo
 )
 
 HOSTS = [f"web{number}" for number in range(1, 11)]
-LIMITS = {"soak": 60, "drain": 10, "stop": 20, "start": 30, "health": 5, "up": 15}
+LIMITS = {"soak": 60, "drain": 10, "stop": 20, "start": 30, "health": 5, "up": 15, "watch": 240}
 
 
 @pytest.mark.parametrize(
@@ -50,13 +50,13 @@ def test_a_wave_lasts_as_long_as_one_of_its_hosts():
     told = seconds([turn(1, 1), turn(1, 2), turn(1, 2), turn(1, 3, "skip")], LIMITS, None)
     assert told["waves"] == 2
     assert told["at_least"] == 120
-    assert told["at_most"] == 2 * (60 + 80)
+    assert told["at_most"] == 2 * (60 + 80 + 240)
     assert told["expected"] is None
 
 
 def test_what_is_only_to_be_proved_is_neither_drained_nor_stopped():
     told = seconds([turn(1, 1, "finish")], LIMITS, None)
-    assert (told["at_least"], told["at_most"]) == (60, 60 + 5 + 15)
+    assert (told["at_least"], told["at_most"]) == (60, 60 + 5 + 15 + 240)
 
 
 def test_nothing_to_do_takes_no_time():

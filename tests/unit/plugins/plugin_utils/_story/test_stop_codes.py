@@ -110,8 +110,11 @@ SAID = [
     ("F-BACK", "prove | Boot it on a spare port: boot test: gunicorn 20.0.1 ended"),
     ("F-BUILD", "build | Refuse what is known to be impossible to build: stage 2: app caps it"),
     ("F-BUILD", "build | Build the release and try it: boot test: gunicorn 21.2.0 ended"),
-    ("F-BUILD", "trials | Stop: build | Build the release and try it: boot test: gunicorn ended"),
-    ("F-BACK", "trials | Stop: prove | Boot it on a spare port: boot test: gunicorn ended"),
+    (
+        "F-BUILD",
+        "trials_hooked | Stop: build | Build the release and try it: boot test: gunicorn ended",
+    ),
+    ("F-BACK", "trials_hooked | Stop: prove | Boot it on a spare port: boot test: gunicorn ended"),
     ("F-BALANCER", "haproxy | info | Read every balancer: lb1: nobody listens on /run/x"),
     ("F-BALANCER", "balancers | Refuse a socket: The socket of lb1 has the level user"),
     (

@@ -100,6 +100,30 @@ def test_others_that_fall_end_the_wait_at_once(fake):
     assert fake.writes == ["drain", "ready"]
 
 
+def test_another_whose_check_failed_once_is_waited_for_before_the_drain(fake):
+    fake.health["web2"] = "UP 1/2"
+    fake.at[3] = lambda: fake.health.update(web2="UP")
+    run(fake)
+    assert fake.writes == ["drain", "maint"] and fake.time >= 3
+
+
+@pytest.mark.parametrize("then", ["UP 1/2", "DOWN"])
+def test_another_that_does_not_recover_refuses_the_drain(fake, then):
+    fake.health["web2"] = "UP 1/2"
+    fake.at[3] = lambda: fake.health.update(web2=then)
+    with pytest.raises(FleetError, match=f"web2 is {then}"):
+        run(fake)
+    assert fake.writes == [] and fake.time == (10 if then == "UP 1/2" else 3)
+
+
+def test_another_whose_check_fails_once_while_it_drains_still_serves(fake):
+    fake.sessions = 1
+    fake.at[2] = lambda: fake.health.update(web2="UP 1/2")
+    fake.at[4] = lambda: setattr(fake, "sessions", 0)
+    run(fake)
+    assert fake.writes == ["drain", "maint"]
+
+
 @pytest.mark.parametrize(
     ("policy", "writes"),
     [("restore", ["drain", "ready"]), ("fail", ["drain"])],

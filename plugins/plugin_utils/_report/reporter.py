@@ -1,0 +1,103 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Writes the report of a run when it is over, whichever callback hears it."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ansible import context
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._controller import myself, user
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._report.data import Run, report
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._report.files import write
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._story.story import (
+    Line,
+    Story,
+    Task,
+)
+
+# Of this collection, installed or in a checkout.
+ROOT = Path(__file__).resolve().parents[3]
+
+
+class Reporter:
+    """The report of the run that ``story`` hears."""
+
+    def __init__(self, story: Story) -> None:
+        self.story = story
+        self._began = time.time()
+        self._playbook = ""
+
+    def playbook_began(self, file: str) -> None:
+        self._playbook = Path(file).stem
+
+    def write(
+        self, failed: Sequence[str], lost: Sequence[str], option: Callable[[str], Any]
+    ) -> list[Line]:
+        """Write it, and say where; nothing for a run that has none.
+
+        ``failed``, ``lost``: hosts; ``option``: a callback's ``report_directory`` and
+        ``report_keep``. That it cannot be written is no failure of the run.
+        """
+        directory = str(option("report_directory") or "").strip()
+        if not directory or not self.story.rollout:
+            return []
+        try:
+            run = Run(
+                playbook=self._playbook,
+                began=self._began,
+                ended=time.time(),
+                failed=tuple(failed),
+                lost=tuple(lost),
+                check_mode=bool(context.CLIARGS.get("check")),
+                user=user(),
+                controller=myself().hostname,
+                limit=str(context.CLIARGS.get("subset") or ""),
+                version=version(),
+            )
+            data = report(self.story.events, run)
+            place = Path(directory).expanduser().absolute()
+            path = write(data, place, int(option("report_keep")))
+        except Exception as exc:
+            # Whatever it is: the run is over, and its outcome must be heard.
+            what = " ".join(f"{type(exc).__name__}: {exc}".split())[:300]
+            return [Line("", f"No report could be written to {directory}: {what}", "warn")]
+        return [Line("", f"Report: {near(path)}")]
+
+
+def heard_as(task: Any) -> Task:
+    """A task of Ansible's, as the story knows one."""
+    return Task(
+        name=str(task.get_name()).partition(" : ")[2] or str(task.get_name()),
+        action=str(getattr(task, "resolved_action", None) or task.action),
+        args=dict(task.args) if isinstance(task.args, dict) else {},
+        check_mode=task.check_mode is True or str(task.check_mode).lower() == "true",
+    )
+
+
+def near(path: Path) -> str:
+    """A path, relative to the working directory where it is below it."""
+    here = Path.cwd()
+    return os.path.relpath(path, here) if path.is_relative_to(here) else str(path)
+
+
+def version() -> str:
+    """Of this collection; empty if it cannot be told."""
+    for name, pattern in (
+        ("MANIFEST.json", r'"version": "([^"]+)"'),
+        ("galaxy.yml", r"(?m)^version: (\S+)"),
+    ):
+        try:
+            found = re.search(pattern, (ROOT / name).read_text(encoding="utf-8"))
+        except OSError:
+            continue
+        if found:
+            return found.group(1)
+    return ""

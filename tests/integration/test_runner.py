@@ -1,0 +1,89 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The playbooks under ansible-runner, as AWX, Automation Controller and ansible-navigator run them.
+
+It shows a run through a stdout callback of its own: report and exit code must not depend on ours.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT, Bed, Run
+
+RATE = 20.0
+QUICK = {"gate_soak": 4, "gate_interval": 1, "rollout_stages": [{"gunicorn": "21.2.0"}]}
+
+
+class Runner:
+    def __init__(self, bed: Bed, place: Path) -> None:
+        self.bed = bed
+        self.place = place
+        self.reports = place / "reports"
+
+    def run(self, playbook: str, *arguments: str, **inputs: Any) -> Run:
+        """A playbook, through the command ``ansible-runner``."""
+        (self.place / "env").mkdir(exist_ok=True)
+        (self.place / "env" / "extravars").write_text(json.dumps(inputs))
+        command = [sys.executable, "-m", "ansible_runner", "run", str(self.place)]
+        command += ["--project-dir", str(ROOT), "--playbook", playbook]
+        command += ["--inventory", str(ROOT / "inventories" / "demo")]
+        command += ["--cmdline", " ".join(arguments)] if arguments else []
+        environment = {
+            **{key: value for key, value in os.environ.items() if "CALLBACK" not in key},
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "DEMO_ROOT": str(self.bed.fleet.root),
+            "FLEETOPS_REPORT_DIRECTORY": str(self.reports),
+        }
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False, timeout=900
+        )
+        return Run(done.returncode, done.stdout + done.stderr)
+
+    def report(self) -> dict[str, Any]:
+        """The last one, which must be whole."""
+        last = max(self.reports.glob("*.json"))
+        for kind in ("html", "md", "junit.xml"):
+            assert last.with_suffix(f".{kind}").exists(), kind
+        return dict(json.loads(last.read_text()))
+
+
+@pytest.fixture
+def runner(bed: Bed, tmp_path: Path) -> Runner:
+    return Runner(bed, tmp_path)
+
+
+def test_plan_canary_and_stop_leave_report_and_exit_code(
+    bed: Bed, runner: Runner, traffic: dict[str, int]
+) -> None:
+    plan = runner.run("upgrade.yml", "--check", "-l web1", **QUICK)
+    assert plan.code == 0, plan.text
+    assert runner.report()["check_mode"] is True
+
+    canary = runner.run("upgrade.yml", "-l web1", **QUICK)
+    assert canary.code == 0, canary.text
+    report = runner.report()
+    assert report["outcome"]["result"] == "done", report["outcome"]
+    assert bed.version("web1")["gunicorn"] == "21.2.0"
+
+    # Nothing that a hook refuses goes on.
+    hook = {"name": "Refuse", "at": "before_drain", "command": ["/bin/false"]}
+    stopped = runner.run("upgrade.yml", "-l web2", rollout_hooks=[hook], **QUICK)
+    assert stopped.code == 2, stopped.text
+    assert runner.report()["outcome"]["result"] == "stopped"
+    assert "Report: " in stopped.text
+    assert bed.version("web2")["gunicorn"] == "20.0.1"
+
+
+def test_a_check_that_cannot_judge_ends_with_3(bed: Bed, runner: Runner) -> None:
+    nowhere = str(runner.place / "nothing.log")
+    check = runner.run("check.yml", "-l web2", gate_log_paths=[nowhere])
+    assert check.code == 3, check.text

@@ -263,17 +263,17 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation.file
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation.plan import Wanted
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation.restart import AFTERMATH
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.bounded_http import (
+    Endpoint,
+    get_status,
+    parse_url,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.health import check_headers
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import (
     AnsibleModule,
     show_headers,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.rpc import (
-    Endpoint,
-    get_status,
-    parse_url,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.status import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.managers import (
     SITE_OPTIONS,
     open_site,
 )

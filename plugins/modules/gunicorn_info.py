@@ -382,7 +382,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.processes 
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.launch import arguments_at
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.status import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.managers import (
     SITE_OPTIONS,
     open_site,
 )

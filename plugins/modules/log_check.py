@@ -452,13 +452,9 @@ def who_lives(window: Window) -> Optional[Dict[int, float]]:
 
 
 def program_logs(module: AnsibleModule) -> List[str]:
-    """Ask supervisord where the program writes, and with O(home) gunicorn itself, too."""
+    """Ask the service manager where the program writes, and with O(home) gunicorn itself, too."""
     # Only who asks for it pays for these imports.
-    from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord import (
-        rpc,
-        status,
-        target,
-    )
+    from ansible_collections.fleetops.gunicorn.plugins.module_utils._service import managers
 
     def run(command: List[str]) -> Optional[str]:
         code, output, _error = module.run_command(command, handle_exceptions=False)
@@ -466,20 +462,18 @@ def program_logs(module: AnsibleModule) -> List[str]:
 
     params = module.params
     if params["home"]:
-        site = status.open_site(params, run)
+        site = managers.open_site(params, run)
+        manager = site.manager
         paths = site.report(site.observe())["logs"]
     else:
-        supervisor = rpc.Supervisor(
-            params["supervisor_url"], params["supervisor_username"], params["supervisor_password"]
-        )
-        info = target.choose_program(supervisor.processes(), params["program"])
-        paths = [info.get("stdout_logfile"), info.get("stderr_logfile")]
+        manager = managers.open_manager(params)
+        paths = manager.own_logs()
     found = [str(path) for path in paths if path and str(path).startswith("/")]
     found = [path for path in found if not path.startswith("/dev/")]
     if not found:
         raise FleetError(
-            f"Asked where program {params['program']!r} writes its log, and supervisord names no"
-            " file. Set stderr_logfile in its configuration, or give paths."
+            f"Asked where program {params['program']!r} writes its log, and {manager.word} names no"
+            f" file. Set {manager.log_option()} in its configuration, or give paths."
         )
     return found
 

@@ -80,9 +80,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.trial_c
     NAME,
     trial_config,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.config import (
-    read_start,
-)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.managers import start_of
 
 ATTEMPTS = 3
 POLL = 0.1
@@ -185,7 +183,7 @@ def live_launch(
             raise FleetError(
                 f"like_pid: process {pid} hides its command line (setproctitle); give command too."
             )
-        started = read_start(reader, process.ppid, command)
+        started = start_of(reader, process.ppid, command)
         variables = fallback.environment
         words = fallback.argv
         if started:

@@ -29,7 +29,9 @@ FLOORS = {
         "_module _host _state",
         "_logs _packages _balancer/haproxy",
         "_gunicorn",
-        "_service/supervisord _service/systemd",
+        "_service/manager",
+        "_service/supervisord _service/systemd _service/site",
+        "_service/managers",
         "_release _activation",
     ),
     "plugin_utils": (

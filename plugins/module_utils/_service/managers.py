@@ -1,0 +1,72 @@
+# Copyright (c) 2026 The fleetops.gunicorn authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The service managers that there are. The only place that names one."""
+
+import os
+import time
+from typing import Any, Callable, Dict, Optional
+
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.origin import Run
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.machine import boottime
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.processes import Reader
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.manager import (
+    Manager,
+    Start,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.site import Site
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.config import (
+    read_start,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.driver import (
+    SupervisordManager,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.rpc import (
+    Supervisor,
+)
+
+Params = Dict[str, Any]
+
+SITE_OPTIONS: Dict[str, Dict[str, Any]] = {
+    "home": {"type": "path", "required": True},
+    "program": {"type": "str", "required": True},
+    "supervisor_url": {"type": "str", "default": "unix:///run/supervisor.sock"},
+    "supervisor_username": {"type": "str"},
+    "supervisor_password": {"type": "str", "no_log": True},
+}
+
+
+def _supervisord(params: Params) -> Manager:
+    supervisor = Supervisor(
+        params["supervisor_url"], params["supervisor_username"], params["supervisor_password"]
+    )
+    return SupervisordManager(supervisor, params["program"])
+
+
+MANAGERS: Dict[str, Callable[[Params], Manager]] = {"supervisord": _supervisord}
+
+
+def start_of(reader: Reader, parent: int, told: str) -> Optional[Start]:
+    """How the manager that is process ``parent`` starts the program whose command is ``told``."""
+    return read_start(reader, parent, told)
+
+
+def open_manager(params: Params) -> Manager:
+    return MANAGERS["supervisord"](params)
+
+
+def open_site(params: Params, run: Run) -> Site:
+    if not str(params["home"]).startswith("/"):
+        raise FleetError(f"home is an absolute path, not {params['home']!r}.")
+    return Site(
+        home=params["home"],
+        manager=open_manager(params),
+        reader=Reader(),
+        run=run,
+        now=time.time,
+        # As /proc counts start times, suspended time included.
+        boot_epoch=time.time() - boottime(),
+        ticks=os.sysconf("SC_CLK_TCK"),
+    )

@@ -362,6 +362,12 @@ def main() -> None:
             "paths": {"type": "list", "elements": "str"},
             "program": {"type": "str"},
             "home": {"type": "str"},
+            "manager": {
+                "type": "str",
+                "choices": ["supervisord", "systemd"],
+                "default": "supervisord",
+            },
+            "systemd_scope": {"type": "str", "choices": ["system", "user"], "default": "system"},
             "supervisor_url": {"type": "str", "default": "unix:///run/supervisor.sock"},
             "supervisor_username": {"type": "str"},
             "supervisor_password": {"type": "str", "no_log": True},

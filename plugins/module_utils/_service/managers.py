@@ -26,16 +26,27 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervi
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.rpc import (
     Supervisor,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.systemd.driver import (
+    SystemdManager,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.systemd.systemctl import (
+    ask,
+)
 
 Params = Dict[str, Any]
 
-SITE_OPTIONS: Dict[str, Dict[str, Any]] = {
-    "home": {"type": "path", "required": True},
-    "program": {"type": "str", "required": True},
+MANAGER_OPTIONS: Dict[str, Dict[str, Any]] = {
+    "manager": {"type": "str", "choices": ["supervisord", "systemd"], "default": "supervisord"},
     "supervisor_url": {"type": "str", "default": "unix:///run/supervisor.sock"},
     "supervisor_username": {"type": "str"},
     "supervisor_password": {"type": "str", "no_log": True},
+    "systemd_scope": {"type": "str", "choices": ["system", "user"], "default": "system"},
 }
+SITE_OPTIONS: Dict[str, Dict[str, Any]] = dict(
+    MANAGER_OPTIONS,
+    home={"type": "path", "required": True},
+    program={"type": "str", "required": True},
+)
 
 
 def _supervisord(params: Params) -> Manager:
@@ -45,7 +56,15 @@ def _supervisord(params: Params) -> Manager:
     return SupervisordManager(supervisor, params["program"])
 
 
-MANAGERS: Dict[str, Callable[[Params], Manager]] = {"supervisord": _supervisord}
+def _systemd(params: Params) -> Manager:
+    user = params["systemd_scope"] == "user"
+    return SystemdManager(ask(user), params["program"], user)
+
+
+MANAGERS: Dict[str, Callable[[Params], Manager]] = {
+    "supervisord": _supervisord,
+    "systemd": _systemd,
+}
 
 
 def start_of(reader: Reader, parent: int, told: str) -> Optional[Start]:
@@ -54,7 +73,7 @@ def start_of(reader: Reader, parent: int, told: str) -> Optional[Start]:
 
 
 def open_manager(params: Params) -> Manager:
-    return MANAGERS["supervisord"](params)
+    return MANAGERS[params["manager"]](params)
 
 
 def open_site(params: Params, run: Run) -> Site:

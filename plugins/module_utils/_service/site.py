@@ -113,7 +113,7 @@ class Site:
         manager.attach(reader, self.homes)
         self.name = manager.name
         self._owners = Owners(reader, manager.pid, manager.others, run)
-        self._strays = Strays(reader, self.homes, manager.pid, self._owners)
+        self._strays = Strays(reader, self.homes, manager.pid, self._owners, manager.holds)
 
     # -- one look
 

@@ -13,11 +13,15 @@ from typing import Dict, NamedTuple, Optional, Tuple
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 
 PROPERTIES = (
-    *("Id", "LoadState", "UnitFileState", "ActiveState", "SubState", "Result", "Type"),
+    *("Id", "LoadState", "UnitFileState", "ActiveState", "SubState", "Result", "Type", "Job"),
     *("MainPID", "InvocationID", "ExecMainStartTimestampMonotonic", "NRestarts"),
-    *("ExecMainCode", "ExecMainStatus", "ControlGroup", "TriggeredBy"),
-    *("KillMode", "KillSignal", "TimeoutStopUSec", "Restart", "WatchdogUSec"),
-    *("FragmentPath", "DropInPaths", "NeedDaemonReload"),
+    *("ExecMainCode", "ExecMainStatus", "ConditionResult", "AssertResult", "ControlGroup"),
+    *("TriggeredBy", "RequiredBy", "BoundBy", "ConsistsOf"),
+    *("ExecStart", "User", "DynamicUser", "WorkingDirectory", "Environment"),
+    *("StandardOutput", "StandardError", "RootDirectory", "RootImage"),
+    *("KillMode", "KillSignal", "SendSIGKILL", "TimeoutStopUSec", "Restart", "WatchdogUSec"),
+    *("FailureAction", "StartLimitAction", "RefuseManualStart", "RefuseManualStop", "PIDFile"),
+    *("FragmentPath", "DropInPaths", "NeedDaemonReload", "Transient"),
 )
 _SECONDS = {
     "us": 1e-6,

@@ -33,7 +33,7 @@ attributes:
     support: full
     description: Where the module runs.
 extends_documentation_fragment:
-  - fleetops.gunicorn.supervisord
+  - fleetops.gunicorn.service_manager
 options:
   paths:
     description:
@@ -45,7 +45,8 @@ options:
     elements: str
   program:
     description:
-      - Name of a program of supervisord, V(app) or V(group:app). Its logs are read.
+      - Name of a program of supervisord, V(app) or V(group:app), or of a service of systemd, V(app).
+        The log files that it writes to are read; the journal is not.
     type: str
   home:
     description:

@@ -15,7 +15,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 import uuid
 from pathlib import Path
 
@@ -37,8 +36,8 @@ class Host:
         why = _missing()
         if why:
             unavailable(f"no systemd in a container: {why}. Run tests/setup_containers.sh as root")
-        # Not in /tmp: the container has its own.
-        self.dir = Path(tempfile.mkdtemp(prefix="fleetops-systemd-", dir="/var/tmp"))
+        # Neither in /tmp nor in /var/tmp, of which the container or a sandboxed unit has its own.
+        self.dir = Path(tempfile.mkdtemp(prefix="fleetops-systemd-", dir="/srv"))
         self.dir.chmod(0o755)
         self.name = f"fleetops-systemd-{uuid.uuid4().hex[:8]}"
         tmpfs = [f"type=tmpfs,destination={each},notmpcopyup" for each in ("/tmp", "/run")]
@@ -131,7 +130,9 @@ class UnitFleet(Fleet):
         """Write the unit and start it; ``command`` instead of the usual one."""
         usual = f"{self.home}/venv/bin/gunicorn -w 2 -b 127.0.0.1:{self.port} wsgi:app"
         path = f"/etc/systemd/system/{unit.replace('@1', '@')}"
-        self.write(path, f"""
+        self.write(
+            path,
+            f"""
 [Unit]
 Description=A fleet's application
 {section}
@@ -141,7 +142,8 @@ ExecStart={command or usual}
 WorkingDirectory={self.home}
 StandardError=append:{self.log}
 {settings}{more}
-""")
+""",
+        )
         self.unit = unit
         self.units.append(path)
         self.host.run("systemctl", "daemon-reload")
@@ -184,7 +186,3 @@ StandardError=append:{self.log}
         self.host.systemctl("daemon-reload")
         with contextlib.suppress(OSError):
             shutil.rmtree(self.dir)
-
-
-def settle(seconds):
-    time.sleep(seconds)

@@ -45,7 +45,7 @@ options:
     elements: str
   program:
     description:
-      - Name of a program of supervisord, V(app) or V(group:app), or of a service of systemd, V(app).
+      - Name of a program of supervisord, V(app) or V(group:app), or service of systemd, V(app).
         The log files that it writes to are read; the journal is not.
     type: str
   home:

@@ -15,7 +15,8 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import F
 PROPERTIES = (
     *("Id", "LoadState", "UnitFileState", "ActiveState", "SubState", "Result", "Type", "Job"),
     *("MainPID", "InvocationID", "ExecMainStartTimestampMonotonic", "NRestarts"),
-    *("ExecMainCode", "ExecMainStatus", "ConditionResult", "AssertResult", "ControlGroup"),
+    *("ExecMainCode", "ExecMainStatus", "ControlGroup"),
+    *("ConditionTimestampMonotonic", "ConditionResult", "AssertResult"),
     *("TriggeredBy", "RequiredBy", "BoundBy", "ConsistsOf"),
     *("ExecStart", "User", "DynamicUser", "WorkingDirectory", "Environment"),
     *("StandardOutput", "StandardError", "RootDirectory", "RootImage"),

@@ -70,7 +70,9 @@ def how_it_ended(properties: Properties) -> str:
         properties.get("SubState") != "auto-restart"
     ):
         return ""
-    if properties.get("AssertResult") == "no" or properties.get("ConditionResult") == "no":
+    # One that was never started has not been asked for its conditions.
+    unasked = properties.get("ConditionTimestampMonotonic", "0") == "0"
+    if not unasked and "no" in (properties.get("ConditionResult"), properties.get("AssertResult")):
         return "A Condition…= or Assert…= of the unit does not hold, so systemd did not start it."
     result = properties.get("Result", "")
     if result in ("", "success"):

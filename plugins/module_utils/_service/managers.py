@@ -26,8 +26,10 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervi
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.rpc import (
     Supervisor,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.systemd.driver import (
-    SystemdManager,
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.systemd import (
+    driver,
+    sandbox,
+    variables,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.systemd.systemctl import (
     ask,
@@ -58,7 +60,7 @@ def _supervisord(params: Params) -> Manager:
 
 def _systemd(params: Params) -> Manager:
     user = params["systemd_scope"] == "user"
-    return SystemdManager(ask(user), params["program"], user)
+    return driver.SystemdManager(ask(user), params["program"], user)
 
 
 MANAGERS: Dict[str, Callable[[Params], Manager]] = {
@@ -70,6 +72,22 @@ MANAGERS: Dict[str, Callable[[Params], Manager]] = {
 def start_of(reader: Reader, parent: int, told: str) -> Optional[Start]:
     """How the manager that is process ``parent`` starts the program whose command is ``told``."""
     return read_start(reader, parent, told)
+
+
+TRIAL_UNIT = sandbox.TRIAL_UNIT
+trial_command = sandbox.trial_command
+inherited = variables.inherited
+write_file = variables.write_file
+
+
+def sandbox_of(unit: str) -> sandbox.Sandbox:
+    """How a trial of a unit of systemd is like its next start."""
+    return driver.sandbox_of(ask(False), unit, Reader())
+
+
+def end_trial(name: str) -> None:
+    """End a trial in a sandbox; systemd kills what does not end by itself."""
+    ask(False)(["systemctl", "stop", "--no-block", "--", name])
 
 
 def open_manager(params: Params) -> Manager:

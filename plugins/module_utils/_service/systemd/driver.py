@@ -25,6 +25,15 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.systemd
     deviations,
     refusals,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.systemd.sandbox import (
+    PROPERTIES as SANDBOX,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.systemd.sandbox import (
+    TRIAL_UNIT,
+    Sandbox,
+    read_repeated,
+    trial_properties,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.systemd.show import (
     require_loaded,
 )
@@ -44,14 +53,15 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.systemd
     user_of,
     written_settings,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.systemd.variables import (
+    coming,
+)
 
 # Where the kernel shows systemd's own tree of control groups, by the version of that.
 _CGROUPS = ("/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified", "/sys/fs/cgroup")
 MAX_GROUPS = 256
 STANDARD = {"StandardOutput": 1, "StandardError": 2}
 _CURSOR = re.compile(r"^-- cursor: (\S+)$", re.M)
-# What a trial of ours is called.
-TRIAL_UNIT = "fleetops-trial-"
 
 
 class SystemdManager(Manager):
@@ -215,6 +225,27 @@ class SystemdManager(Manager):
         require_loaded(self._wanted, self._told)
         self.name = self._told["Id"]
         return list(self._logs(int(self._told.get("MainPID") or 0)))
+
+
+def sandbox_of(asking: Ask, unit: str, reader: Reader) -> Sandbox:
+    """What a trial of a unit has in common with its next start."""
+    told = read_repeated(Systemctl(asking).show_text(unit, SANDBOX))
+    last = {name: values[-1] for name, values in told.items()}
+    require_loaded(unit, last)
+    environment, unset = coming(
+        last.get("Environment", ""),
+        told.get("EnvironmentFiles", []),
+        last.get("UnsetEnvironment", ""),
+        lambda path: _environment_files(reader, path),
+        unit,
+    )
+    return Sandbox(trial_properties(told), environment, tuple(unset))
+
+
+def _environment_files(reader: Reader, path: str) -> Optional[str]:
+    """The text of all that a path or pattern names; None if it names nothing."""
+    paths = reader.glob(path)
+    return "\n".join(reader.text(each) for each in paths) if paths else None
 
 
 def _home_of(user: str) -> str:

@@ -42,8 +42,11 @@ class Systemctl:
         self._scope = ["--user"] if user else []
 
     def show(self, unit: str, properties: Sequence[str] = PROPERTIES) -> Dict[str, str]:
+        return read_properties(self.show_text(unit, properties))
+
+    def show_text(self, unit: str, properties: Sequence[str]) -> str:
         words = ["show", "--no-pager", f"--property={','.join(properties)}", "--", unit]
-        return read_properties(self._do(words, f"what unit {unit} is"))
+        return self._do(words, f"what unit {unit} is")
 
     def show_services(self, properties: Sequence[str]) -> str:
         words = ["show", "--no-pager", f"--property={','.join(properties)}", "--", "*.service"]

@@ -106,9 +106,10 @@ def test_what_the_sandbox_forbids_is_found_before_the_switch(fleet):
     fleet.start(settings=f"{SETTINGS}ReadWritePaths={fleet.dir}\n")
     serves(fleet)
     environment = {"NEEDS": f"{fleet.dir}/home/x"}
-    assert trial(fleet, boot_environment=environment)["checks"]["boot"]
+    done = trial(fleet, boot_environment=environment)
+    assert done.get("checks", {}).get("boot"), done
     drop_in = f"/etc/systemd/system/{fleet.unit}.d/more.conf"
-    fleet.write(drop_in, "[Service]\nProtectSystem=strict\nReadWritePaths=\n")
+    fleet.write(drop_in, "[Service]\nProtectSystem=strict\nPrivateTmp=yes\nReadWritePaths=\n")
     fleet.host.systemctl("daemon-reload")
     done = trial(fleet, boot_environment=environment)
     assert "Read-only file system" in done["msg"], done
@@ -120,7 +121,8 @@ def test_the_environment_file_of_the_next_start_counts(fleet):
     file.write_text("# nothing yet\nNEEDS=\n")
     fleet.start(settings=f"{SETTINGS}EnvironmentFile={file}\n")
     serves(fleet)
-    assert trial(fleet)["checks"]["boot"]
+    done = trial(fleet)
+    assert done.get("checks", {}).get("boot"), done
     file.write_text(f'A="two words $x"\nNEEDS={fleet.dir}/nosuch/x\n')
     done = trial(fleet)
     assert "No such file or directory" in done["msg"], done

@@ -83,6 +83,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.trial_c
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.managers import (
     TRIAL_UNIT,
     end_trial,
+    inherited,
     start_of,
     trial_command,
     write_file,
@@ -293,7 +294,7 @@ def _start(
         )
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with os.fdopen(os.open(_variables_file(token), flags, 0o600), "w", encoding="utf-8") as file:
-        file.write(write_file(launch.environment))
+        file.write(write_file(inherited(launch.environment)))
     found = shutil.which(launch.argv[0], path=launch.environment.get("PATH", os.defpath))
     command = trial_command(
         launch.sandbox,

@@ -102,10 +102,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.store i
     why_not_believed,
     write_record,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.managers import (
-    inherited,
-    sandbox_of,
-)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.managers import sandbox_of
 
 INSTALL_TIMEOUT = 1800.0
 STAMP = "%Y-%m-%dT%H:%M:%SZ"
@@ -512,7 +509,7 @@ def launch_of(
     if launch is None or not unit or os.geteuid() != 0:
         return launch
     box = sandbox_of(unit)
-    variables = inherited(launch.environment)
+    variables = dict(launch.environment)
     variables.update(box.environment)
     for name in box.unset:
         variables.pop(name, None)

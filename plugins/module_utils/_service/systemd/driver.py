@@ -26,13 +26,14 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.systemd
     refusals,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.systemd.sandbox import (
-    PROPERTIES as SANDBOX,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.systemd.sandbox import (
+    CREDENTIALS,
     TRIAL_UNIT,
     Sandbox,
     read_repeated,
     trial_properties,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.systemd.sandbox import (
+    PROPERTIES as SANDBOX,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.systemd.show import (
     require_loaded,
@@ -51,6 +52,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.systemd
     unit_name,
     unit_of_cgroup,
     user_of,
+    written_list,
     written_settings,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.systemd.variables import (
@@ -239,7 +241,8 @@ def sandbox_of(asking: Ask, unit: str, reader: Reader) -> Sandbox:
         lambda path: _environment_files(reader, path),
         unit,
     )
-    return Sandbox(trial_properties(told), environment, tuple(unset))
+    written = written_list(Systemctl(asking).cat(unit), CREDENTIALS)
+    return Sandbox(trial_properties(told, written), environment, tuple(unset))
 
 
 def _environment_files(reader: Reader, path: str) -> Optional[str]:

@@ -27,9 +27,8 @@ _VALUES = (
     *("ProcSubset", "RestrictNamespaces", "RestrictAddressFamilies", "SystemCallFilter"),
     *("SystemCallArchitectures", "CapabilityBoundingSet", "AmbientCapabilities"),
     *("ReadWritePaths", "ReadOnlyPaths", "InaccessiblePaths", "ExecPaths", "NoExecPaths"),
-    *("TemporaryFileSystem", "BindPaths", "BindReadOnlyPaths", "LoadCredential"),
-    *("LoadCredentialEncrypted", "SetCredential", "DevicePolicy", "MemoryMax", "TasksMax"),
-    *("IPAddressAllow", "IPAddressDeny"),
+    *("TemporaryFileSystem", "BindPaths", "BindReadOnlyPaths", "DevicePolicy", "DeviceAllow"),
+    *("MemoryMax", "TasksMax", "IPAddressAllow", "IPAddressDeny"),
 )
 # A directory that goes with the unit which made it must outlive the trial.
 _DIRECTORIES = (
@@ -40,6 +39,8 @@ _LIMITS = (
     *("LimitCPU", "LimitFSIZE", "LimitDATA", "LimitSTACK", "LimitCORE", "LimitRSS"),
     *("LimitNOFILE", "LimitAS", "LimitNPROC", "LimitMEMLOCK"),
 )
+# systemctl show calls these unprintable.
+CREDENTIALS = ("LoadCredential", "LoadCredentialEncrypted", "SetCredential")
 _UNSET = ("", "no", "none", "[not set]", "n/a", "default", "all", "auto")
 
 PROPERTIES = (
@@ -61,8 +62,13 @@ class Sandbox(NamedTuple):
     unset: Tuple[str, ...]
 
 
-def trial_properties(told: Mapping[str, Sequence[str]]) -> Tuple[str, ...]:
-    """What of a unit holds for a trial of it; ``told`` are all values of each property."""
+def trial_properties(
+    told: Mapping[str, Sequence[str]], written: Sequence[str] = ()
+) -> Tuple[str, ...]:
+    """What of a unit holds for a trial of it.
+
+    ``told`` are all values of each property, ``written`` settings as its files say them.
+    """
     first = {name: values[-1] for name, values in told.items() if values}
     found = [f"User={user_of(first, 'root')}"]
     for name in _SWITCHES:
@@ -87,7 +93,7 @@ def trial_properties(told: Mapping[str, Sequence[str]]) -> Tuple[str, ...]:
         hard, soft = first.get(name, ""), first.get(f"{name}Soft", "")
         if re.match(r"^(\d+|infinity)$", hard) and re.match(r"^(\d+|infinity)$", soft):
             found.append(f"{name}={soft}:{hard}")
-    return tuple(found)
+    return (*found, *written)
 
 
 def trial_command(

@@ -164,6 +164,19 @@ def written_settings(text: str, names: Tuple[str, ...]) -> Dict[str, str]:
     return found
 
 
+def written_list(text: str, names: Tuple[str, ...]) -> List[str]:
+    """``Name=value`` of settings of [Service] that may be said several times; empty begins anew."""
+    found: Dict[str, List[str]] = {}
+    section = ""
+    for line in text.splitlines():
+        line = line.strip()
+        section = line if line.startswith("[") else section
+        name, equals, value = (part.strip() for part in line.partition("="))
+        if equals and section == "[Service]" and name in names:
+            found[name] = [*found.get(name, []), value] if value else []
+    return [f"{name}={value}" for name in names for value in found.get(name, [])]
+
+
 def describe_unit(
     properties: Properties,
     pid: int,

@@ -81,9 +81,10 @@ class Host:
             input=text, text=True, check=True, capture_output=True,
         )  # fmt: skip
 
-    def module(self, name, options, check=False):
-        """Run a module as Ansible would, beside this systemd."""
+    def module(self, name, options, check=False, words=()):
+        """Run a module as Ansible would, beside this systemd; ``words`` stand before it."""
         done = self.run(
+            *words,
             *module_command(name, options, check),
             variables=[f"PYTHONPATH={ROOT}/.collections", f"PATH={os.environ['PATH']}"],
             check=False,

@@ -178,6 +178,19 @@ def test_a_good_unit_has_no_findings(pair):
     assert pair.info()["refusals"] == []
 
 
+def test_a_unit_that_logs_to_the_journal_alone_has_no_log_that_is_read(pair):
+    """Never taken for a clean one: preflight refuses a server without a log."""
+    pair.start(more="StandardError=journal\n")
+    pair.up()
+    info = pair.info()
+    assert info["logs"] == []
+    assert "perhaps the journal" in info["sinks"][0]["to"] and info["sinks"][0]["why"]
+    done = pair.host.module("log_check", {"paths": info["logs"]})
+    assert "there is no log to look at" in done["msg"]
+    done = pair.host.module("log_check", pair.options())
+    assert "systemd names no file. Set StandardError=append:/path" in done["msg"], done
+
+
 def refused(pair, text):
     before = (links_to(pair), pair.pid())
     assert any(text in each for each in pair.info()["refusals"]), pair.info()["refusals"]

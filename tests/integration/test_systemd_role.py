@@ -11,7 +11,7 @@ import re
 import pytest
 
 from tests.integration.service_support import BIN, NEW, OLD, ROOT, new_python, old_python
-from tests.integration.systemd_support import Host, UnitFleet
+from tests.integration.systemd_support import SETTINGS, Host, UnitFleet
 
 
 @pytest.fixture(scope="module")
@@ -119,3 +119,34 @@ def test_the_application_s_user_needs_the_rule_and_nothing_more(pair):
     # Of this unit alone.
     other = host.run(*user, "systemctl", "--no-ask-password", "stop", "dbus.service", check=False)
     assert other.returncode
+
+
+def test_a_unit_of_the_user_s_own_systemd(pair):
+    host = pair.host
+    host.run("sh", "-c", "id app || useradd --system --home-dir / app")
+    host.run("chown", "-R", "app:", pair.dir)
+    uid = host.run("id", "-u", "app").stdout.strip()
+    host.run("systemctl", "start", f"user@{uid}.service")
+    pair.write(
+        "/etc/systemd/user/app.service",
+        f"[Service]\nType=notify\nWorkingDirectory={pair.home}\n"
+        f"ExecStart={pair.home}/venv/bin/gunicorn -w 2 -b 127.0.0.1:{pair.port} wsgi:app\n"
+        f"StandardError=append:{pair.log}\n{SETTINGS}",
+    )
+    user = ("runuser", "-u", "app", "--")
+    own = (*user, "env", f"XDG_RUNTIME_DIR=/run/user/{uid}", "systemctl", "--user")
+    try:
+        host.run(*own, "daemon-reload")
+        host.run(*own, "start", "app")
+        pair.up()
+        options = pair.switch_options(pair.new, systemd_scope="user")
+        del options["state_directory"]
+        done = host.module("active_release", options, words=user)
+        assert done.get("changed"), done
+        answer = pair.get()
+        assert (answer["gunicorn"], answer["arbiter"]) == (NEW, done["generation"]["pid"])
+        looked = {"home": str(pair.home), "program": "app", "manager": "systemd"}
+        info = host.module("gunicorn_info", {**looked, "systemd_scope": "user"}, words=user)
+        assert (info["program"]["user"], info["deviations"]) == ("app", [])
+    finally:
+        host.run("systemctl", "stop", f"user@{uid}.service", check=False)

@@ -11,6 +11,8 @@ set -euo pipefail
 base=docker.io/library/debian:bookworm-slim
 conf=/etc/containers/containers.conf
 packages=(podman runc netavark aardvark-dns iptables catatonit mmdebstrap openssh-client)
+# For the integration tests with a real systemd, which has this machine's own files.
+packages+=(systemd dbus polkitd curl)
 
 missing=()
 for package in "${packages[@]}"; do

@@ -49,6 +49,14 @@ options:
   directory:
     description: Directory in which O(command) is started.
     type: path
+  unit:
+    description:
+      - Service of the system's systemd that starts it, if one does. Root then boots a release by
+        C(systemd-run) in its sandbox (C(ProtectSystem), C(PrivateTmp), C(DynamicUser), limits and
+        the like), and with its C(Environment) and C(EnvironmentFile) as they are now.
+      - C(PrivateNetwork) is left out, as a trial is asked on the loopback.
+    type: str
+    default: ""
   user:
     description:
       - User as whom O(command) is started; also the user who must be able to run the Python.

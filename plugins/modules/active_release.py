@@ -8,9 +8,9 @@ module: active_release
 short_description: Make a release the one that gunicorn runs from, and prove it
 version_added: 0.1.0
 description:
-  - Stops the program through supervisord, waits until no process of the old generation is left and
-    its addresses are free, points C(<home>/venv) at the release, starts the program and proves the
-    new generation.
+  - Stops the program through its service manager, waits until no process of the old generation is
+    left and its addresses are free, points C(<home>/venv) at the release, starts the program and
+    proves the new generation.
   - Proved means that a new arbiter runs from the release with the wanted versions, has its workers,
     owns every address that the old one had, no orphan of the old one is left, O(url) answers, and
     all that stays so for O(stable_for).
@@ -19,7 +19,8 @@ description:
   - Until the link has been switched every failure starts the old program again. After that the new
     state is left as evidence; activate the previous release to go back. That works from any
     half-way state.
-  - Other programs of that supervisord are never touched, and it is never told to C(update).
+  - Other programs of that manager are never touched, and it is never told to read its files
+    again.
 author:
   - The fleetops.gunicorn authors (@fleetops)
 attributes:
@@ -36,7 +37,7 @@ attributes:
     platforms: linux
     support: full
 extends_documentation_fragment:
-  - fleetops.gunicorn.supervisord
+  - fleetops.gunicorn.service_manager
 options:
   home:
     description:
@@ -45,7 +46,8 @@ options:
     required: true
   program:
     description:
-      - Name of the program in supervisord, V(name) or V(group:name).
+      - Name of the program in supervisord, V(name) or V(group:name), or the service of systemd,
+        V(app.service) or V(app@1.service).
       - Its command must go through C(<home>/venv), itself or by a wrapper.
     type: str
     required: true
@@ -234,10 +236,14 @@ evidence:
   returned: failure after the switch
   type: dict
   contains:
-    state: {description: State in supervisord., type: str, returned: success, sample: BACKOFF}
-    pid: {description: Process that supervisord started., type: int, returned: success}
+    state:
+      description: State, in the words of supervisord.
+      type: str
+      returned: success
+      sample: BACKOFF
+    pid: {description: Process that the manager started., type: int, returned: success}
     exitstatus: {description: How it last ended., type: int, returned: success}
-    spawnerr: {description: Why supervisord could not start it., type: str, returned: success}
+    spawnerr: {description: Why it could not be started., type: str, returned: success}
     orphans:
       description: Workers left without an arbiter.
       type: list
@@ -263,17 +269,17 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation.file
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation.plan import Wanted
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation.restart import AFTERMATH
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.bounded_http import (
+    Endpoint,
+    get_status,
+    parse_url,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.health import check_headers
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import (
     AnsibleModule,
     show_headers,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.rpc import (
-    Endpoint,
-    get_status,
-    parse_url,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.status import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.managers import (
     SITE_OPTIONS,
     open_site,
 )

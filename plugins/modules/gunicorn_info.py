@@ -5,11 +5,11 @@
 
 DOCUMENTATION = r"""
 module: gunicorn_info
-short_description: Tell what gunicorn really runs under a supervisord program
+short_description: Tell what gunicorn really runs under a program of supervisord or systemd
 version_added: 0.1.0
 description:
-  - Asks supervisord for the program, then the kernel for its processes and sockets, then the
-    virtualenv's files for the versions. Nothing is assumed from the configuration alone.
+  - Asks the service manager for the program, then the kernel for its processes and sockets, then
+    the virtualenv's files for the versions. Nothing is assumed from the configuration alone.
   - The arbiter may be a child of the program's process (a wrapper), may have been started with
     C(python -m gunicorn) and may have rewritten its command line.
 author:
@@ -30,7 +30,7 @@ attributes:
     platforms: linux
     support: full
 extends_documentation_fragment:
-  - fleetops.gunicorn.supervisord
+  - fleetops.gunicorn.service_manager
 options:
   home:
     description:
@@ -39,7 +39,8 @@ options:
     required: true
   program:
     description:
-      - Name of the program in supervisord, V(name) or V(group:name).
+      - Name of the program in supervisord, V(name) or V(group:name), or the service of systemd,
+        V(app.service) or V(app@1.service).
     type: str
     required: true
 notes:
@@ -66,16 +67,22 @@ EXAMPLES = r"""
 
 RETURN = r"""
 program:
-  description: The program as supervisord knows it. Settings that could not be found out are
+  description: The program as its service manager knows it. Settings that could not be found out are
     V(null).
   returned: success
   type: dict
   contains:
-    name: {description: Name of the process., type: str, returned: success, sample: app}
+    manager: {description: Which manager that is., type: str, returned: success}
+    name: {description: Name of the process or unit., type: str, returned: success, sample: app}
     group: {description: Name of its group., type: str, returned: success, sample: app}
-    state: {description: State in supervisord., type: str, returned: success, sample: RUNNING}
+    state:
+      description: State, in the words of supervisord.
+      type: str
+      returned: success
+      sample: RUNNING
+    said: {description: The manager's own word for it., type: str, returned: success}
     pid:
-      description: Process that supervisord started, perhaps a wrapper; V(0) if none.
+      description: Process that the manager started, perhaps a wrapper; V(0) if none.
       type: int
       returned: success
     exitstatus: {description: How it last ended., type: int, returned: success, sample: 0}
@@ -101,7 +108,7 @@ program:
       type: bool
       returned: success
     startsecs:
-      description: Seconds before it counts as RUNNING.
+      description: Seconds before supervisord calls it RUNNING.
       type: int
       returned: success
       sample: 7
@@ -288,6 +295,12 @@ deviations:
     value: {description: What it is., type: str, returned: success, sample: "10"}
     wanted: {description: What it should be., type: str, returned: success, sample: "35"}
     why: {description: What happens otherwise., type: str, returned: success}
+refusals:
+  description: Why M(fleetops.gunicorn.active_release) would refuse to switch this program.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 logs:
   description: Log files of the program, supervisord's, gunicorn's own error log, and what else the
     running arbiter writes to, whoever configured it. At most 16 of the latter. Not the access log.
@@ -382,7 +395,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.processes 
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.launch import arguments_at
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.status import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.managers import (
     SITE_OPTIONS,
     open_site,
 )

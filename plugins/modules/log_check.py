@@ -33,7 +33,7 @@ attributes:
     support: full
     description: Where the module runs.
 extends_documentation_fragment:
-  - fleetops.gunicorn.supervisord
+  - fleetops.gunicorn.service_manager
 options:
   paths:
     description:
@@ -45,7 +45,8 @@ options:
     elements: str
   program:
     description:
-      - Name of a program of supervisord, V(app) or V(group:app). Its logs are read.
+      - Name of a program of supervisord, V(app) or V(group:app), or service of systemd, V(app).
+        The log files that it writes to are read; the journal is not.
     type: str
   home:
     description:
@@ -362,6 +363,12 @@ def main() -> None:
             "paths": {"type": "list", "elements": "str"},
             "program": {"type": "str"},
             "home": {"type": "str"},
+            "manager": {
+                "type": "str",
+                "choices": ["supervisord", "systemd"],
+                "default": "supervisord",
+            },
+            "systemd_scope": {"type": "str", "choices": ["system", "user"], "default": "system"},
             "supervisor_url": {"type": "str", "default": "unix:///run/supervisor.sock"},
             "supervisor_username": {"type": "str"},
             "supervisor_password": {"type": "str", "no_log": True},
@@ -452,13 +459,9 @@ def who_lives(window: Window) -> Optional[Dict[int, float]]:
 
 
 def program_logs(module: AnsibleModule) -> List[str]:
-    """Ask supervisord where the program writes, and with O(home) gunicorn itself, too."""
+    """Ask the service manager where the program writes, and with O(home) gunicorn itself, too."""
     # Only who asks for it pays for these imports.
-    from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord import (
-        rpc,
-        status,
-        target,
-    )
+    from ansible_collections.fleetops.gunicorn.plugins.module_utils._service import managers
 
     def run(command: List[str]) -> Optional[str]:
         code, output, _error = module.run_command(command, handle_exceptions=False)
@@ -466,20 +469,18 @@ def program_logs(module: AnsibleModule) -> List[str]:
 
     params = module.params
     if params["home"]:
-        site = status.open_site(params, run)
+        site = managers.open_site(params, run)
+        manager = site.manager
         paths = site.report(site.observe())["logs"]
     else:
-        supervisor = rpc.Supervisor(
-            params["supervisor_url"], params["supervisor_username"], params["supervisor_password"]
-        )
-        info = target.choose_program(supervisor.processes(), params["program"])
-        paths = [info.get("stdout_logfile"), info.get("stderr_logfile")]
+        manager = managers.open_manager(params)
+        paths = manager.own_logs()
     found = [str(path) for path in paths if path and str(path).startswith("/")]
     found = [path for path in found if not path.startswith("/dev/")]
     if not found:
         raise FleetError(
-            f"Asked where program {params['program']!r} writes its log, and supervisord names no"
-            " file. Set stderr_logfile in its configuration, or give paths."
+            f"Asked where program {params['program']!r} writes its log, and {manager.word} names no"
+            f" file. Set {manager.log_option()} in its configuration, or give paths."
         )
     return found
 

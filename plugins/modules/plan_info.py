@@ -281,6 +281,7 @@ ARGUMENTS = {
     "installer": {"type": "str", "choices": ["auto", "uv", "pip"], "default": "auto"},
     "like_pid": {"type": "int", "default": 0},
     "command": {"type": "str", "default": ""},
+    "unit": {"type": "str", "default": ""},
     "directory": {"type": "path"},
     "user": {"type": "str", "default": ""},
 }
@@ -373,7 +374,9 @@ def stage_of(
 def look(p: Dict[str, Any]) -> Tuple[Optional[Launch], str]:
     """How gunicorn is started, or why that cannot be seen: the plan does without."""
     try:
-        return launch_of(p["like_pid"], p["command"], p["directory"] or "", p["user"], {}), ""
+        return launch_of(
+            p["like_pid"], p["command"], p["directory"] or "", p["user"], {}, p["unit"]
+        ), ""
     except (FleetError, KeyError) as exc:
         return None, str(exc)
 

@@ -321,6 +321,7 @@ ARGUMENTS = {
     "installer": {"type": "str", "choices": ["auto", "uv", "pip"], "default": "auto"},
     "like_pid": {"type": "int", "default": 0},
     "command": {"type": "str", "default": ""},
+    "unit": {"type": "str", "default": ""},
     "directory": {"type": "path"},
     "user": {"type": "str", "default": ""},
     "environment": {"type": "dict", "default": {}, "no_log": True},
@@ -353,6 +354,7 @@ def run_module(module: AnsibleModule) -> None:
         p["directory"] or "",
         p["user"],
         {str(k): str(v) for k, v in p["environment"].items()},
+        p["unit"],
     )
     trial = Trial(
         trial_of(p["boot_test"]),

@@ -9,8 +9,10 @@ import time
 from http.server import BaseHTTPRequestHandler
 
 import pytest
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._host import http_request
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord import rpc
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._host import (
+    bounded_http,
+    http_request,
+)
 
 from tests.integration.service_support import run_module
 
@@ -74,9 +76,9 @@ def test_a_host_of_ones_own_is_sent_once(target):
     url = target + "/host"
     assert ask(url).status == 400
     assert http_request.ask(http_request.parse_url(url), 5, lambda: 0.0, HOST).status == 200
-    where = rpc.parse_url(url, "/")
-    assert rpc.get_status(where, 5, time.monotonic)[0] == 400
-    assert rpc.get_status(where, 5, time.monotonic, HOST)[0] == 200
+    where = bounded_http.parse_url(url, "/")
+    assert bounded_http.get_status(where, 5, time.monotonic)[0] == 400
+    assert bounded_http.get_status(where, 5, time.monotonic, HOST)[0] == 200
 
 
 def test_the_module_says_which_host_was_sent_and_no_secret(target):

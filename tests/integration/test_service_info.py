@@ -365,9 +365,7 @@ def test_the_oldest_python_can_run_the_code(ready):
 
 def report_from(python, fleet, first=""):
     """What the code of gunicorn_info finds without Ansible around it."""
-    service = (
-        "ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.status"
-    )
+    service = "ansible_collections.fleetops.gunicorn.plugins.module_utils._service.managers"
     code = (
         "import json, sys\n"
         f"from {service} import open_site\n"
@@ -375,7 +373,12 @@ def report_from(python, fleet, first=""):
         "site = open_site(json.loads(sys.argv[1]), lambda command: None)\n"
         "print(json.dumps(site.report(site.observe())))\n"
     )
-    options = {**fleet.options(), "supervisor_username": None, "supervisor_password": None}
+    options = {
+        **fleet.options(),
+        "supervisor_username": None,
+        "supervisor_password": None,
+        "manager": "supervisord",
+    }
     done = subprocess.run(
         [python, "-c", code, json.dumps(options)], capture_output=True, text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT / ".collections")},

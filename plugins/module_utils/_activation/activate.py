@@ -38,12 +38,11 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.snapsh
     Observation,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.reader import standing
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.status import (
-    Site,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.target import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.manager import (
     RUNNING_STATES,
+    STOPPING,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.site import Site
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.fencing import Fenced
 
 
@@ -102,10 +101,9 @@ class Activation:
 
     def _switch(self, seen: Observation, plan: Plan) -> Observation:
         site, clock = self.site, self._clock
-        was_running = seen.program["state"] in RUNNING_STATES + ("STOPPING",)
+        was_running = seen.program["state"] in (*RUNNING_STATES, STOPPING)
         served = bool(seen.arbiter and seen.listeners)
         expected = sorted({each.address for each in seen.listeners})
-        channel = "Stdout" if seen.program["redirect_stderr"] else "Stderr"
         # Only while it runs can it be seen what it writes to.
         logs = site.logs(seen)
         self._permit()
@@ -113,17 +111,17 @@ class Activation:
         try:
             held = {address for stray in seen.orphans for address in stray.addresses}
             self.timings.update(self._control.stop(seen, down, sorted(held.union(expected))))
-            mark = clock()
+            stopped = clock()
             self._permit()
             self._link.flip(plan)
         except (FleetError, OSError) as exc:
             again = self._control.start_again(was_running, down, seen.program["stopwaitsecs"] or 0)
             raise FleetError(f"{exc} {again}") from exc
-        offset = site.supervisor.log_size(site.name, channel)
+        mark = site.manager.mark(seen.program)
         # The old generation is gone: what is in its logs now was not written by the new one.
         self._logs = standing(logs)
         start = clock()
-        self.timings["switch_s"] = round(start - mark, 3)
+        self.timings["switch_s"] = round(start - stopped, 3)
         try:
             self._control.start()
             if plan.flip_to:
@@ -136,7 +134,7 @@ class Activation:
             raise
         except (FleetError, OSError) as exc:
             advise = self.wanted.advise
-            raise gather_evidence(site, exc, plan, channel, offset, advise) from exc
+            raise gather_evidence(site, exc, plan, mark, advise) from exc
         self.timings["start_s"] = round(good - start, 3)
         self.timings["down_s"] = round(good - down, 3) if served else None
         now, then = len(proved.workers), len(seen.workers)

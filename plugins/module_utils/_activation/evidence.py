@@ -12,9 +12,8 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.snapsh
     Observation,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import redact
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.status import (
-    Site,
-)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.manager import Mark
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.site import Site
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._visible import visible
 
 LOG_BYTES = 1 << 16
@@ -29,10 +28,12 @@ class Evidence(FleetError):
         self.details = details
 
 
-def left(release: str, before: Optional[str], name: str, state: str, advise: bool) -> str:
+def left(
+    manager: str, release: str, before: Optional[str], name: str, state: str, advise: bool
+) -> str:
     """How a failed switch leaves the program; ``advise`` is for who goes back by hand."""
     if not advise:
-        return f"Release {release} is switched on, and supervisord calls {name} {state}."
+        return f"Release {release} is switched on, and {manager} calls {name} {state}."
     return (
         f"Release {release} is switched on and {name} is left as it is ({state}) for you to look"
         f" at; to go back, activate {before or 'another release'}."
@@ -40,20 +41,20 @@ def left(release: str, before: Optional[str], name: str, state: str, advise: boo
 
 
 def gather_evidence(
-    site: Site, exc: Exception, plan: Plan, channel: str, offset: int, advise: bool = True
+    site: Site, exc: Exception, plan: Plan, mark: Mark, advise: bool = True
 ) -> Evidence:
     """What an operator needs at 3 a.m., from the program as it was left."""
     program: Dict[str, Any] = {}
     lines: List[str] = []
     seen: Optional[Observation] = None
     try:
-        lines = digest(site.supervisor.log_since(site.name, channel, offset, LOG_BYTES))
+        lines = digest(site.manager.said_since(mark, LOG_BYTES))
         seen = site.observe()
         program = seen.program
     except FleetError as trouble:
         lines.append(f"(more evidence could not be had: {trouble})")
-    state = str(program.get("state", "unknown"))
-    text = f"{exc} {left(plan.release, plan.before, site.name, state, advise)}"
+    state = str(program.get("said", "unknown"))
+    text = f"{exc} {left(site.manager.word, plan.release, plan.before, site.name, state, advise)}"
     if lines:
         text += " Last lines of its log:\n" + "\n".join("| " + line for line in lines)
     evidence = {

@@ -20,9 +20,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.live_v
     read_venv,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.trust import cure, doubt
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.status import (
-    Site,
-)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.site import Site
 
 NEXT = ".venv-next"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC

@@ -18,14 +18,10 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.snapsh
     Observation,
     clashes,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.bounded_http import Endpoint
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.processes import Reader
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import redact
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.rpc import (
-    Endpoint,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.status import (
-    Site,
-)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.site import Site
 
 
 class Wanted(NamedTuple):
@@ -135,14 +131,17 @@ def refuse_in_vain(site: Site, seen: Observation, plan: Plan) -> None:
             f"Nothing was stopped: {site.name} does not start through {seen.venv.path}, so"
             " switching that would change nothing. Its command is"
             f" {redact(str(program['command']))!r}. Let the command (or the wrapper in it) use"
-            f" {seen.venv.path}/bin/…, then run `supervisorctl update` yourself."
+            f" {seen.venv.path}/bin/…, then run `{site.manager.reload}` yourself."
         )
+    refused = site.manager.refusals(program)
+    if refused:
+        raise FleetError(f"Nothing was stopped: {' '.join(refused)}")
     mine = [each.address for each in seen.listeners]
     for stray in seen.unmanaged:
         shared = [a for a in stray.addresses if clashes(a, mine)]
         if shared and not stray.program:
             raise FleetError(
-                f"Nothing was stopped: gunicorn {stray.process.pid}, which supervisord does"
+                f"Nothing was stopped: gunicorn {stray.process.pid}, which {site.manager.word} does"
                 f" not know (a left-over of USR2?), also listens on {', '.join(shared)}, so a"
                 " new generation could not. End it first: kill -TERM"
                 f" {stray.process.pid}."
@@ -158,7 +157,7 @@ def refuse_in_vain(site: Site, seen: Observation, plan: Plan) -> None:
 def side_effects(site: Site, seen: Observation) -> List[str]:
     """What the operator is to know of, though it stops nothing."""
     found = []
-    for other in site.sharing:
+    for other in site.manager.sharing:
         found.append(
             f"Program {other} runs from the same virtualenv; it is left alone and may import"
             " from the new release without having been restarted."
@@ -166,7 +165,7 @@ def side_effects(site: Site, seen: Observation) -> List[str]:
     for stray in seen.unmanaged:
         if not stray.program:
             found.append(
-                f"gunicorn {stray.process.pid} of this home runs outside supervisord (a"
+                f"gunicorn {stray.process.pid} of this home runs outside {site.manager.word} (a"
                 " left-over of USR2?); it is left alone."
             )
     return found

@@ -16,12 +16,9 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import F
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.snapshot import (
     Observation,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.rpc import (
-    Endpoint,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.status import (
-    Site,
-)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.bounded_http import Endpoint
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.manager import UP_STATES
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.site import Site
 
 PROOF_POLL = 0.02
 URL_TIMEOUT = 5.0
@@ -91,9 +88,7 @@ class Prover:
         while True:
             seen = site.observe(waiting=True)
             program, arbiter = seen.program, seen.arbiter
-            if program["state"] not in ("STARTING", "RUNNING") or (
-                first_pid and program["pid"] != first_pid
-            ):
+            if program["state"] not in UP_STATES or (first_pid and program["pid"] != first_pid):
                 raise FleetError(death(program, first_pid))
             first_pid = first_pid or program["pid"]
             wrong = mismatches(seen, plan, wanted)

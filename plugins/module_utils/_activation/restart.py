@@ -4,7 +4,7 @@
 
 """Stop a program until nothing of it is left, and start it.
 
-supervisord's word is not enough: it says STOPPED while orphans hold the port.
+The service manager's word is not enough: it says STOPPED while orphans hold the port.
 """
 
 from typing import Callable, Dict, List, Optional
@@ -21,20 +21,15 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.processes 
     read_inodes,
     read_listeners,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.rpc import (
-    ALREADY_STARTED,
-    RpcFault,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.status import (
-    Site,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.target import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.manager import (
     RUNNING_STATES,
     STOPPED_STATES,
+    STOPPING,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.site import Site
 
 POLL = 0.01
-# After an orphan was killed, or a stop overran: how long until the kernel and supervisord know.
+# After an orphan was killed, or a stop overran: how long until the kernel and the manager know.
 AFTERMATH = 10.0
 TERM, KILL = 15, 9
 
@@ -69,13 +64,14 @@ class Control:
         deadline = begin + self._stop_timeout
         arbiter_pid = seen.arbiter.pid if seen.arbiter else 0
         tracked = {each.pid: each for each in seen.tree}
+        tracked.update({each.pid: each for each in seen.rest})
         tracked.update({each.process.pid: each.process for each in seen.orphans})
         state = seen.program["state"]
         stopped_at: Optional[float] = None
         workers = {each.pid for each in seen.workers + [o.process for o in seen.orphans]}
         kill_at = None if self._kill_after is None else begin + self._kill_after
         if state in RUNNING_STATES:
-            site.supervisor.stop(site.name)
+            site.manager.stop()
         wrapped = arbiter_pid in tracked and arbiter_pid != seen.program["pid"]
         if wrapped and not seen.program["stopasgroup"]:
             # The signal went to a wrapper that does not pass it on.
@@ -89,20 +85,20 @@ class Control:
             if stopped_at is None and arbiter_pid not in [each.pid for each in left]:
                 stopped_at = now
             if not left:
-                state = str(site.info()["statename"])
+                state = site.manager.state()
                 if state in RUNNING_STATES:
-                    # autorestart was faster than we.
-                    site.supervisor.stop(site.name)
+                    # The manager was faster, and has started it anew.
+                    site.manager.stop()
                 elif state in STOPPED_STATES:
                     late = site.observe()
                     busy = _busy(late.listening, expected)
-                    if not late.orphans and not late.tree and not busy:
+                    if not late.orphans and not late.tree and not late.rest and not busy:
                         break
                     tracked = {each.process.pid: each.process for each in late.orphans}
-                    tracked.update({each.pid: each for each in late.tree})
+                    tracked.update({each.pid: each for each in [*late.tree, *late.rest]})
                     left = list(tracked.values())
             if kill_at is not None and now >= kill_at:
-                # Never an arbiter: it ends when its workers have, and supervisord sees to the rest.
+                # Never an arbiter: it ends when its workers have, and the manager sees to the rest.
                 hanging = [each for each in left if stopped_at or each.pid in workers]
                 for each in hanging:
                     self._signal(each, KILL)
@@ -118,22 +114,17 @@ class Control:
         }
 
     def start(self) -> None:
-        try:
-            self.site.supervisor.start(self.site.name)
-        except RpcFault as fault:
-            # By supervisord itself (autorestart): what runs is judged by the proof.
-            if fault.code != ALREADY_STARTED:
-                raise
+        self.site.manager.start()
 
     def start_again(self, was_running: bool, stop_begin: float, stopwaitsecs: int) -> str:
         """Nothing was switched: back to how it was found."""
         if not was_running:
             return "The program was not running before and is left so."
         site = self.site
-        # It cannot be started before it has ended; supervisord kills it after stopwaitsecs.
+        # It cannot be started before it has ended; the manager kills it after stopwaitsecs.
         deadline = max(self._clock(), stop_begin + stopwaitsecs) + AFTERMATH
         try:
-            while site.info()["statename"] == "STOPPING":
+            while site.manager.state() == STOPPING:
                 if self._clock() >= deadline:
                     return (
                         "THE OLD PROGRAM COULD NOT BE STARTED AGAIN, because it is still stopping;"
@@ -157,7 +148,7 @@ class Control:
 
     def _overrun(self, left: List[Process], state: str, expected: List[str]) -> str:
         reader = self.site.reader
-        busy = _busy(read_listeners(reader, self.site.supervisor_pid), expected)
+        busy = _busy(read_listeners(reader, self.site.manager.pid), expected)
         inodes = {each.pid: read_inodes(reader, each.pid) for each in left}
         parts = []
         for each in left[:20]:
@@ -172,7 +163,7 @@ class Control:
             owners = ", ".join(self._owner(busy[each], each) for each in others)
             text += f"{' and ' if parts else ''}someone still listens: {owners}"
         if not parts and not others:
-            text += f"supervisord still calls it {state}"
+            text += f"{self.site.manager.word} still calls it {state}"
         return text + (
             ". They may be busy with long requests: drain first, or raise stop_timeout. The active"
             " release was not changed."

@@ -14,6 +14,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.snapsh
     Observation,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import redact
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.manager import UP_STATES
 
 
 def problems(
@@ -24,8 +25,8 @@ def problems(
     ``beside``: whether another gunicorn that serves the same addresses does.
     """
     program, arbiter = seen.program, seen.arbiter
-    if program["state"] not in ("RUNNING", "STARTING"):
-        return [f"supervisord calls the program {program['state']}"]
+    if program["state"] not in UP_STATES:
+        return ["{manager} calls the program {said}".format(**program)]
     if arbiter is None:
         return [f"no gunicorn runs under the program's process ({program['pid']})"]
     found = []
@@ -71,7 +72,7 @@ def mismatches(seen: Observation, plan: Plan, wanted: Wanted) -> List[str]:
 def death(program: Dict[str, Any], first_pid: int) -> str:
     """How a program ended that was to stay up."""
     name = f"The new generation ({first_pid})" if first_pid else "The new generation"
-    text = f"{name} did not stay up: supervisord calls the program {program['state']}"
+    text = "{} did not stay up: {manager} calls the program {said}".format(name, **program)
     if program["pid"] not in (0, first_pid):
         return f"{text} again, as process {program['pid']}."
     return f"{text}, exit status {program['exitstatus']}. {redact(program['spawnerr'])}".rstrip()

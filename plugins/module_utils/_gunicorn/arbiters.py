@@ -6,7 +6,7 @@
 
 import os
 import re
-from typing import Dict, Iterable, List, Optional, Sequence, Set, Tuple
+from typing import Callable, Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.log_sinks import (
     WORKER_TMP,
@@ -167,13 +167,16 @@ class Strays:
         self,
         reader: Reader,
         homes: List[str],
-        supervisor_pid: int,
+        manager_pid: int,
         owners: Owners,
+        holds: Callable[[int], bool] = lambda _pid: False,
     ) -> None:
         self.reader = reader
         self.homes = homes
-        self.supervisor_pid = supervisor_pid
+        self._manager_pid = manager_pid
         self._owners = owners
+        # A service manager's own: a sandbox has another view of the files, and is no container.
+        self._holds = holds
 
     def find(
         self,
@@ -223,6 +226,11 @@ class Strays:
             spare_ports(self.reader),
         )
 
+    def _is_here(self, pid: int) -> bool:
+        if same_place(self.reader, pid, self._manager_pid):
+            return True
+        return self._holds(pid) and same_place(self.reader, pid, self._manager_pid, ("pid",))
+
     def starts_here(self, process: Process) -> bool:
         """Does its command line name this home's venv or releases, in this container?
 
@@ -238,11 +246,11 @@ class Strays:
             exe = os.path.basename(self.reader.link(f"/proc/{process.pid}/exe") or "")
             mapped = read_mapped(self.reader, process.pid) if "python" in exe else set()
             named = any(names_home(self.homes, path) for path in mapped)
-        return named and same_place(self.reader, process.pid, self.supervisor_pid)
+        return named and self._is_here(process.pid)
 
     def lives_here(self, process: Process) -> bool:
         """Does it run from this home's venv or releases, and in this container?"""
-        if not same_place(self.reader, process.pid, self.supervisor_pid):
+        if not self._is_here(process.pid):
             return False
         if any(names_home(self.homes, word) for word in process.cmdline):
             return True

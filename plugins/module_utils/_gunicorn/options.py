@@ -32,6 +32,13 @@ def split_words(text: Optional[str]) -> List[str]:
         return (text or "").split()
 
 
+def whole_number(value: Any) -> Optional[int]:
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        return None
+
+
 def parse_options(arguments: Iterable[str]) -> Dict[str, str]:
     """The few settings that matter here, out of gunicorn's command line."""
     words = list(arguments)

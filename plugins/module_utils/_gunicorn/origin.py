@@ -17,7 +17,6 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.processes 
     Process,
     Reader,
     invocation,
-    read_environ,
     read_mapped,
     started_in,
 )
@@ -130,20 +129,19 @@ def goes_through_venv(
     reader: Reader,
     homes: List[str],
     seen: Observation,
-    section: Dict[str, Optional[str]],
-    supervisor_pid: int,
+    environment: str,
 ) -> bool:
     """Will a flip of ``<home>/venv`` change what the program's command runs?
+
+    ``environment`` is what the service manager sets, and its own PATH.
 
     Anything that names the path counts: a wrong yes is caught when the new generation is
     proved, a wrong no would refuse a switch that works.
     """
     command = str(seen.program["command"] or "")
-    texts = [command, section.get("environment") or ""]
+    texts = [command, environment]
     texts += [word for process in seen.tree for word in process.cmdline]
-    environs = [seen.environ, read_environ(reader, supervisor_pid)]
-    texts += [environ.get("PATH", "") for environ in environs]
-    texts.append(seen.environ.get("VIRTUAL_ENV", ""))
+    texts += [seen.environ.get(name, "") for name in ("PATH", "VIRTUAL_ENV")]
     directory = str(seen.program["directory"] or "/")
     scripts = []
     for word in split_words(command)[:3]:

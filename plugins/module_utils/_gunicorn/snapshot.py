@@ -61,6 +61,8 @@ class Observation(NamedTuple):
     # Children of the arbiter that serve no requests.
     helpers: Tuple[Process, ...] = ()
     beside: Tuple[Beside, ...] = ()
+    # What else the service manager ends with the program.
+    rest: Tuple[Process, ...] = ()
 
 
 def clashes(listener: str, wanted: Iterable[str]) -> bool:

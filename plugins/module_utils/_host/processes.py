@@ -397,9 +397,11 @@ def read_mapped(reader: Reader, pid: int) -> Set[str]:
     return set(re.findall(r"^\S+ \S+ \S+ \S+ \S+ +(/.*?)(?: \(deleted\))?$", text, re.M))
 
 
-def same_place(reader: Reader, pid: int, other: int) -> bool:
+def same_place(
+    reader: Reader, pid: int, other: int, kinds: Tuple[str, ...] = ("pid", "mnt")
+) -> bool:
     """Do both live in the same container? A container's processes are visible from outside."""
-    for kind in ("pid", "mnt"):
+    for kind in kinds:
         mine = reader.link(f"/proc/{pid}/ns/{kind}")
         yours = reader.link(f"/proc/{other}/ns/{kind}")
         if mine and yours and mine != yours:

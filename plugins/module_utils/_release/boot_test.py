@@ -20,7 +20,7 @@ import stat
 import subprocess
 import tempfile
 import time
-from typing import Any, Dict, Iterator, Mapping, NamedTuple, Optional, Tuple
+from typing import IO, Any, Dict, Iterator, Mapping, NamedTuple, Optional, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.commands import (
@@ -80,8 +80,13 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.trial_c
     NAME,
     trial_config,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.config import (
-    read_start,
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.managers import (
+    TRIAL_UNIT,
+    end_trial,
+    inherited,
+    start_of,
+    trial_command,
+    write_file,
 )
 
 ATTEMPTS = 3
@@ -185,7 +190,7 @@ def live_launch(
             raise FleetError(
                 f"like_pid: process {pid} hides its command line (setproctitle); give command too."
             )
-        started = read_start(reader, process.ppid, command)
+        started = start_of(reader, process.ppid, command)
         variables = fallback.environment
         words = fallback.argv
         if started:
@@ -274,17 +279,54 @@ def check_config(launch: Launch) -> str:
     return said + logs
 
 
+def _variables_file(token: str) -> str:
+    """Where systemd, and nobody else, reads the variables of a trial."""
+    return os.path.join(tempfile.gettempdir(), f"{SCRATCH}{os.getpid()}-{token}.env")
+
+
+def _start(
+    launch: Launch, output: IO[bytes], user: User, scratch: str, token: str, timeout: float
+) -> "subprocess.Popen[bytes]":
+    """Start a trial, in the sandbox of its unit if it has one."""
+    if not launch.sandbox:
+        return start(
+            launch.argv, launch.environment, launch.directory, output, user, signal.SIGTERM
+        )
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(_variables_file(token), flags, 0o600), "w", encoding="utf-8") as file:
+        file.write(write_file(inherited(launch.environment)))
+    found = shutil.which(launch.argv[0], path=launch.environment.get("PATH", os.defpath))
+    command = trial_command(
+        launch.sandbox,
+        TRIAL_UNIT + token,
+        _variables_file(token),
+        scratch,
+        launch.directory,
+        (found or launch.argv[0], *launch.argv[1:]),
+        timeout + STOP_TIMEOUT + 60,
+    )
+    return start(command, PLAIN, "/", output, None, signal.SIGTERM)
+
+
 def _free_port() -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def _stop(process: "subprocess.Popen[bytes]", token: str, patience: float) -> None:
-    """TERM, a while, then KILL; and again whoever slipped out of the group."""
+def _stop(
+    process: "subprocess.Popen[bytes]", token: str, patience: float, boxed: bool = False
+) -> None:
+    """TERM, a while, then KILL; and again whoever slipped out of the group.
+
+    ``boxed``: it runs in a sandbox, and the process only waits for it.
+    """
     if ended(process, 0) is None:
-        os.kill(process.pid, signal.SIGTERM)
-        ended(process, patience)
+        if boxed:
+            end_trial(TRIAL_UNIT + token)
+        else:
+            os.kill(process.pid, signal.SIGTERM)
+        ended(process, STOP_TIMEOUT if boxed else patience)
     kill_group(process)
     for _round in range(50):
         left = kill_carriers([f"{TRIAL}={token}"])
@@ -343,6 +385,9 @@ def _scratch(launch: Launch) -> Iterator[str]:
     for path in glob.glob(os.path.join(tempfile.gettempdir(), SCRATCH + "*")):
         pid = os.path.basename(path)[len(SCRATCH) :].split("-")[0]
         if pid.isdigit() and not os.path.exists("/proc/" + pid):
+            if path.endswith(".env"):
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
             shutil.rmtree(path, ignore_errors=True)
     scratch = tempfile.mkdtemp(prefix=f"{SCRATCH}{os.getpid()}-")
     try:
@@ -434,9 +479,7 @@ def _once(
             os.fchown(output.fileno(), launch.uid, launch.gid)
         began = time.monotonic()
         try:
-            process = start(
-                this.argv, this.environment, this.directory, output, user, signal.SIGTERM
-            )
+            process = _start(this, output, user, scratch, token, timeout)
         except (OSError, subprocess.SubprocessError) as exc:
             reason = getattr(exc, "strerror", None) or exc
             return f"cannot be started ({this.argv[0]}: {reason})", "", None
@@ -474,5 +517,7 @@ def _once(
                         break
                 time.sleep(POLL)
         finally:
-            _stop(process, token, STOP_TIMEOUT if good else POLL)
+            _stop(process, token, STOP_TIMEOUT if good else POLL, bool(this.sandbox))
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(_variables_file(token))
         return why, read_bounded(output), None

@@ -102,6 +102,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.store i
     why_not_believed,
     write_record,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.managers import sandbox_of
 
 INSTALL_TIMEOUT = 1800.0
 STAMP = "%Y-%m-%dT%H:%M:%SZ"
@@ -493,9 +494,32 @@ def _prove_named(path: str, gunicorn: str, launch: Optional[Launch]) -> None:
 
 
 def launch_of(
+    like_pid: int,
+    command: str,
+    directory: str,
+    user: str,
+    environment: Dict[str, str],
+    unit: str = "",
+) -> Optional[Launch]:
+    """How the application is started, from its live arbiter or from its command.
+
+    ``unit`` is the unit of the system's systemd that starts it; empty if none does.
+    """
+    launch = _launch_of(like_pid, command, directory, user, environment)
+    if launch is None or not unit or os.geteuid() != 0:
+        return launch
+    box = sandbox_of(unit)
+    variables = dict(launch.environment)
+    variables.update(box.environment)
+    for name in box.unset:
+        variables.pop(name, None)
+    variables.update(environment)
+    return launch._replace(environment=variables, sandbox=box.properties)
+
+
+def _launch_of(
     like_pid: int, command: str, directory: str, user: str, environment: Dict[str, str]
 ) -> Optional[Launch]:
-    """How the application is started, from its live arbiter or from its command."""
     fallback: Optional[Launch] = None
     if command:
         try:

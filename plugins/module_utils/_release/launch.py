@@ -90,6 +90,8 @@ class Launch(NamedTuple):
     habits: Habits = Habits()
     # With which headers a trial asks it.
     headers: Tuple[Tuple[str, str], ...] = ()
+    # What of a unit of systemd holds for a trial of it; empty for a trial outside of one.
+    sandbox: Tuple[str, ...] = ()
 
 
 class Prefix(NamedTuple):
@@ -291,6 +293,8 @@ def start_sha256(launch: Launch, prefix: str, added: Sequence[str], path: str) -
         "added": list(added),
         "path": path,
     }
+    if launch.sandbox:
+        told["sandbox"] = list(launch.sandbox)
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode("utf-8")).hexdigest()
 
 

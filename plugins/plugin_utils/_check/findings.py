@@ -15,7 +15,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._check.unread_lo
 
 STRAY = {
     "orphans": "a worker that outlived its arbiter",
-    "unmanaged": "a gunicorn that supervisord does not know, such as a left-over of USR2",
+    "unmanaged": "a gunicorn that its service manager does not know, such as a left-over of USR2",
 }
 
 

@@ -44,10 +44,13 @@ def blind(info: Mapping[str, Any], log: Mapping[str, Any], quiet: str, named: li
             " set it to info, and restart the program one server after the other;"
         )
     else:
+        place = "standard error (errorlog '-', level info) or to a file"
+        if (info.get("program") or {}).get("manager") == "systemd":
+            # The journal is not read yet.
+            place = "a file (errorlog, level info; or StandardError=append:/path in the unit)"
         words.append(
-            "Let gunicorn write its error log to standard error (errorlog '-', level info) or to a"
-            " file that this user may read and strangers may not write, or name the right file in"
-            " gate_log_paths;"
+            f"Let gunicorn write its error log to {place} that this user may read and strangers may"
+            " not write, or name the right file in gate_log_paths;"
         )
     words.append("or set gate_log_quiet to pass, and go without that proof.")
     return " ".join(words)

@@ -242,7 +242,7 @@ def problems_of(info: Any, plan: Mapping[str, Any], program: str) -> list[str]:
             f" {info['program'].get('state')}. Start it and see that it serves; an upgrade begins"
             " from a healthy host."
         ]
-    return list(plan["problems"])
+    return [*map(str, info.get("refusals") or []), *plan["problems"]]
 
 
 def stage_problems(stages: Sequence[Mapping[str, Any]]) -> list[str]:

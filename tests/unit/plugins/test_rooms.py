@@ -29,7 +29,9 @@ FLOORS = {
         "_module _host _state",
         "_logs _packages _balancer",
         "_gunicorn _balancer/haproxy _balancer/nginx",
-        "_service/supervisord",
+        "_service/manager",
+        "_service/supervisord _service/systemd _service/site",
+        "_service/managers",
         "_release _activation",
     ),
     "plugin_utils": (

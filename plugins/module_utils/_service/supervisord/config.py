@@ -18,6 +18,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.processes 
     read_environ,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import redact
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.manager import Start
 
 KINDS = ("program", "fcgi-program", "eventlistener")
 MAX_PROCESSES = 10000
@@ -37,13 +38,6 @@ class Section(NamedTuple):
     settings: Dict[str, Optional[str]]
     # Why the section, or one of its settings, is not known; empty if all of it is.
     why: str
-
-
-class Start(NamedTuple):
-    """How a program is started: its command, and what is added to supervisord's environment."""
-
-    command: str
-    environment: Dict[str, str]
 
 
 def parse_supervisor_config(

@@ -6,10 +6,12 @@
 
 from typing import Any, Dict, Iterable, List
 
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.options import (
+    whole_number,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import redact
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.target import (
     SETTINGS,
-    whole_number,
 )
 
 GRACEFUL_TIMEOUT = 30

@@ -11,11 +11,12 @@ import signal
 from typing import Any, Dict, List, Optional
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.options import (
+    whole_number,
+)
 
-RUNNING_STATES = ("STARTING", "RUNNING", "BACKOFF")
 # What a switch depends on, and may be unknown.
 SETTINGS = ("stopsignal", "stopwaitsecs", "stopasgroup", "killasgroup", "startsecs")
-STOPPED_STATES = ("STOPPED", "EXITED", "FATAL")
 
 
 def namespec(program: Dict[str, Any]) -> str:
@@ -48,13 +49,6 @@ def choose_program(processes: List[Dict[str, Any]], wanted: str) -> Dict[str, An
 
 def _flag(text: Optional[str]) -> Optional[bool]:
     return None if text is None else text.strip().lower() in ("1", "true", "yes", "on", "t", "y")
-
-
-def whole_number(value: Any) -> Optional[int]:
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        return None
 
 
 def _signal_name(value: Any) -> Optional[str]:

@@ -17,11 +17,14 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation impo
     proof,
     restart,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.bounded_http import parse_url
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.processes import Reader
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord import status
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.site import Site
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.driver import (
+    SupervisordManager,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.rpc import (
     RpcFault,
-    parse_url,
 )
 
 from tests.unit.plugins.module_utils._host.paper_machine import (
@@ -160,8 +163,8 @@ class World(Machine):
             "stable_for": 0.5,
         }
         options.update(more)
-        site = status.Site(
-            str(self.home), "app", ProcReader(str(self.root)), self,
+        site = Site(
+            str(self.home), SupervisordManager(self, "app"), ProcReader(str(self.root)),
             lambda command: None, lambda: self.now, self.now - 500, 100)  # fmt: skip
         self.switch = activation.Activation(
             site, plan.Wanted(**options), files.Files(), lambda: self.now,

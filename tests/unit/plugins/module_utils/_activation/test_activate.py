@@ -9,7 +9,7 @@ import os
 
 import pytest
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord import status
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.site import Site
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.fencing import Fenced
 
 from tests.unit.plugins.module_utils._activation.paper_activation import (
@@ -105,7 +105,7 @@ def test_where_the_logs_stood_is_noted_between_stop_and_start(world, tmp_path, m
     log = tmp_path / "app.err.log"
     log.write_text("old\n")
     paths = [str(log), str(tmp_path / "none")]
-    monkeypatch.setattr(status.Site, "logs", lambda _site, _seen: paths)
+    monkeypatch.setattr(Site, "logs", lambda _site, _seen: paths)
     stop, start = world.stop, world.start
 
     def appending(what, text):

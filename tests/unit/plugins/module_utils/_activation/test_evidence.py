@@ -26,8 +26,8 @@ def test_digest_keeps_the_reasons():
 
 
 def test_one_voice_says_how_to_go_on():
-    left = evidence.left("23-new", "21-old", "app", "BACKOFF", True)
+    left = evidence.left("supervisord", "23-new", "21-old", "app", "BACKOFF", True)
     assert left.endswith("(BACKOFF) for you to look at; to go back, activate 21-old.")
-    assert evidence.left("23-new", "21-old", "app", "BACKOFF", False) == (
+    assert evidence.left("supervisord", "23-new", "21-old", "app", "BACKOFF", False) == (
         "Release 23-new is switched on, and supervisord calls app BACKOFF."
     )

@@ -8,7 +8,10 @@ import json
 import os
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.processes import Reader
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord import status
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.site import Site
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.driver import (
+    SupervisordManager,
+)
 
 INFO = {"name": "app", "group": "app", "statename": "RUNNING", "pid": 9, "exitstatus": 0,
         "spawnerr": "", "stdout_logfile": "/o", "stderr_logfile": ""}  # fmt: skip
@@ -102,8 +105,8 @@ class Machine:
         supervisor = type("Fake", (), {
             "processes": lambda _: self.processes(), "process": lambda _, n: self.process_info(n),
             "configs": lambda _: self.configs(), "pid": lambda _: 10})()  # fmt: skip
-        self.site = status.Site(
-            "/home", "app", Reader(str(self.root)), supervisor,
+        self.site = Site(
+            "/home", SupervisordManager(supervisor, "app"), Reader(str(self.root)),
             lambda command: self.said.get(" ".join(command), "3.6.15\n"),
             lambda: 100.0, boot_epoch, 100)  # fmt: skip
         return self.site.observe()

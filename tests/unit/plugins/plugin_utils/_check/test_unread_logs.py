@@ -72,6 +72,15 @@ def test_what_was_found_and_what_to_set():
     assert "gate_log_quiet to pass" in said
 
 
+def test_under_systemd_standard_error_is_no_cure():
+    """It is the journal, which is not read yet."""
+    found = info(sink("socket", to="standard error: a socket, perhaps the journal", why="x"))
+    found["program"]["manager"] = "systemd"
+    said = blind(found, {"tells": ""}, "fail", [])
+    assert "StandardError=append:/path in the unit" in said
+    assert "errorlog '-'" not in said
+
+
 def test_the_level_is_named_with_its_place():
     said = blind(info(STDERR, log_level=WARNING), {"tells": ""}, "fail", [])
     assert "--log-level on the command line is warning" in said

@@ -80,6 +80,7 @@ SAID = [
     ("F-LOST", "lost | End the run: web1 was lost in stage 1 of 2. It cannot be reached: no route"),
     ("F-LOST", REFUSE + "cannot be reached: Failed to connect to the host via ssh"),
     ("F-LOST", "supervisord | info | Stop if the host was lost: web1 cannot be reached: no route"),
+    ("F-LOST", "systemd | info | Stop if the host was lost: web1 cannot be reached: no route"),
     ("F-DRAIN", SHORT),
     ("F-LOCK", "lock | {{ words }}: The lock of fleet app is held by ada on deploy1."),
     ("F-LOCK", "lock | {{ words }}: This run does not hold the lock of fleet app (lb1:/x)."),

@@ -9,14 +9,16 @@ import xmlrpc.client
 
 import pytest
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.rpc import (
-    RpcFault,
-    Supervisor,
-    Unreachable,
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.bounded_http import (
     complete,
     get_status,
     parse_answer,
     parse_url,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.rpc import (
+    RpcFault,
+    Supervisor,
+    Unreachable,
 )
 
 

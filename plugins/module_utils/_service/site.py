@@ -2,15 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One look at a supervised gunicorn: what it really is, and what is proven about it.
+"""One look at a gunicorn under a service manager: what it really is, and what is proven about it.
 
 Reads, never changes.
 """
 
 import os
-import pwd
 import re
-import time
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
@@ -19,7 +17,6 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.arbite
     find_masters,
     find_workers,
     is_dirty,
-    names_home,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.live_venv import (
     Venv,
@@ -41,6 +38,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.option
     gunicorn_options,
     is_control,
     log_paths,
+    whole_number,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.origin import (
     Pythons,
@@ -63,12 +61,10 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.snapsh
     Observation,
     stray_report,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.machine import boottime
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.processes import (
     Listener,
     Process,
     Reader,
-    descendants,
     read_environ,
     read_inodes,
     read_listeners,
@@ -76,6 +72,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.processes 
     read_uid,
     shown,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.trust import user_name
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.coverage import (
     LINE,
     START,
@@ -83,21 +80,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.coverage i
     told,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import redact
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.config import (
-    read_section,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.risks import (
-    deviations,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.rpc import (
-    Supervisor,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.target import (
-    choose_program,
-    describe_program,
-    namespec,
-    whole_number,
-)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.manager import Manager
 
 
 class Site:
@@ -106,9 +89,8 @@ class Site:
     def __init__(
         self,
         home: str,
-        program: str,
+        manager: Manager,
         reader: Reader,
-        supervisor: Supervisor,
         run: Run,
         now: Callable[[], float],
         boot_epoch: float,
@@ -116,7 +98,7 @@ class Site:
     ) -> None:
         self.home = os.path.normpath(home)
         self.reader = reader
-        self.supervisor = supervisor
+        self.manager = manager
         self._now = now
         self._boot_epoch = boot_epoch
         self._ticks = float(ticks)
@@ -128,44 +110,10 @@ class Site:
             )
         # The same directory under its several names.
         self.homes = sorted({self.home, reader.real(self.home)})
-        processes = supervisor.processes()
-        chosen = choose_program(processes, program)
-        self.name = namespec(chosen)
-        self.supervisor_pid = supervisor.pid()
-        others = {
-            int(each["pid"]): namespec(each)
-            for each in processes
-            if each["pid"] and namespec(each) != self.name
-        }
-        self._owners = Owners(reader, self.supervisor_pid, others, run)
-        self._strays = Strays(reader, self.homes, self.supervisor_pid, self._owners)
-        configs = supervisor.configs()
-        self.config: Dict[str, Any] = {}
-        for each in configs:
-            if (each["group"], each["name"]) == (chosen["group"], chosen["name"]):
-                self.config = each
-        self.sharing = sorted(
-            namespec(each)
-            for each in configs
-            if each is not self.config
-            and each.get("inuse")
-            and names_home(self.homes, each["command"])
-        )
-        found = read_section(reader, self.supervisor_pid, str(chosen["group"]), str(chosen["name"]))
-        self.section, self.section_unknown = found
-        self._user = self._program_user()
-
-    def _program_user(self) -> Optional[str]:
-        uid = self.config.get("uid")
-        if not isinstance(uid, int):
-            named = self.section.get("user")
-            if named and not named.isdigit():
-                return named
-            uid = int(named) if named else read_uid(self.reader, self.supervisor_pid)
-        return user_name(uid)
-
-    def info(self) -> Dict[str, Any]:
-        return self.supervisor.process(self.name)
+        manager.attach(reader, self.homes)
+        self.name = manager.name
+        self._owners = Owners(reader, manager.pid, manager.others, run)
+        self._strays = Strays(reader, self.homes, manager.pid, self._owners, manager.holds)
 
     # -- one look
 
@@ -176,17 +124,12 @@ class Site:
         is taken from the gunicorn that boots.
         """
         reader = self.reader
-        program = describe_program(self.info(), self.config, self.section, self._user)
+        program = self.manager.program()
         venv = read_venv(reader, self.home)
         table = read_table(reader)
         pid = program["pid"]
-        if pid and pid in table and table[pid].ppid != self.supervisor_pid:
-            raise FleetError(
-                f"supervisord says that {self.name} is process {pid}, but on this host that is"
-                f" not a child of supervisord ({self.supervisor_pid}): supervisor_url leads to"
-                " another host or into a container. Run this where supervisord runs."
-            )
-        tree = [table[each] for each in descendants(table, pid)] if pid else []
+        self.manager.check_tree(program, table)
+        tree = self.manager.tree(program, table) if pid else []
         masters = find_masters(reader, tree, table)
         top = masters[0] if masters else None
         environ = read_environ(reader, top.pid) if top else {}
@@ -194,7 +137,7 @@ class Site:
         workers = find_workers(reader, top, table) if top else []
         listening: List[Listener] = []
         if workers or not waiting:
-            listening = read_listeners(reader, top.pid if top else self.supervisor_pid)
+            listening = read_listeners(reader, top.pid if top else self.manager.pid)
         held = set()
         if top and listening:
             for each in [top] + workers:
@@ -218,6 +161,7 @@ class Site:
             environ,
             tuple(each for each in tree if top and each.ppid == top.pid and each not in workers),
             () if waiting else self._beside(table, tree),
+            tuple(self.manager.rest(table, tree)),
         )
 
     def _beside(self, table: Dict[int, Process], tree: List[Process]) -> Tuple[Beside, ...]:
@@ -245,7 +189,7 @@ class Site:
             top.start_ticks,
             reader.text("/proc/sys/kernel/random/boot_id").strip(),
             uid,
-            user_name(uid),
+            None if uid is None else user_name(uid),
             reader.link(f"/proc/{top.pid}/cwd"),
             self.pythons.version(executable)
             or (python_version(reader, prefix) if prefix else None),
@@ -267,16 +211,16 @@ class Site:
         return self._now() - seen.arbiter.started if seen.arbiter else 0.0
 
     def goes_through_venv(self, seen: Observation) -> bool:
-        return goes_through_venv(self.reader, self.homes, seen, self.section, self.supervisor_pid)
+        return goes_through_venv(self.reader, self.homes, seen, self.manager.environment)
 
     def deviations(self, seen: Observation) -> List[Dict[str, str]]:
         wrapped = bool(seen.arbiter and seen.arbiter.pid != seen.program["pid"])
-        return deviations(seen.program, seen.options, wrapped, self.sharing, self.section_unknown)
+        return self.manager.deviations(seen.program, seen.options, wrapped)
 
     def sharers(self, seen: Observation) -> List[str]:
         """Names of the other programs on this virtualenv, those that do not run now as well."""
         managed = [each.program for each in seen.unmanaged if each.program]
-        return sorted({*self.sharing, *managed, *(each.program for each in seen.beside)})
+        return sorted({*self.manager.sharing, *managed, *(each.program for each in seen.beside)})
 
     def _helpers(self, seen: Observation) -> List[Dict[str, Any]]:
         found = []
@@ -338,13 +282,13 @@ class Site:
             if isinstance(setting.value, str) and setting.value not in ("", "-")
         }
         access = known.get("accesslog", "")
-        uids = {arbiter.uid, read_uid(reader, self.supervisor_pid), reader.owner(self.home)}
+        uids = {arbiter.uid, read_uid(reader, self.manager.pid), reader.owner(self.home)}
         sinks = find_sinks(
             reader,
             top,
             seen.workers,
             seen.tree,
-            self.supervisor_pid,
+            self.manager.pid,
             frozenset(uid for uid in uids if uid is not None),
             access if access != known.get("errorlog") else "",
             self._told,
@@ -391,50 +335,9 @@ class Site:
             "beside": self._others(seen),
             "venv": venv,
             "deviations": self.deviations(seen),
+            "refusals": self.manager.refusals(seen.program),
             "logs": logs,
             "sinks": reports(sinks),
             "log_level": dict(hides._asdict()) if hides else None,
             "unread": self.unread(seen),
         }
-
-
-def user_name(uid: Optional[int]) -> Optional[str]:
-    if uid is None:
-        return None
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
-
-
-# --- for the modules ------------------------------------------------------------------------------
-
-SITE_OPTIONS: Dict[str, Dict[str, Any]] = {
-    "home": {"type": "path", "required": True},
-    "program": {"type": "str", "required": True},
-    "supervisor_url": {"type": "str", "default": "unix:///run/supervisor.sock"},
-    "supervisor_username": {"type": "str"},
-    "supervisor_password": {"type": "str", "no_log": True},
-}
-
-
-def boot_epoch() -> float:
-    """When the machine booted, as /proc counts start times (suspended time included)."""
-    return time.time() - boottime()
-
-
-def open_site(params: Dict[str, Any], run: Run) -> Site:
-    if not str(params["home"]).startswith("/"):
-        raise FleetError(f"home is an absolute path, not {params['home']!r}.")
-    return Site(
-        home=params["home"],
-        program=params["program"],
-        reader=Reader(),
-        supervisor=Supervisor(
-            params["supervisor_url"], params["supervisor_username"], params["supervisor_password"]
-        ),
-        run=run,
-        now=time.time,
-        boot_epoch=boot_epoch(),
-        ticks=os.sysconf("SC_CLK_TCK"),
-    )

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How a module reaches supervisord."""
+"""How a module reaches the service manager."""
 
 from __future__ import annotations
 
@@ -12,6 +12,16 @@ class ModuleDocFragment:
 
     DOCUMENTATION = r"""
 options:
+  manager:
+    description: What keeps the application running.
+    type: str
+    choices: [supervisord, systemd]
+    default: supervisord
+  systemd_scope:
+    description: Whose systemd it is; V(user) for that of the user who runs this.
+    type: str
+    choices: [system, user]
+    default: system
   supervisor_url:
     description:
       - Where supervisord on this host answers XML-RPC, V(unix:///path/to.sock) or

@@ -119,6 +119,12 @@ MESSAGE_LINE = b"\nMessage: "
 # A member of an exception group (Python 3.11 on), and the rule below it.
 IN_GROUP = re.compile(rb"^ +\| ")
 END_OF_MEMBER = re.compile(rb" +\+-")
+# What ends a run of frames: an exception, by a name that says so or with its module; or what
+# logging says after the call stack.
+LAST_WORDS = re.compile(
+    rb"(?:Message|(?:[A-Za-z_]\w*\.)*\w*(?:Error|Exception|Exit|Interrupt|Iteration|Timeout)"
+    rb"|(?:[a-z_]\w*\.)+_?[A-Z]\w*)(?::|$)"
+)
 TRACEBACK_LINE = b"\n" + TRACEBACK + b"\n"
 # "During handling of the above exception", "The above exception was the direct cause".
 CHAINED = b" above exception"
@@ -630,6 +636,9 @@ class Judge:
         finish = scanner.line(begin)[1]
         after = self._inner(finish + 1, self._line_end(finish + 1))
         if after[:2] == b"  " and END_OF_MEMBER.match(after) is None:
+            return False
+        # A client's line that came between the last frame and the words that belong to it.
+        if LAST_WORDS.match(after):
             return False
         # The last frame: its file, then perhaps its source and what is marked in it.
         for _turn in range(4):

@@ -150,6 +150,15 @@ def test_a_path_that_was_not_found_is_nobodys_frame(paper):
         assert told(found) == told(check(fixture(name))), at
 
 
+@pytest.mark.parametrize("name", ["20.1.0-py3.6.blocked", "23.0.0-py3.11.burst"])
+def test_no_client_comes_between_the_frames_and_their_exception(paper, name):
+    words = "numpy.core._exceptions._ArrayMemoryError: Unable to allocate"
+    wanted = told(check(fixture(name)))
+    for at in range(150):
+        found = paper.judge(inserted(name, at, ACCESS["agent first"](words)))
+        assert told(found) == wanted, at
+
+
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

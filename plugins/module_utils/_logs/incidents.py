@@ -119,10 +119,11 @@ MESSAGE_LINE = b"\nMessage: "
 # A member of an exception group (Python 3.11 on), and the rule below it.
 IN_GROUP = re.compile(rb"^ +\| ")
 END_OF_MEMBER = re.compile(rb" +\+-")
-# What ends a run of frames: an exception, by a name that says so or with its module; or what
-# logging says after the call stack.
+# What logging itself could not write may be told without its call stack.
+IN_BLOCKS = ("reentrant",)
+# An exception as a traceback ends with it: by a name that says so, or with its module.
 LAST_WORDS = re.compile(
-    rb"(?:Message|(?:[A-Za-z_]\w*\.)*\w*(?:Error|Exception|Exit|Interrupt|Iteration|Timeout)"
+    rb"(?:(?:[A-Za-z_]\w*\.)*\w*(?:Error|Exception|Exit|Interrupt|Iteration|Timeout)"
     rb"|(?:[a-z_]\w*\.)+_?[A-Z]\w*)(?::|$)"
 )
 TRACEBACK_LINE = b"\n" + TRACEBACK + b"\n"
@@ -620,7 +621,7 @@ class Judge:
             if match and speaks and REST_OF_REQUEST.search(last, own_words(rule, match)):
                 break
             if match:
-                proven = speaks or self._in_traceback(begin)
+                proven = speaks or self._in_traceback(begin, rule.event)
             else:
                 lines = voice.traces.rstrip().split(b"\n")
                 proven = TRACEBACK in voice.traces and any(map(rule.whole.match, lines))
@@ -630,15 +631,16 @@ class Judge:
                 return
         self.doubtful += 1
 
-    def _in_traceback(self, begin: int) -> bool:
+    def _in_traceback(self, begin: int, event: str) -> bool:
         """Is the line before this one of a traceback, and the next one no more?"""
         scanner = self.scanner
         finish = scanner.line(begin)[1]
         after = self._inner(finish + 1, self._line_end(finish + 1))
         if after[:2] == b"  " and END_OF_MEMBER.match(after) is None:
             return False
-        # A client's line that came between the last frame and the words that belong to it.
-        if LAST_WORDS.match(after):
+        # A client's line that came between the last frame and the words that belong to it, or
+        # between logging's call stack and the message that it could not write.
+        if LAST_WORDS.match(after) or (after[:9] == b"Message: " and event not in IN_BLOCKS):
             return False
         # The last frame: its file, then perhaps its source and what is marked in it.
         for _turn in range(4):

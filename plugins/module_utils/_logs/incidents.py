@@ -119,8 +119,6 @@ MESSAGE_LINE = b"\nMessage: "
 # A member of an exception group (Python 3.11 on), and the rule below it.
 IN_GROUP = re.compile(rb"^ +\| ")
 END_OF_MEMBER = re.compile(rb" +\+-")
-# What logging itself could not write may be told without its call stack.
-IN_BLOCKS = ("reentrant",)
 # An exception as a traceback ends with it: by a name that says so, or with its module.
 LAST_WORDS = re.compile(
     rb"(?:(?:[A-Za-z_]\w*\.)*\w*(?:Error|Exception|Exit|Interrupt|Iteration|Timeout)"
@@ -621,7 +619,7 @@ class Judge:
             if match and speaks and REST_OF_REQUEST.search(last, own_words(rule, match)):
                 break
             if match:
-                proven = speaks or self._in_traceback(begin, rule.event)
+                proven = speaks or self._in_traceback(begin)
             else:
                 lines = voice.traces.rstrip().split(b"\n")
                 proven = TRACEBACK in voice.traces and any(map(rule.whole.match, lines))
@@ -631,7 +629,7 @@ class Judge:
                 return
         self.doubtful += 1
 
-    def _in_traceback(self, begin: int, event: str) -> bool:
+    def _in_traceback(self, begin: int, of_logging: bool = False) -> bool:
         """Is the line before this one of a traceback, and the next one no more?"""
         scanner = self.scanner
         finish = scanner.line(begin)[1]
@@ -640,7 +638,7 @@ class Judge:
             return False
         # A client's line that came between the last frame and the words that belong to it, or
         # between logging's call stack and the message that it could not write.
-        if LAST_WORDS.match(after) or (after[:9] == b"Message: " and event not in IN_BLOCKS):
+        if LAST_WORDS.match(after) or (after[:9] == b"Message: " and not of_logging):
             return False
         # The last frame: its file, then perhaps its source and what is marked in it.
         for _turn in range(4):
@@ -932,7 +930,7 @@ class Judge:
         if match is not None and not near:
             # Without a header: only in a traceback, or in the last words of an interpreter.
             quoted = voice.inner.startswith(REPR)
-            if not quoted and not self._in_traceback(begin):
+            if not quoted and not self._in_traceback(begin, of_logging=True):
                 match = None
         if match is None:
             inside = TRACEBACK in voice.traces and PHRASE_LINE.search(voice.traces) is not None

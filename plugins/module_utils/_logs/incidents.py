@@ -638,7 +638,12 @@ class Judge:
             return False
         # A client's line that came between the last frame and the words that belong to it, or
         # between logging's call stack and the message that it could not write.
-        if LAST_WORDS.match(after) or (after[:9] == b"Message: " and not of_logging):
+        if of_logging:
+            # Of a reentrant call the words may stand there twice, and the call stack be missing.
+            stranger = LAST_WORDS.match(after) and PHRASE_LINE.match(after) is None
+        else:
+            stranger = LAST_WORDS.match(after) or after[:9] == b"Message: "
+        if stranger:
             return False
         # The last frame: its file, then perhaps its source and what is marked in it.
         for _turn in range(4):

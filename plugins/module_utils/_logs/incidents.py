@@ -640,9 +640,9 @@ class Judge:
         # between logging's call stack and the message that it could not write.
         if of_logging:
             # Of a reentrant call the words may stand there twice, and the call stack be missing.
-            stranger = LAST_WORDS.match(after) and PHRASE_LINE.match(after) is None
+            stranger = bool(LAST_WORDS.match(after)) and PHRASE_LINE.match(after) is None
         else:
-            stranger = LAST_WORDS.match(after) or after[:9] == b"Message: "
+            stranger = bool(LAST_WORDS.match(after)) or after[:9] == b"Message: "
         if stranger:
             return False
         # The last frame: its file, then perhaps its source and what is marked in it.

@@ -4,9 +4,6 @@
 
 """A systemd of paper that answers with captured texts, beside a /proc of paper."""
 
-from __future__ import annotations
-
-from pathlib import Path
 
 import pytest
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
@@ -38,18 +35,18 @@ WORKER = "{ path=x ; argv[]=/home/venv/bin/celery worker ; ignore_errors=no ; pi
 class Paper(Machine):
     """``unit`` is what systemd says of it; ``asked`` is what it was asked."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root):
         super().__init__(root)
         self.unit = dict(UNIT)
         self.services = (
             f"Id=app.service\nMainPID=20\n\nId=w.service\nMainPID=60\nExecStart={WORKER}\n"
         )
-        self.asked: list[str] = []
+        self.asked = []
         self.refuses = ""
         self.process(1, 0, "/sbin/init")
         make_venv(self.home / "venv")
 
-    def answer(self, words: list[str]) -> Result:
+    def answer(self, words):
         text = " ".join(words)
         self.asked.append(text)
         if self.refuses and any(f" {verb} " in text for verb in ("start", "stop")):
@@ -60,7 +57,7 @@ class Paper(Machine):
             return Result(0, "".join(f"{name}={value}\n" for name, value in self.unit.items()))
         return Result(0, "")
 
-    def member(self, pid: int, unit: str = "app.service") -> None:
+    def member(self, pid, unit="app.service"):
         (self.root / f"proc/{pid}/cgroup").write_text(f"0::/system.slice/{unit}\n")
         group = self.root / f"sys/fs/cgroup/system.slice/{unit}"
         group.mkdir(parents=True, exist_ok=True)
@@ -78,17 +75,17 @@ class Paper(Machine):
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Paper:
+def machine(tmp_path):
     return Paper(tmp_path)
 
 
-def serves(machine: Paper, ppid: int = 1) -> None:
+def serves(machine, ppid=1):
     serve(machine, 20, ppid)
     for pid in (20, 21, 22):
         machine.member(pid)
 
 
-def test_an_ordinary_unit(machine: Paper) -> None:
+def test_an_ordinary_unit(machine):
     serves(machine)
     seen = machine.look()
     assert (seen.arbiter.pid, [each.pid for each in seen.workers]) == (20, [21, 22])
@@ -99,13 +96,13 @@ def test_an_ordinary_unit(machine: Paper) -> None:
     assert report["beside"][0]["program"] == "w.service of systemd"
 
 
-def test_a_dead_unit_has_no_arbiter_though_it_keeps_its_invocation(machine: Paper) -> None:
+def test_a_dead_unit_has_no_arbiter_though_it_keeps_its_invocation(machine):
     machine.unit.update(ActiveState="failed", SubState="failed", MainPID="0", Result="exit-code")
     seen = machine.look()
     assert (seen.arbiter, seen.tree, seen.program["state"]) == (None, [], "FATAL")
 
 
-def test_what_the_unit_left_in_its_control_group_must_end_with_it(machine: Paper) -> None:
+def test_what_the_unit_left_in_its_control_group_must_end_with_it(machine):
     serves(machine)
     machine.process(30, 1, "/usr/bin/helper")
     machine.member(30)
@@ -115,19 +112,19 @@ def test_what_the_unit_left_in_its_control_group_must_end_with_it(machine: Paper
     assert machine.look().rest == ()
 
 
-def test_the_main_process_that_systemd_cannot_guess(machine: Paper) -> None:
+def test_the_main_process_that_systemd_cannot_guess(machine):
     serves(machine)
     machine.unit["MainPID"] = "0"
     assert machine.look().arbiter.pid == 20
 
 
-def test_a_systemd_of_another_place_is_noticed(machine: Paper) -> None:
+def test_a_systemd_of_another_place_is_noticed(machine):
     serve(machine, 20, 1)
     with pytest.raises(FleetError, match="Run it where systemd runs"):
         machine.look()
 
 
-def test_another_unit_of_this_systemd_is_known_by_its_name(machine: Paper) -> None:
+def test_another_unit_of_this_systemd_is_known_by_its_name(machine):
     serves(machine)
     machine.process(60, 1, "/home/venv/bin/python /home/venv/bin/celery worker")
     machine.member(60, "w.service")
@@ -135,7 +132,7 @@ def test_another_unit_of_this_systemd_is_known_by_its_name(machine: Paper) -> No
     assert (beside.program, beside.process.pid) == ("w.service of systemd", 60)
 
 
-def test_a_worker_without_an_arbiter_in_a_sandbox_of_the_unit_is_seen(machine: Paper) -> None:
+def test_a_worker_without_an_arbiter_in_a_sandbox_of_the_unit_is_seen(machine):
     """It has another view of the files than we have, and is no container's."""
     serves(machine)
     machine.process(40, 1, GUNICORN)
@@ -152,7 +149,7 @@ def test_a_worker_without_an_arbiter_in_a_sandbox_of_the_unit_is_seen(machine: P
     assert machine.look().orphans == []
 
 
-def test_orders_wait_for_nothing_and_a_start_forgets_the_limit(machine: Paper) -> None:
+def test_orders_wait_for_nothing_and_a_start_forgets_the_limit(machine):
     serves(machine)
     machine.look()
     machine.asked.clear()
@@ -165,7 +162,7 @@ def test_orders_wait_for_nothing_and_a_start_forgets_the_limit(machine: Paper) -
     ]
 
 
-def test_missing_rights_are_told(machine: Paper) -> None:
+def test_missing_rights_are_told(machine):
     serves(machine)
     machine.look()
     machine.refuses = "Failed to stop app.service: Interactive authentication required.\n"
@@ -173,13 +170,13 @@ def test_missing_rights_are_told(machine: Paper) -> None:
         machine.manager.stop()
 
 
-def test_a_unit_that_is_not_there(machine: Paper) -> None:
+def test_a_unit_that_is_not_there(machine):
     machine.unit["LoadState"] = "not-found"
     with pytest.raises(FleetError, match="'app' of systemd is not-found"):
         machine.look()
 
 
-def test_a_host_without_systemd(machine: Paper) -> None:
+def test_a_host_without_systemd(machine):
     machine.answer = lambda _words: Result(  # type: ignore[method-assign]
         1, "System has not been booted with systemd as init system (PID 1). Can't operate.\n"
     )

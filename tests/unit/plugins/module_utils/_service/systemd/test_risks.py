@@ -2,9 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-from __future__ import annotations
-
-from typing import Any
 
 import pytest
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.systemd import (
@@ -25,7 +22,7 @@ GOOD = {
 }
 
 
-def found(told: dict[str, str], options: dict[str, str] | None = None, **more: Any) -> list[str]:
+def found(told, options=None, **more):
     program = target.describe_unit(told, 1, "root", "/", (None, None))
     wrapped, sharing = more.get("wrapped", False), more.get("sharing", ())
     return [
@@ -34,12 +31,12 @@ def found(told: dict[str, str], options: dict[str, str] | None = None, **more: A
     ]
 
 
-def test_a_good_unit() -> None:
+def test_a_good_unit():
     assert found(GOOD) == []
     assert risks.refusals(GOOD) == []
 
 
-def test_a_real_unit_with_all_that_can_be_wrong() -> None:
+def test_a_real_unit_with_all_that_can_be_wrong():
     assert found(shown("risky")) == [
         "NeedDaemonReload=yes",
         "KillSignal=QUIT",
@@ -64,7 +61,7 @@ def test_a_real_unit_with_all_that_can_be_wrong() -> None:
         ("infinity", "60", []),
     ],
 )
-def test_the_patience_of_a_stop(patience: str, graceful: str, told: list[str]) -> None:
+def test_the_patience_of_a_stop(patience, graceful, told):
     options = {"graceful_timeout": graceful} if graceful else {}
     assert found(dict(GOOD, TimeoutStopUSec=patience), options) == told
 
@@ -82,7 +79,7 @@ def test_the_patience_of_a_stop(patience: str, graceful: str, told: list[str]) -
         ({"StartLimitAction": "reboot-force"}, ["StartLimitAction=reboot-force"]),
     ],
 )
-def test_each_setting(more: dict[str, str], told: list[str]) -> None:
+def test_each_setting(more, told):
     assert found({**GOOD, **more}) == told
 
 
@@ -96,15 +93,15 @@ def test_each_setting(more: dict[str, str], told: list[str]) -> None:
         ({"BoundBy": "x.service y.target"}, "systemd stops x.service whenever"),
     ],
 )
-def test_each_refusal(more: dict[str, str], text: str) -> None:
+def test_each_refusal(more, text):
     (refused,) = risks.refusals({**GOOD, **more})
     assert text in refused
 
 
-def test_a_target_that_requires_it_is_no_reason() -> None:
+def test_a_target_that_requires_it_is_no_reason():
     assert risks.refusals({**GOOD, "RequiredBy": "multi-user.target"}) == []
 
 
-def test_a_wrapper_and_who_shares_the_virtualenv() -> None:
+def test_a_wrapper_and_who_shares_the_virtualenv():
     told = found(GOOD, wrapped=True, sharing=["worker.service of systemd"])
     assert told == ["ExecStart=None", "virtualenv=worker.service of systemd"]

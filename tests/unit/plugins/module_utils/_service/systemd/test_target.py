@@ -2,8 +2,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-from __future__ import annotations
-
 import pytest
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.systemd import target
@@ -21,14 +19,14 @@ from tests.unit.plugins.module_utils._service.systemd.test_show import shown
         ("a-b@x\\x2dy.service", "a-b@x\\x2dy.service"),
     ],
 )
-def test_names(wanted: str, unit: str) -> None:
+def test_names(wanted, unit):
     assert target.unit_name(wanted) == unit
 
 
 @pytest.mark.parametrize(
     "wanted", ["", "app.socket", "app*", "a b", "-x;y", "app@", "app@.service"]
 )
-def test_what_is_no_service_is_refused(wanted: str) -> None:
+def test_what_is_no_service_is_refused(wanted):
     with pytest.raises(FleetError, match=r"app@1\.service"):
         target.unit_name(wanted)
 
@@ -47,23 +45,23 @@ def test_what_is_no_service_is_refused(wanted: str) -> None:
         ("failed", "failed", "", "FATAL"),
     ],
 )
-def test_states(active: str, sub: str, job: str, state: str) -> None:
+def test_states(active, sub, job, state):
     told = {"ActiveState": active, "SubState": sub, "Job": job}
     assert target.state_of(told) == state
 
 
-def test_a_unit_that_cannot_be_executed() -> None:
+def test_a_unit_that_cannot_be_executed():
     told = shown("restarting")
     assert target.state_of(told) == "BACKOFF"
     assert target.how_it_ended(told) == "systemd could not execute its command (203/EXEC)."
     assert target.command_of(told) == "/nonexistent/gunicorn app"
 
 
-def test_a_condition_that_does_not_hold() -> None:
+def test_a_condition_that_does_not_hold():
     assert "does not hold" in target.how_it_ended(shown("condition"))
 
 
-def test_a_unit_that_was_never_started_has_not_failed() -> None:
+def test_a_unit_that_was_never_started_has_not_failed():
     told = dict(shown("condition"), ConditionTimestampMonotonic="0")
     assert target.how_it_ended(told) == ""
 
@@ -77,12 +75,12 @@ def test_a_unit_that_was_never_started_has_not_failed() -> None:
         ({"Result": "success"}, ""),
     ],
 )
-def test_how_it_ended(more: dict[str, str], text: str) -> None:
+def test_how_it_ended(more, text):
     found = target.how_it_ended({"ActiveState": "failed", "SubState": "failed", **more})
     assert text in found and bool(text) == bool(found)
 
 
-def test_a_running_unit_as_a_program() -> None:
+def test_a_running_unit_as_a_program():
     told = shown("risky")
     program = target.describe_unit(told, 148, "root", "/root", (None, "/var/log/app.log"))
     assert program["command"].endswith("/home/venv/bin/gunicorn wsgi:app")
@@ -100,18 +98,18 @@ def test_a_running_unit_as_a_program() -> None:
         ({"DynamicUser": "yes", "User": "app"}, "app"),
     ],
 )
-def test_users(more: dict[str, str], user: str) -> None:
+def test_users(more, user):
     assert target.user_of({"Id": "app.service", **more}, "root") == user
 
 
 @pytest.mark.parametrize(
     ("told", "directory"), [("", "/"), ("!/srv/app", "/srv/app"), ("/srv", "/srv"), ("~", "/home")]
 )
-def test_directories(told: str, directory: str) -> None:
+def test_directories(told, directory):
     assert target.directory_of({"WorkingDirectory": told}, "/home") == directory
 
 
-def test_logs_are_what_a_running_process_has_open_or_what_the_files_say() -> None:
+def test_logs_are_what_a_running_process_has_open_or_what_the_files_say():
     told = {"Id": "app@1.service", "StandardOutput": "journal", "StandardError": "append"}
     opened = {"StandardError": "/var/log/now.log"}
     text = (
@@ -136,5 +134,5 @@ def test_logs_are_what_a_running_process_has_open_or_what_the_files_say() -> Non
         ("3:cpu:/system.slice/app.service\n", None),
     ],
 )
-def test_the_unit_of_a_process(text: str, unit: str | None) -> None:
+def test_the_unit_of_a_process(text, unit):
     assert target.unit_of_cgroup(text, {"app.service"}) == unit

@@ -64,7 +64,7 @@ def include(name: Any, role: str, given: Vars) -> Iterator[str]:
 
 def call(called: Mapping[str, Any], given: Vars) -> Iterator[str]:
     role = called["name"].rpartition(".")[2]
-    if str(called.get("tasks_from", "")).endswith(("/look", "fleet")):
+    if str(called.get("tasks_from", "")) in ("look", "fleet"):
         # Questions, without a change.
         yield "info"
     elif role == "service":

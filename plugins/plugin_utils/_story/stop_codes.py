@@ -165,7 +165,7 @@ STOPS = (
     ),
     Stop(
         "F-SERVER",
-        _tasks("refuse | ", "application | ", "service | ", "look | "),
+        _tasks("refuse | ", "application | ", "activate | ", "look | "),
         "a server is not fit for an upgrade as it is",
         "Mend what the message names, then run the same command again.",
     ),

@@ -60,7 +60,7 @@ SAID = [
         "web1: stage 1 of 2 failed.\nWhy: hook | Stop: Hook warm (after_soak) failed on web1: x\n"
         "Now: web1 is on 20.0.1-py3.6 as before, healthy and back in service.",
     ),
-    ("F-OUT", failure_text({**STORY, "repair": "service | activate | Switch: spawn error"})),
+    ("F-OUT", failure_text({**STORY, "repair": "activate | Switch: spawn error"})),
     ("F-OUT", "drained | Say why it was not drained: " + OUT_AFTER_ALL),
     ("F-OUT", LEFT),
     ("F-GATE", failure_text(STORY)),
@@ -79,7 +79,7 @@ SAID = [
     ("F-LOST", LOST),
     ("F-LOST", "lost | End the run: web1 was lost in stage 1 of 2. It cannot be reached: no route"),
     ("F-LOST", REFUSE + "cannot be reached: Failed to connect to the host via ssh"),
-    ("F-LOST", "service | info | Stop if the host was lost: web1 cannot be reached: no route"),
+    ("F-LOST", "info | Stop if the host was lost: web1 cannot be reached: no route"),
     ("F-DRAIN", SHORT),
     ("F-LOCK", "lock | {{ words }}: The lock of fleet app is held by ada on deploy1."),
     ("F-LOCK", "lock | {{ words }}: This run does not hold the lock of fleet app (lb1:/x)."),

@@ -4,7 +4,6 @@
 
 """A systemd of paper that answers with captured texts, beside a /proc of paper."""
 
-
 import pytest
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.commands import Result

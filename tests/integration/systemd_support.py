@@ -19,6 +19,7 @@ import uuid
 from pathlib import Path
 
 from tests.integration.service_support import (
+    BIN,
     ROOT,
     Fleet,
     module_command,
@@ -45,6 +46,8 @@ class Host:
             ["podman", "run", "--detach", "--name", self.name, "--systemd=always",
              "--cap-add=SYS_ADMIN", "--cap-add=SYS_PTRACE", "--network=none", "--memory=1g",
              "--mount", tmpfs[0], "--mount", tmpfs[1], "--volume", f"{self.dir}:{self.dir}",
+             # A checkout below /tmp would be hidden.
+             "--volume", f"{ROOT}:{ROOT}:ro", "--volume", f"{BIN.parent}:{BIN.parent}:ro",
              "--rootfs", "/:O", INIT, "--unit=basic.target"],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
@@ -59,11 +62,11 @@ class Host:
             self.close()
             raise
 
-    def run(self, *command, variables=(), check=True):
+    def run(self, *command, variables=(), check=True, timeout=300):
         options = [f"--env={each}" for each in variables]
         done = subprocess.run(
             ["podman", "exec", *options, self.name, *map(str, command)],
-            capture_output=True, text=True, timeout=300, check=False,
+            capture_output=True, text=True, timeout=timeout, check=False,
         )  # fmt: skip
         assert not check or done.returncode == 0, f"{command}: {done.stdout}\n{done.stderr}"
         return done

@@ -229,7 +229,9 @@ class Load:
         self._port, self._path, self._keep, self._rest = port, path, keep, rest
         self._over = threading.Event()
         self._lock = threading.Lock()
-        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(threads)]
+        self._threads = [
+            threading.Thread(target=self._run, daemon=True) for _turn in range(threads)
+        ]
         for thread in self._threads:
             thread.start()
 

@@ -131,6 +131,7 @@ class UnitFleet(Fleet):
         self.unit = "app.service"
         self.units = []
 
+    # pylint: disable-next=arguments-renamed
     def start(self, kind="notify", settings=SETTINGS, more="", unit="app.service", command="",
               section=""):  # fmt: skip
         """Write the unit and start it; ``command`` instead of the usual one."""

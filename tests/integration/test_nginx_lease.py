@@ -61,13 +61,13 @@ def test_a_server_comes_back_when_everybody_is_gone(bed: Bed) -> None:
     until(lambda: not watchers(bed), "the watcher ends")
     assert "the lease ended: app: was in maint, restored and UP" in story(bed)
     assert bed.status() == "UP"
-    assert {get(bed.nginx.ports["app"]) for _ in range(6)} == {"200 web1", "200 web2"}
+    assert {get(bed.nginx.ports["app"]) for _turn in range(6)} == {"200 web1", "200 web2"}
 
 
 def test_a_run_that_is_killed_in_the_middle_of_a_drain_loses_nothing(bed: Bed) -> None:
     before = file(bed).read_text()
     with Load(bed.nginx.ports["app"]) as load:
-        slow = [Request(bed.nginx.ports["app"], "/slow") for _ in range(4)]
+        slow = [Request(bed.nginx.ports["app"], "/slow") for _turn in range(4)]
         time.sleep(0.5)
         run = bed.begin(lease=3)
         until(lambda: " down;" in file(bed).read_text(), "it is out")
@@ -150,7 +150,7 @@ def test_two_of_three_go_at_once_and_come_back(bed: Bed) -> None:
             assert not [note for note in notes if "rewrote" in note]
             if state == "drained":
                 assert file(bed).read_text().count(" down;") == 2
-                assert {get(bed.nginx.ports["app"]) for _ in range(6)} == {"200 web3"}
+                assert {get(bed.nginx.ports["app"]) for _turn in range(6)} == {"200 web3"}
     assert load.lost == []
     assert file(bed).read_text() == before and not watchers(bed)
     third.stop()

@@ -109,7 +109,7 @@ def test_a_websocket_is_waited_for_and_is_not_cut(bed: Bed, tmp_path: Path, kind
     link.close()
     result = run.result()
     assert not result.get("failed"), result
-    assert {get(bed.nginx.ports["app"]) for _ in range(4)} == {"200 web2"}
+    assert {get(bed.nginx.ports["app"]) for _turn in range(4)} == {"200 web2"}
     echo.close()
 
 
@@ -170,7 +170,7 @@ def test_a_run_that_is_killed_between_the_file_and_the_reload_is_finished_by_the
 def test_nginx_that_has_other_workers_in_the_middle_of_a_drain(bed: Bed, how: str) -> None:
     file = bed.nginx.site("app", bed.at1, bed.at2)
     bed.nginx.start()
-    slow = [Request(bed.nginx.ports["app"], "/slow") for _ in range(4)]
+    slow = [Request(bed.nginx.ports["app"], "/slow") for _turn in range(4)]
     time.sleep(0.5)
     run = bed.begin()
     until(lambda: " down;" in file.read_text(), "it is out")
@@ -190,7 +190,7 @@ def test_nginx_that_has_other_workers_in_the_middle_of_a_drain(bed: Bed, how: st
     assert not result.get("failed"), result
     assert result["servers"][0]["status"] == "MAINT"
     assert not [note for note in result["notes"] if "rewrote" in note]
-    assert {get(bed.nginx.ports["app"]) for _ in range(6)} == {"200 web2"}
+    assert {get(bed.nginx.ports["app"]) for _turn in range(6)} == {"200 web2"}
     assert bed.status() == "MAINT"
     del slow
 
@@ -208,7 +208,7 @@ def test_each_request_is_counted_once_over_rotations(bed: Bed) -> None:
     log = bed.nginx.root / "access.log"
     get(bed.nginx.ports["app"])
     assert counters(bed)[1]["req_tot"] == 0, "counting begins now"
-    for _ in range(10):
+    for _turn in range(10):
         get(bed.nginx.ports["app"])
     mine, all_of_them = counters(bed)
     assert all_of_them["req_tot"] == all_of_them["hrsp_2xx"] == 10
@@ -233,7 +233,7 @@ def test_each_request_is_counted_once_over_rotations(bed: Bed) -> None:
     assert all_of_them["req_tot"] == 13
     bed.do("ready")
     bed.web1.stop()
-    for _ in range(6):
+    for _turn in range(6):
         get(bed.nginx.ports["app"])
     broken, after = counters(bed)
     assert broken["econ"] > mine["econ"] and after["wretr"] > 0 and after["hrsp_5xx"] == 0

@@ -97,7 +97,7 @@ def test_a_directory_of_its_own_and_two_commands_are_enough(bed: Bed) -> None:
         "reload_command": f"/bin/sh -c 'echo go > {bed.nginx.root}/reload'",
     }
     try:
-        slow = [Request(bed.nginx.ports["app"], "/slow") for _ in range(4)]
+        slow = [Request(bed.nginx.ports["app"], "/slow") for _turn in range(4)]
         time.sleep(0.5)
         refused = as_nobody(bed, "drained", **rights)
         assert "connection(s) from nginx after 3 s" in refused["msg"], refused
@@ -106,7 +106,7 @@ def test_a_directory_of_its_own_and_two_commands_are_enough(bed: Bed) -> None:
         assert {each.result() for each in slow} <= {"200 web1", "200 web2"}
         out = as_nobody(bed, "drained", lease=60, **rights)
         assert not out.get("failed"), out
-        assert {get(bed.nginx.ports["app"]) for _ in range(6)} == {"200 web2"}
+        assert {get(bed.nginx.ports["app"]) for _turn in range(6)} == {"200 web2"}
         back = as_nobody(bed, "ready", **rights)
         assert not back.get("failed"), back
         assert bed.status() == "UP"

@@ -98,7 +98,7 @@ def test_every_balancer_is_asked_before_the_first_is_changed(fleet: Fleet) -> No
 
 def test_a_failure_on_the_second_balancer_restores_the_first(fleet: Fleet) -> None:
     second: Any = fleet.balancers[1]
-    slow = [Request(second.ports["app"], "/slow") for _ in range(4)]
+    slow = [Request(second.ports["app"], "/slow") for _turn in range(4)]
     time.sleep(0.5)
     play = fleet.start("drained", load_balancer_drain_timeout=1)
     until(lambda: fleet.status()[0] == "MAINT", "the first is out", 60)

@@ -29,7 +29,7 @@ def bed(tmp_path: Path) -> Iterator[Bed]:
 
 def hold(bed: Bed) -> list[Request]:
     """Requests that do not end; each worker begins with web1."""
-    found = [Request(bed.nginx.ports["app"], "/slow") for _ in range(4)]
+    found = [Request(bed.nginx.ports["app"], "/slow") for _turn in range(4)]
     time.sleep(0.5)
     return found
 
@@ -110,12 +110,12 @@ def test_two_upstreams_in_two_files_and_a_check_that_changes_nothing(bed: Bed) -
     assert (bed.nginx.root / "sites/app").is_symlink()
     assert [file.stat().st_mode & 0o777 for file in files] == [0o640, 0o604]
     for name in ("app", "api"):
-        assert {get(bed.nginx.ports[name]) for _ in range(6)} == {"200 web2"}
+        assert {get(bed.nginx.ports[name]) for _turn in range(6)} == {"200 web2"}
     again = bed.do(backends=["app", "api"])
     assert not again["changed"]
     bed.do("ready", backends=["app", "api"])
     assert [file.read_text() for file in files] == before
-    assert {get(bed.nginx.ports["api"]) for _ in range(9)} == {"200 web1", "200 web2"}
+    assert {get(bed.nginx.ports["api"]) for _turn in range(9)} == {"200 web1", "200 web2"}
 
 
 def test_a_request_in_flight_is_waited_for(bed: Bed) -> None:
@@ -245,7 +245,7 @@ def test_a_reload_that_nginx_does_not_take_is_found_and_undone(bed: Bed) -> None
     assert "no new workers within 2 s" in text and "files are as they were" in text
     assert file.read_text() == before and bed.nginx.workers() == workers
     assert bed.status() == "UP"
-    assert {get(bed.nginx.ports["app"]) for _ in range(6)} == {"200 web1", "200 web2"}
+    assert {get(bed.nginx.ports["app"]) for _turn in range(6)} == {"200 web1", "200 web2"}
 
 
 def test_somebody_rewrites_the_file_in_the_middle(bed: Bed) -> None:
@@ -267,7 +267,7 @@ def test_somebody_rewrites_the_file_in_the_middle(bed: Bed) -> None:
     result = run.result()
     assert not result.get("failed"), result
     assert any("rewrote" in note for note in result["notes"])
-    assert {get(bed.nginx.ports["app"]) for _ in range(6)} == {"200 web2"}
+    assert {get(bed.nginx.ports["app"]) for _turn in range(6)} == {"200 web2"}
     bed.do("ready")
     assert file.read_text() == before + "# by a role\n"
     assert "200 web1" in let_go(bed, slow)
@@ -279,7 +279,7 @@ def test_somebody_who_rewrites_it_again_and_again_stops_the_drain(bed: Bed) -> N
     before = file.read_text()
     slow = hold(bed)
     run = bed.begin()
-    for _ in range(2):
+    for _turn in range(2):
         until(lambda: " down;" in file.read_text(), "it is out")
         time.sleep(1)
         file.write_text(before)
@@ -320,7 +320,7 @@ def test_shares_of_a_weight(bed: Bed) -> None:
     bed.do()
     back = bed.do("ready", share=10)
     assert back["servers"][0]["weight_set"] == 10 and back["servers"][0]["weight_full"] == 100
-    answers = [get(bed.nginx.ports["app"]) for _ in range(110)]
+    answers = [get(bed.nginx.ports["app"]) for _turn in range(110)]
     assert 2 <= answers.count("200 web1") <= 25
     bed.do()
     assert bed.info()["servers"][0]["weight_set"] == 10
@@ -340,7 +340,7 @@ def test_one_file_for_each_server(bed: Bed) -> None:
     bed.nginx.start()
     bed.do()
     assert (bed.nginx.root / "servers/web2.conf").read_text() == f"server {bed.at2};\n"
-    assert {get(bed.nginx.ports["app"]) for _ in range(6)} == {"200 web2"}
+    assert {get(bed.nginx.ports["app"]) for _turn in range(6)} == {"200 web2"}
     bed.do("ready")
     assert (bed.nginx.root / "servers/web1.conf").read_text() == f"server {bed.at1};\n"
 

@@ -47,7 +47,7 @@ class Host:
              "--cap-add=SYS_ADMIN", "--cap-add=SYS_PTRACE", "--network=none", "--memory=1g",
              "--mount", tmpfs[0], "--mount", tmpfs[1], "--volume", f"{self.dir}:{self.dir}",
              # A checkout below /tmp would be hidden.
-             "--volume", f"{ROOT}:{ROOT}:ro", "--volume", f"{BIN.parent}:{BIN.parent}:ro",
+             "--volume", f"{ROOT}:{ROOT}:O", "--volume", f"{BIN.parent}:{BIN.parent}:O",
              "--rootfs", "/:O", INIT, "--unit=basic.target"],
             capture_output=True, text=True, check=False,
         )  # fmt: skip

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -235,6 +236,8 @@ def test_a_reload_that_nginx_does_not_take_is_found_and_undone(bed: Bed) -> None
     taken = bed.nginx.root / "available/taken"
     taken.write_text(f"server {{ listen 127.0.0.1:{bed.web1.port}; }}\n")
     (bed.nginx.root / "sites/taken").symlink_to(taken)
+    # Surely younger than the workers, which have just been started.
+    os.utime(taken, (time.time() + 5, time.time() + 5))
     # As if it had been there when nginx was started: what is older than the workers counts as read.
     before, workers = file.read_text(), bed.nginx.workers()
     text = bed.refused(test_command="/bin/true", reload_timeout=5)

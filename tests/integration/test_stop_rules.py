@@ -43,7 +43,7 @@ def test_a_first_wave_comes_back_step_by_step_and_the_others_at_once(collections
     assert ended.code == 0, ended.text[-3000:]
     shares: dict[str, list[str]] = {}
     for words in map(str.split, ended.journal):
-        if words[:2] == ["haproxy_server", "ready"]:
+        if words[:2] == ["balancer_server", "ready"]:
             shares.setdefault(words[2], []).append(words[4])
     steps = ["1", "50", "100"]
     assert shares == {"web1": steps, "web2": steps, "web3": ["100"], "web4": ["100"]}
@@ -97,7 +97,7 @@ def test_who_waits_for_the_lock_touches_no_host_of_the_run_that_holds_it(collect
     binaries = Path(sys.executable).parent
     ended = run(cell, tmp_path / "run", collections, binaries, rollout_lock_wait=2)
     assert ended.code == 2 and "is held by bob on elsewhere" in ended.text, ended.text[-3000:]
-    changes = ("active_release ", "haproxy_server ")
+    changes = ("active_release ", "balancer_server ")
     assert [line for line in ended.journal if line.startswith(changes)] == []
     # Nor does it ask or build before the other has ended: what it would find is not what will be.
     assert ended.journal == []
@@ -120,7 +120,7 @@ def test_what_a_killed_run_left_stopped_is_brought_up_with_a_turn_that_all_are_t
     turns = [int(words[2]) for words in told if words[2] != "0"]
     # One to bring it up, and from there on that of the run.
     assert len(set(turns)) == 2 and turns == sorted(turns)
-    assert {words[0] for words in told} == {"host_turn", "active_release", "haproxy_server"}
+    assert {words[0] for words in told} == {"host_turn", "active_release", "balancer_server"}
     assert {words[1] for words in told if int(words[2]) == turns[-1]} == set(HOSTS)
 
 
@@ -135,5 +135,5 @@ def test_who_was_overtaken_while_it_built_touches_nothing(collections, tmp_path)
     )
     assert "F-LOCK" in ended.text.splitlines()[-1]
     assert not ended.locked and ended.record["run"]["id"] == "theirs"
-    changes = ("active_release ", "haproxy_server drained ", "haproxy_server ready ")
+    changes = ("active_release ", "balancer_server drained ", "balancer_server ready ")
     assert [line for line in ended.journal if line.startswith(changes)] == []

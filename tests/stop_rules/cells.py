@@ -24,8 +24,8 @@ HOSTS = [f"web{number}" for number in range(1, 5)]
 PAPER_MODULES = (
     "gunicorn_info",
     "active_release",
-    "haproxy_server",
-    "haproxy_server_info",
+    "balancer_server",
+    "balancer_server_info",
     "host_turn",
     "http_health",
     "index_info",
@@ -86,7 +86,7 @@ class Fault(NamedTuple):
 
 
 # gunicorn_info is asked twice before the builds, before the drain and at each look of the soak;
-# http_health in preflight, before the restore and in the soak; haproxy_server_info in preflight,
+# http_health in preflight, before the restore and in the soak; balancer_server_info in preflight,
 # when the run begins and before the drain.
 FAULTS = (
     Fault(
@@ -126,7 +126,7 @@ FAULTS = (
     ),
     Fault(
         "the drain is refused",
-        "haproxy_server",
+        "balancer_server",
         "drained",
         kind="fails",
         says="was not drained",
@@ -137,28 +137,28 @@ FAULTS = (
     Fault("the host is lost in the soak", "http_health", call=3),
     Fault(
         "the balancer is lost before the run begins",
-        "haproxy_server_info",
+        "balancer_server_info",
         call=2,
         machine="lb1",
         says="lb1 is gone on purpose",
     ),
     Fault(
         "the balancer is lost before the drain",
-        "haproxy_server_info",
+        "balancer_server_info",
         call=3,
         machine="lb1",
         says="lb1 is gone on purpose",
     ),
     Fault(
         "the balancer is lost at the drain",
-        "haproxy_server",
+        "balancer_server",
         "drained",
         machine="lb1",
         says="lb1",
     ),
     Fault(
         "the balancer is lost at the restore",
-        "haproxy_server",
+        "balancer_server",
         "ready",
         machine="lb1",
         says="lb1",
@@ -272,7 +272,7 @@ def wrongs(cell: Cell, ended: Ended) -> list[str]:
     others = [
         line
         for line in ended.journal[at + 1 :]
-        if line.startswith("haproxy_server drained ") and line.split()[2] not in cell.wave
+        if line.startswith("balancer_server drained ") and line.split()[2] not in cell.wave
     ]
     if others:
         found.append(f"drained after the fault: {others}")
@@ -285,8 +285,8 @@ def wrongs(cell: Cell, ended: Ended) -> list[str]:
         found.append(f"the last words do not name {' or '.join(named)}: {last[:300]!r}")
     if cell.fault.says not in last:
         found.append(f"the last words do not say {cell.fault.says!r}: {last[:600]!r}")
-    drained = {line.split()[2] for line in ended.journal if "haproxy_server drained" in line}
-    ready = {line.split()[2] for line in ended.journal if "haproxy_server ready" in line}
+    drained = {line.split()[2] for line in ended.journal if "balancer_server drained" in line}
+    ready = {line.split()[2] for line in ended.journal if "balancer_server ready" in line}
     left = drained - ready - {ILL}
     if left and not balancer_lost:
         found.append(f"left out of rotation: {left}")

@@ -132,10 +132,10 @@ class ActionModule(ActionBase):
     def _host_turn(self, host: str, state: str) -> dict[str, Any]:
         return {"waited": 0.0}
 
-    def _haproxy_server(self, host: str, state: str) -> dict[str, Any]:
+    def _balancer_server(self, host: str, state: str) -> dict[str, Any]:
         return {"changed": state != "asked", "servers": [], "waited": 0}
 
-    def _haproxy_server_info(self, host: str, state: str) -> dict[str, Any]:
+    def _balancer_server_info(self, host: str, state: str) -> dict[str, Any]:
         available = {"app": {"up": ["a"], "total": 6, "wanted": 1}}
         own = {"servers": [], "hazards": [], "out_by_others": [], "lease": None}
         return {

@@ -143,6 +143,7 @@ class ActionModule(ActionBase):
             "totals": [],
             "node": {"pid": 1},
             "level": "admin",
+            "refusal": "",
             "available": available,
             **own,
             "about": {str(server): own for server in self._task.args.get("servers") or []},

@@ -93,6 +93,7 @@ def haproxy_server_info(params):
         "totals": [{"backend": name, "counters": COUNTERS} for name in params["backends"]],
         "node": {"name": "lb", "pid": 1, "uptime": 1000, "started": 1, "requests": 1},
         "level": "admin",
+        "refusal": "",
         "available": {
             name: {"up": others, "total": total, "wanted": 1, "possible": True, "enough": True}
             for name in params["backends"]

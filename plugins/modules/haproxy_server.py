@@ -386,7 +386,6 @@ left_drained:
   type: bool
 """
 
-import time
 from typing import Any, Callable, Dict, Sequence
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.haproxy.access import (
@@ -414,7 +413,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.orders
     run,
     wish_of,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.seam import Clock
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.seam import CLOCK
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.fencing import Fence
@@ -451,11 +450,10 @@ def look(params: Dict[str, Any], check_mode: bool) -> Change:
     if claimed(fence, params, check_mode):
         send = fenced(send, fence)
     balancer = Balancer(send, params["backends"], params["server"])
-    clock = Clock(time.monotonic, time.time, time.sleep)
     # What cannot be put back stays out. What cannot be drained stays in, which may be told at once.
     patience = params["up_timeout"] if params["state"] == "ready" and not check_mode else 0
     wish = wish_of(params, params["socket_timeout"])
-    return Change(balancer, wish, clock, Seen(access.address.local), patience)
+    return Change(balancer, wish, CLOCK, Seen(access.address.local), patience)
 
 
 def main() -> None:

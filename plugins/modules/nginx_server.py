@@ -347,7 +347,6 @@ left_drained:
   type: bool
 """
 
-import time
 from typing import Any, Dict
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.nginx.access import Nginx
@@ -369,7 +368,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.orders
     run,
     wish_of,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.seam import Clock
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.seam import CLOCK
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import (
     AnsibleModule,
     show_headers,
@@ -383,10 +382,9 @@ def look(params: Dict[str, Any], check_mode: bool) -> Change:
     check_order(params)
     settings = settings_of(params)
     fence = fence_of(params, Nginx(settings))
-    clock = Clock(time.monotonic, time.time, time.sleep)
     access = Nginx(settings, fence.check) if claimed(fence, params, check_mode) else Nginx(settings)
     wish = wish_of(params, settings.reload_timeout)
-    return Change(access.control(clock), params["backends"], wish, clock, prober(settings))
+    return Change(access.control(CLOCK), params["backends"], wish, CLOCK, prober(settings))
 
 
 def main() -> None:

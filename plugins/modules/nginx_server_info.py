@@ -334,7 +334,6 @@ backends:
           type: dict
 """
 
-import time
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.looks import (
     ARGUMENTS as LOOK,
@@ -353,7 +352,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.nginx.
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.nginx.scene import (
     NginxScene,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.seam import Clock
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.seam import CLOCK
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import (
     AnsibleModule,
@@ -370,7 +369,7 @@ def main() -> None:
     try:
         settings = settings_of(params)
         access = Nginx(settings)
-        control = access.control(Clock(time.monotonic, time.time, time.sleep))
+        control = access.control(CLOCK)
         asked = [each for each in [params["server"], *params["servers"]] if each]
         all_rows = params["rows"] == "all"
         scene = NginxScene(control, params["backends"], asked, Counted(settings), all_rows)

@@ -8,6 +8,7 @@ A provider is an `Access` (how one balancer is reached) and a `Change` (one wish
 tells what it sees in `shape`'s words.
 """
 
+import time
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence
@@ -25,6 +26,9 @@ class Clock(NamedTuple):
     now: Callable[[], float]
     wall: Callable[[], float]
     sleep: Callable[[float], None]
+
+
+CLOCK = Clock(time.monotonic, time.time, time.sleep)
 
 
 class Wish(NamedTuple):

@@ -23,9 +23,9 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer import
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.lease import Hold, Lease
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.seam import (
+    CLOCK,
     Access,
     Change,
-    Clock,
     Guard,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.shape import (
@@ -346,7 +346,6 @@ class Leases:
         leases.Watcher(lease, self._post()).run()
 
     def _post(self) -> leases.Post:
-        clock = Clock(time.monotonic, time.time, time.sleep)
 
         def read() -> Optional[Lease]:
             if self._inside:
@@ -363,7 +362,7 @@ class Leases:
             return self._access.glance(found.server, backends, timeout)
 
         def again(found: Lease, backends: Sequence[str]) -> str:
-            return leases.take_out_again(self._access, found, backends, clock)
+            return leases.take_out_again(self._access, found, backends, CLOCK)
 
         def restore(found: Lease) -> str:
             patience = self._patience
@@ -371,7 +370,7 @@ class Leases:
             with suppress(FleetError):
                 memory = self.recall()
             said = leases.put_back(
-                self._access, found.server, found.backends, clock, patience, memory
+                self._access, found.server, found.backends, CLOCK, patience, memory
             )
             with suppress(FleetError):
                 self.remember(found.backends, leases.left_out(memory, found.backends))

@@ -6,7 +6,7 @@
 
 import os
 import shlex
-from typing import Any, Dict, Iterable, List, Optional
+from typing import Any, Dict, Iterable, List, Mapping, Optional
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.processes import (
     gunicorn_arguments,
@@ -37,6 +37,12 @@ def whole_number(value: Any) -> Optional[int]:
         return int(value)
     except (TypeError, ValueError):
         return None
+
+
+def graceful_timeout(options: Mapping[str, str]) -> int:
+    """Seconds that requests have at a stop; gunicorn's own default where it is not told."""
+    told = whole_number(options.get("graceful_timeout"))
+    return 30 if told is None else told
 
 
 def parse_options(arguments: Iterable[str]) -> Dict[str, str]:

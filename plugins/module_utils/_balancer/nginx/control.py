@@ -8,7 +8,6 @@ import os
 import shlex
 import signal
 import subprocess
-import time
 from contextlib import suppress
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
@@ -352,7 +351,3 @@ def _emergency(path: str, begin: int) -> str:
     # A port that is taken is tried again a few times, and may be had.
     found = [line for line in lines if "[emerg]" in line and "bind() to" not in line]
     return found[-1].partition("[emerg] ")[2][:300] if found else ""
-
-
-def clock() -> Clock:
-    return Clock(time.monotonic, time.time, time.sleep)

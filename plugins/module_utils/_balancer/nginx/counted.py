@@ -7,7 +7,6 @@ rotation. Counting begins at the end of what is there when it is first asked for
 
 import json
 import os
-import socket
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.nginx.access_log import (
@@ -28,6 +27,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.nginx.
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.nginx.processes import (
     place_of,
+    resolved,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.check import (
@@ -234,12 +234,7 @@ def _logged(address: str, port: int) -> List[str]:
     host, port, path = place_of(address, port)
     if path:
         return [f"unix:{path}"]
-    try:
-        answers = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
-    except OSError:
-        return []
-    hosts = {str(answer[4][0]).partition("%")[0] for answer in answers}
-    return sorted(f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}" for ip in hosts)
+    return resolved(host, port)
 
 
 def _whole(

@@ -188,13 +188,19 @@ def address_of(text: str, default_port: int = 80) -> Address:
     if path:
         return Address(text, frozenset(), path, True)
     found: Set[str] = set()
-    try:
-        for answer in socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM):
-            ip = str(answer[4][0]).partition("%")[0]
-            found |= spelled(f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}")
-    except OSError:
-        pass
+    for each in resolved(host, port):
+        found |= spelled(each)
     return Address(text, frozenset(found), "", bool(found))
+
+
+def resolved(host: str, port: int) -> List[str]:
+    """What a name and port are now, as `10.0.0.1:80` or `[::1]:80`; nothing if it is nothing."""
+    try:
+        answers = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
+    except OSError:
+        return []
+    found = {str(answer[4][0]).partition("%")[0] for answer in answers}
+    return sorted(f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}" for ip in found)
 
 
 def busy(proc: Proc, all_of_them: Workers, addresses: Iterable[Address]) -> Dict[str, int]:

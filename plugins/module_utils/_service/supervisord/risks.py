@@ -7,14 +7,13 @@
 from typing import Any, Dict, Iterable, List
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.options import (
-    whole_number,
+    graceful_timeout,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import redact
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.supervisord.target import (
     SETTINGS,
 )
 
-GRACEFUL_TIMEOUT = 30
 # A gunicorn whose port is taken needs 5.1 to 5.2 s to give up.
 STARTSECS = 7
 
@@ -30,8 +29,7 @@ def deviations(
 
     ``why_unknown`` says why some of them are None.
     """
-    told = whole_number(options.get("graceful_timeout"))
-    graceful = GRACEFUL_TIMEOUT if told is None else told
+    graceful = graceful_timeout(options)
     found: List[Dict[str, str]] = []
 
     def add(setting: str, value: Any, wanted: str, why: str) -> None:

@@ -7,7 +7,7 @@
 from typing import Iterable, List, Mapping
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.options import (
-    whole_number,
+    graceful_timeout,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import redact
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.manager import (
@@ -19,7 +19,6 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.systemd
     sockets,
 )
 
-GRACEFUL_TIMEOUT = 30
 _SERVICES_WITH_IT = ("RequiredBy", "BoundBy", "ConsistsOf")
 
 
@@ -31,8 +30,7 @@ def deviations(
     sharing: Iterable[str],
 ) -> List[Deviation]:
     """Settings that make a switch slower or less safe, each with its reason."""
-    told = whole_number(options.get("graceful_timeout"))
-    graceful = GRACEFUL_TIMEOUT if told is None else told
+    graceful = graceful_timeout(options)
     found: List[Deviation] = []
 
     def add(setting: str, value: str, wanted: str, why: str) -> None:

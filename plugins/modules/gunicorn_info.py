@@ -379,53 +379,21 @@ unread:
   sample: []
 """
 
-from typing import Any, Dict, List, Optional
-
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.config_file import (
-    settings_seen,
-    unseen,
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import (
+    AnsibleModule,
+    runner,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.options import split_words
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.snapshot import (
-    Observation,
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._questions.service import (
+    OPTIONS,
+    ask,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.processes import (
-    gunicorn_arguments,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.launch import arguments_at
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.managers import (
-    SITE_OPTIONS,
-    open_site,
-)
-
-
-def settings_of(seen: Observation) -> Dict[str, Any]:
-    """How gunicorn is used, as far as that can be seen; a rewritten title shows nothing of it."""
-    if not seen.arbiter:
-        return unseen("gunicorn does not run")
-    arguments = gunicorn_arguments(seen.arbiter.cmdline)
-    if not arguments:
-        words = split_words(seen.program["command"])
-        at = arguments_at(words)
-        if at is None:
-            return unseen("how gunicorn is started cannot be seen")
-        arguments = tuple(words[at:])
-    return settings_seen(arguments, seen.environ, seen.arbiter.cwd)
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=dict(SITE_OPTIONS), supports_check_mode=True)
-
-    def run(command: List[str]) -> Optional[str]:
-        code, output, _error = module.run_command(command, handle_exceptions=False)
-        return output if code == 0 else None
-
+    module = AnsibleModule(argument_spec=dict(OPTIONS), supports_check_mode=True)
     try:
-        site = open_site(module.params, run)
-        seen = site.observe()
-        module.exit_json(changed=False, settings=settings_of(seen), **site.report(seen))
+        module.exit_json(changed=False, **ask(module.params, runner(module)))
     except FleetError as exc:
         module.fail_json(msg=str(exc))
 

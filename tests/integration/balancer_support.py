@@ -214,9 +214,9 @@ frontend app
         try:
             until(lambda: self.status(server) == status, f"{server} is {status}")
         except AssertionError as exc:
-            # What HAProxy's check saw says whose fault it is: the server's, the machine's or the test's.
+            # Whose fault it is: the server's, the machine's or the test's.
             row = self.rows()[server]
-            seen = {key: row.get(key) for key in ("addr", "status", "check_status", "last_chk", "lastchg")}
+            seen = {key: row.get(key) for key in ("addr", "check_status", "last_chk", "lastchg")}
             raise AssertionError(f"{exc}: {seen}") from None
 
     def wait_up(self, *servers: str) -> None:

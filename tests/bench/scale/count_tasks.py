@@ -28,7 +28,7 @@ class CallbackModule(CallbackBase):
         self._counts: Counter[str] = Counter()
 
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
-        self._counts[str(task.action)] += 1
+        self._counts[f"{task.action} [{task.get_name()}]" if os.environ.get("BENCH_NAMES") else str(task.action)] += 1
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         Path(os.environ["BENCH_COUNTS"]).write_text(json.dumps(self._counts))

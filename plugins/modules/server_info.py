@@ -226,7 +226,7 @@ def main() -> None:
     spec.update({name: {"type": "dict", "no_log": True} for name in OPTIONS})
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     p = module.params
-    module.no_log_values = {p["supervisor_password"]} - {None}
+    module.no_log_values = {p["supervisor_password"]} - {None, ""}
     run = runner(module)
     told = answer(lambda: service.ask(p, run))
     known = running(p, told)

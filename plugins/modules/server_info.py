@@ -175,10 +175,10 @@ def running(p: Params, told: Params) -> Dict[str, Params]:
     """What each other question needs to know of what runs; nothing where nothing is known."""
     arbiter, program = told.get("arbiter"), told.get("program") or {}
     if not arbiter:
-        return {"log": {"paths": told.get("logs") or None}, "preview": {}}
+        return {"log": {"paths": told.get("logs") or []}, "preview": {}}
     return {
         "log": {
-            "paths": told.get("logs") or None,
+            "paths": told.get("logs") or [],
             "since": str(arbiter["started"]),
             "arbiter_pid": arbiter["pid"],
         },
@@ -240,7 +240,7 @@ def main() -> None:
     if health_options:
         show_headers(module, health_options["headers"])
         result["health"] = answer(lambda: health.ask(health_options))
-    if log_options and log_options["paths"]:
+    if log_options:
         result["log"] = answer(lambda: log.ask(log_options, run, not module.check_mode))
     module.exit_json(changed=False, **result)
 

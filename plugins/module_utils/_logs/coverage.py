@@ -14,8 +14,13 @@ import json
 import os
 import re
 import stat
+from itertools import islice
 from typing import Any, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.journal_names import (
+    Unit,
+    unit_of,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.reader import family
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.records import (
     GUNICORN,
@@ -32,6 +37,8 @@ HEAD = 1 << 16
 MAX_BYTES = 1 << 28
 MAX_LINE = 1 << 14
 MAX_CANDIDATES = 5000
+# The arbiter says that it starts among the first lines of its generation.
+MAX_JOURNAL_LINES = 20000
 # The start of a process by /proc and by its first log line differ by the rounding of two clocks.
 SLACK = 2.0
 # A preloaded application is imported before gunicorn says that it starts.
@@ -130,7 +137,26 @@ def _in_time(when: Optional[float], who: Who, within: Optional[float]) -> bool:
 # --- files ----------------------------------------------------------------------------------------
 
 
+def _told_by_journal(unit: Unit, who: Who, now: float) -> str:
+    # Only who has one pays for this import.
+    from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.journalctl import Journal
+
+    clock, found, count = Clock(now), SILENT, 0
+    journal = Journal(unit, {}, who.since, None, who.pid)
+    for line in islice(journal.lines.each(), MAX_JOURNAL_LINES):
+        count += 1
+        tells = line_tells(line, who, clock)
+        found = tells if tells == START else found or tells
+        if found == START:
+            break
+    lost = journal.finish(headless=not found)
+    return found or (LOST if lost or count == MAX_JOURNAL_LINES else SILENT)
+
+
 def _told_by(path: str, who: Who, now: float) -> str:
+    unit = unit_of(path)
+    if unit is not None:
+        return _told_by_journal(unit, who, now)
     names = [os.path.realpath(path)]
     names += [name for name, _number in family(names[0])]
     clock = Clock(now)

@@ -119,10 +119,33 @@ def signal_name(value: Optional[str]) -> Optional[str]:
         return str(value)
 
 
+def into_journal(properties: Properties, name: str) -> bool:
+    """Does systemd connect ``StandardOutput`` or ``StandardError`` to the journal?"""
+    value = properties.get(name, "")
+    if value == "inherit" and name == "StandardError":
+        value = properties.get("StandardOutput", "")
+    # "syslog" has been another word for it since systemd 246; "kmsg" is the kernel's log.
+    return value in ("journal", "journal+console", "syslog", "syslog+console")
+
+
+def why_no_journal(properties: Properties) -> str:
+    """Why the journal of a unit would not have its words; empty if it has."""
+    namespace = properties.get("LogNamespace", "")
+    if namespace:
+        return f"LogNamespace={namespace} of the unit: that part of the journal is not read"
+    most, level = (whole_number(properties.get(name)) for name in ("LogLevelMax", "SyslogLevel"))
+    if most is not None and most < (6 if level is None else level & 7):
+        return "LogLevelMax= of the unit keeps what gunicorn writes out of the journal"
+    return ""
+
+
 def log_paths(
-    properties: Properties, opened: Mapping[str, Optional[str]], written: Mapping[str, str]
+    properties: Properties,
+    opened: Mapping[str, Optional[str]],
+    written: Mapping[str, str],
+    journal: str = "",
 ) -> Tuple[Optional[str], Optional[str]]:
-    """The files of standard output and error.
+    """The logs of standard output and error; ``journal``: the name of the unit's, if it is read.
 
     systemd tells ``append`` without the path, so ``opened`` is what a running process has open and
     ``written`` what the unit's files say; both by the name of the setting.
@@ -132,6 +155,8 @@ def log_paths(
         kind, _colon, path = properties.get(name, "").partition(":")
         if kind in ("file", "append", "truncate"):
             found[name] = path or opened.get(name) or _written(written.get(name, ""), properties)
+        elif into_journal(properties, name):
+            found[name] = journal or None
     error = found.get("StandardError")
     if properties.get("StandardError") == "inherit":
         error = found.get("StandardOutput")

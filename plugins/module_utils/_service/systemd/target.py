@@ -134,7 +134,7 @@ def why_no_journal(properties: Properties) -> str:
     if namespace:
         return f"LogNamespace={namespace} of the unit: that part of the journal is not read"
     most, level = (whole_number(properties.get(name)) for name in ("LogLevelMax", "SyslogLevel"))
-    if most is not None and most < (6 if level is None else level & 7):
+    if most is not None and 0 <= most < (6 if level is None else level & 7):
         return "LogLevelMax= of the unit keeps what gunicorn writes out of the journal"
     return ""
 

@@ -175,7 +175,10 @@ class Journal:
         if since is not None:
             return [f"--since=@{int(since)}", *selection(unit, uid)]
         last = self._one(["--lines=1", *own(unit, uid)])
-        return selection(unit, uid, last.invocation if last else "")
+        invocation = last.invocation if last else ""
+        first = self._one(own(unit, uid, invocation))
+        begin = [f"--since=@{int(first.when)}"] if first else []
+        return [*begin, *selection(unit, uid, invocation)]
 
     def _one(self, words: List[str]) -> Optional[Entry]:
         """The first entry of a question of its own."""

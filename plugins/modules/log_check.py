@@ -330,7 +330,11 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.check impo
     look,
     parse_moment,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.coverage import Who, told
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.coverage import (
+    Who,
+    settle,
+    told,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.facts import Window
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
 
@@ -438,13 +442,16 @@ def main() -> None:
             begin=tuple(Begin(it["dev"], it["inode"], it["size"]) for it in params["begin"]),
         )
         request = request._replace(living=who_lives(request.window))
+        who = None
+        if request.window.arbiter_pid is not None:
+            begin = {(it["dev"], it["inode"]): it["size"] for it in params["begin"]}
+            who = Who(request.window.arbiter_pid, request.window.since, begin)
+            settle(request.paths, who, now)
         result = look(request, now, Budget(params["pattern_timeout"]))
+        if who is not None:
+            result["tells"] = told(request.paths, who, now)
     except FleetError as exc:
         module.fail_json(msg=str(exc))
-    if request.window.arbiter_pid is not None:
-        begin = {(it["dev"], it["inode"]): it["size"] for it in params["begin"]}
-        who = Who(request.window.arbiter_pid, request.window.since, begin)
-        result["tells"] = told(request.paths, who, now)
     module.exit_json(changed=False, **result)
 
 

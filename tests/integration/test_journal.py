@@ -430,9 +430,16 @@ def test_other_names_and_ways_make_no_difference(fleet, more):
     assert (result["verdict"], result["tells"]) == ("clean", "start"), result
 
 
-def test_a_unit_with_a_file_beside_is_read_in_both(fleet):
+def test_a_unit_whose_standard_error_is_a_file_is_read_there(fleet):
     fleet.begin(more=f"StandardOutput=journal\nStandardError=append:{fleet.log}\n")
+    assert fleet.info()["logs"] == [str(fleet.log)]
+
+
+def test_beside_an_error_log_the_journal_is_read_too(fleet):
+    """What logging itself cannot write (the reentrant error) goes to standard error alone."""
+    fleet.begin(options=f"--error-logfile {fleet.log}")
     assert fleet.info()["logs"] == ["journal:app.service", str(fleet.log)]
+    assert fleet.whole()["tells"] == "start"
 
 
 def test_a_switch_is_judged_by_the_journal(fleet):

@@ -242,8 +242,6 @@ def placed_plan(files: List[LogFile], begin: Tuple[Begin, ...]) -> Optional[Plan
 def look_at(path: str, entry: Optional[Entry], request: Request, judge: Judge) -> Look:
     """Read what is new of one log through ``judge``."""
     if unit_of(path):
-        if entry and entry.journal:
-            restore(judge, entry, request)
         return read_journal(path, entry, request, judge)
     files, closed = gather(path, entry)
     try:
@@ -334,8 +332,8 @@ def read_journal(path: str, entry: Optional[Entry], request: Request, judge: Jud
         journal = Journal(unit, place, window.since, until, window.arbiter_pid)
     except (KeyError, TypeError, ValueError, AttributeError) as exc:
         raise FleetError(damaged(request.cursor, f"journal: {type(exc).__name__} {exc}")) from exc
-    if not journal.found:
-        judge.block = None
+    if entry and entry.journal:
+        restore(judge, entry, request, journal.found)
     # journald itself tells whose an entry is, and when it was written.
     judge.placed = True
     size = judge.scanner.read(journal.readinto)
@@ -377,7 +375,6 @@ def go_on(path: str, request: Request, judge: Judge) -> Optional[Look]:
         earlier = request.progress["logs"][path]
         entry = entry_of(earlier["entry"])
         if entry.journal:
-            judge.restore(entry.state)
             judge.go_on(earlier["totals"], earlier["kept"])
             found = read_journal(path, entry, request, judge)
             files: List[LogFile] = []

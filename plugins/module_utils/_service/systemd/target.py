@@ -25,6 +25,7 @@ _CGROUP = re.compile(r"^\d+:(?:name=systemd)?:(.*)$", re.M)
 # What systemd calls it where ExecStart itself could not be done.
 _EXEC_FAILED = {200: "CHDIR", 203: "EXEC", 216: "GROUP", 217: "USER", 226: "NAMESPACE"}
 _KILLED = ("2", "3")
+_FILES = ("file", "append", "truncate")
 
 
 def unit_name(wanted: str) -> str:
@@ -130,6 +131,8 @@ def into_journal(properties: Properties, name: str) -> bool:
 
 def why_no_journal(properties: Properties) -> str:
     """Why the journal of a unit would not have its words; empty if it has."""
+    if properties.get("StandardError", "").partition(":")[0] in _FILES:
+        return "standard error goes to a file, and that is where gunicorn tells of itself"
     namespace = properties.get("LogNamespace", "")
     if namespace:
         return f"LogNamespace={namespace} of the unit: that part of the journal is not read"
@@ -153,7 +156,7 @@ def log_paths(
     found: Dict[str, Optional[str]] = {}
     for name in ("StandardOutput", "StandardError"):
         kind, _colon, path = properties.get(name, "").partition(":")
-        if kind in ("file", "append", "truncate"):
+        if kind in _FILES:
             found[name] = path or opened.get(name) or _written(written.get(name, ""), properties)
         elif into_journal(properties, name):
             found[name] = journal or None

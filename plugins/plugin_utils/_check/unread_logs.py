@@ -85,9 +85,7 @@ def unread_sinks(info: Mapping[str, Any]) -> list[str]:
     return [
         f"gunicorn writes to {sink['path'] or 'the journal'}, which is not read: {sink['why']}"
         for sink in info.get("sinks") or []
-        if (
-            sink["kind"] == "file" or (sink["kind"] == "journal" and "standard error" in sink["to"])
-        )
+        if (sink["kind"] == "file" or "standard error: the journal" in sink["to"])
         and sink["of"] == "arbiter"
         and sink["why"]
         and sink["why"] != "it is the access log"

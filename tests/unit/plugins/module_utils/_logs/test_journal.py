@@ -388,6 +388,24 @@ def test_whether_it_tells_of_the_arbiter(paper, lines, tells):
     assert coverage.told([PATH], who, paper.now) == tells
 
 
+def test_the_first_words_of_a_young_arbiter_are_waited_for(paper):
+    waited = []
+
+    def sleep(seconds):
+        waited.append(seconds)
+        if len(waited) == 3:
+            begin(paper)
+
+    who = coverage.Who(10, paper.now - 1)
+    coverage.settle([PATH], who, paper.now, sleep)
+    assert len(waited) == 3
+    coverage.settle(["/var/log/app.log"], coverage.Who(77, paper.now), paper.now, sleep)
+    coverage.settle([PATH], coverage.Who(77, paper.now - 3600), paper.now, sleep)
+    assert len(waited) == 3
+    coverage.settle([PATH], coverage.Who(77, paper.now), paper.now, sleep)
+    assert 3 < len(waited) < 20
+
+
 # --- what is lost ---------------------------------------------------------------------------------
 
 

@@ -11,6 +11,8 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import F
 
 SYSTEM, USER = "journal:", "journal-user:"
 _NAME = re.compile(r"[A-Za-z0-9:_.\\@-]{1,255}\.service$")
+# Says what this user may not see; with --output=export or cat, it does not.
+PROBE = ["--lines=0", "--output=short"]
 _RIGHTS = ("insufficient permissions", "not seeing messages from other users", "ermission denied")
 
 

@@ -32,6 +32,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.journal im
     selection,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.journal_names import (
+    PROBE,
     Unit,
     complaint,
 )
@@ -49,10 +50,8 @@ ENVIRONMENT = {
     "SYSTEMD_COLORS": "0",
     "SYSTEMD_PAGER": "",
 }
-COMMAND = (
-    *("journalctl", "--no-pager", "--all", "--output=export"),
-    f"--output-fields={','.join(FIELDS)}",
-)
+COMMAND = ("journalctl", "--no-pager")
+EXPORT = ("--all", "--output=export", f"--output-fields={','.join(FIELDS)}")
 
 # Words of a command -> what it says.
 Start = Callable[[List[str], float], "Asked"]
@@ -138,11 +137,15 @@ class Journal:
         if place:
             writers.restore(place["writers"])
         uid = os.geteuid()
+        # It says what it may not see, unless it is asked for an export.
+        probe = start(PROBE, READ_SECONDS)
+        probe.stream.read()
+        self._check(probe.end(True))
         if cursor:
             words = [f"--cursor={cursor}", *selection(unit, uid)]
         else:
             words = self._first_words(uid, since, arbiter)
-        self._asked = start(words, READ_SECONDS)
+        self._asked = start([*EXPORT, *words], READ_SECONDS)
         found = entries(self._asked.stream)
         # Was the place found? A first look has none to be found.
         self.found = True
@@ -182,7 +185,7 @@ class Journal:
 
     def _one(self, words: List[str]) -> Optional[Entry]:
         """The first entry of a question of its own."""
-        asked = self._start(words, READ_SECONDS)
+        asked = self._start([*EXPORT, *words], READ_SECONDS)
         found = next(entries(asked.stream), None)
         self._check(asked.end(found is None))
         return found

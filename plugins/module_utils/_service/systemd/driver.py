@@ -16,6 +16,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.processes 
     Reader,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.journal_names import (
+    PROBE,
     complaint,
     path_of,
 )
@@ -68,7 +69,6 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.systemd
 # Where the kernel shows systemd's own tree of control groups, by the version of that.
 _CGROUPS = ("/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified", "/sys/fs/cgroup")
 MAX_GROUPS = 256
-READ_ONE = ("journalctl", "--no-pager", "--lines=1", "--output=cat", "--output-fields=_PID")
 STANDARD = {"StandardOutput": 1, "StandardError": 2}
 _CURSOR = re.compile(r"^-- cursor: (\S+)$", re.M)
 
@@ -152,7 +152,7 @@ class SystemdManager(Manager):
         if why:
             return why
         if self._unreadable is None:
-            result = self._ask([*READ_ONE, f"_SYSTEMD_UNIT={self._told.get('Id', '')}"])
+            result = self._ask(["journalctl", "--no-pager", *PROBE])
             self._unreadable = complaint(self.name, result.status, result.error)
         return self._unreadable
 

@@ -8,6 +8,7 @@ import io
 import struct
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.journal import DROPPED
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.journal_names import PROBE
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.journalctl import Ended
 
 FIRST = "f" * 32
@@ -24,6 +25,8 @@ class PaperJournal:
         self.number = 0
         self.asked = []
         self.error = ""
+        # It is silent about rights where an export is asked for.
+        self.hint = ""
         self.status = 0
         self.late = False
         # How much later a look is taken, in seconds.
@@ -67,6 +70,8 @@ class PaperJournal:
     def start(self, words, _seconds):
         """In place of `Asked`."""
         self.asked.append(list(words))
+        if words == PROBE:
+            return PaperAsked(self, [], self.hint)
         found, last = self.kept, False
         groups = [{}]
         for word in words:
@@ -80,7 +85,7 @@ class PaperJournal:
                 found = [e for e in found if int(e["__REALTIME_TIMESTAMP"]) >= int(value[1:]) * 1e6]
             elif name == "--lines":
                 last = True
-            else:
+            elif not name.startswith("--"):
                 groups[-1].setdefault(name, []).append(value)
         found = [
             e
@@ -91,13 +96,14 @@ class PaperJournal:
 
 
 class PaperAsked:
-    def __init__(self, journal, found):
+    def __init__(self, journal, found, hint=""):
         self.journal = journal
+        self.hint = hint
         self.stream = io.BytesIO(b"".join(map(export, found)))
 
     def end(self, whole):
         journal = self.journal
-        return Ended(journal.status if whole else 0, journal.error, journal.late)
+        return Ended(journal.status if whole else 0, self.hint + journal.error, journal.late)
 
 
 def export(fields):

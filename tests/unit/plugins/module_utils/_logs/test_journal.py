@@ -483,7 +483,7 @@ def test_a_damaged_file_is_a_gap(paper, tmp_path):
 
 
 def test_who_may_not_read_it_hears_what_to_do(paper):
-    paper.error = "Hint: You are currently not seeing messages from other users and the system."
+    paper.hint = "Hint: You are currently not seeing messages from other users and the system."
     with pytest.raises(FleetError, match="group systemd-journal"):
         look(paper)
 

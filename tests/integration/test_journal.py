@@ -190,6 +190,29 @@ def test_deaths_are_what_was_done(fleet, gunicorn, python, handler):
     assert result["counts"].get("reentrant", 0) == int(handler)
 
 
+@pytest.mark.parametrize(
+    ("gunicorn", "python"), [("21.2.0", old_python), (NEW, new_python), ("24.1.1", newest)]
+)
+def test_a_burst_of_deaths(fleet, gunicorn, python):
+    """Nobody is told to be dead who was not killed, and no dead arbiter goes without a reason."""
+    fleet.begin(gunicorn, python(), workers=8, more=UNLIMITED + "Restart=no\n")
+    arbiter, began = fleet.pid(), time.time() - 30
+    killed = fleet.sh(
+        f"for turn in 1 2 3 4 5 6 7 8 9 10; do p=$(cat /proc/{arbiter}/task/{arbiter}/children);"
+        " echo $p; kill -KILL $p; sleep 0.1; done; sleep 2",
+        check=False,
+    )
+    killed = {int(each) for each in killed.split()}
+    result = fleet.look(since=str(began), arbiter_pid=arbiter)
+    counts = result["counts"]
+    assert set(dead(result)) <= killed and counts.get("worker_killed", 0) <= len(killed), result
+    assert counts.get("reentrant", 0) <= len(killed)
+    if gunicorn == "24.1.1":
+        assert set(counts) == {"worker_killed"} and fleet.pid() == arbiter, counts
+    if fleet.pid() != arbiter:
+        assert counts.get("reentrant") or counts.get("main_loop_exception"), result
+
+
 def test_a_worker_timeout_is_told(fleet):
     fleet.begin(options="--timeout 2")
     fleet.get("/slow/20", timeout=10)
@@ -406,6 +429,30 @@ def test_without_rights_it_says_what_to_do(fleet):
     group = fleet.sh("getent group systemd-journal | cut -d: -f3").strip()
     words = ("setpriv", "--reuid=65534", "--regid=65534", f"--groups={group}")
     assert fleet.look(words=words, cursor="")["verdict"] == "clean"
+
+
+def test_a_unit_of_a_user(host):
+    """Its lines may be read without the group, but not what journald has suppressed."""
+    host.run("useradd", "-m", "-u", "1500", "joe")
+    path = "/home/joe/.config/systemd/user/app.service"
+    line = "[2026-11-28 15:00:00 +0000] [$$$$] [INFO] Starting gunicorn 23.0.0"
+    host.write(path, f"[Service]\nExecStart=/bin/sh -c 'echo \"{line}\"; exec sleep 1000'\n")
+    host.run("chown", "-R", "joe", "/home/joe")
+    host.run("systemctl", "start", "user@1500.service")
+    group = host.run("sh", "-c", "getent group systemd-journal | cut -d: -f3").stdout.strip()
+    joe = ("env", "XDG_RUNTIME_DIR=/run/user/1500", "setpriv", "--reuid=1500", "--regid=1500")
+    options = {"program": "app", "manager": "systemd", "systemd_scope": "user"}
+    host.run(*joe, "--clear-groups", "systemctl", "--user", "start", "app")
+    try:
+        refused = host.module("log_check", options, words=(*joe, "--clear-groups"))
+        assert "group systemd-journal" in refused["msg"], refused
+        read = host.module("log_check", options, words=(*joe, f"--groups={group}"))
+        assert (read["verdict"], read["scanned"]["files"]) == (
+            "clean",
+            ["journal-user:app.service"],
+        ), read
+    finally:
+        host.run("systemctl", "stop", "user@1500.service")
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,6 @@ class Asked:
         self._error = tempfile.TemporaryFile()  # noqa: SIM115
         self.late = False
         try:
-            # pylint: disable-next=consider-using-with,subprocess-popen-preexec-fn
             self._process = subprocess.Popen(
                 [*COMMAND, *words],
                 stdin=subprocess.DEVNULL,

@@ -302,8 +302,9 @@ refusals:
   elements: str
   sample: []
 logs:
-  description: Log files of the program, supervisord's, gunicorn's own error log, and what else the
-    running arbiter writes to, whoever configured it. At most 16 of the latter. Not the access log.
+  description: Logs of the program, supervisord's files or the journal of the unit
+    (V(journal:app.service)), gunicorn's own error log, and what else the running arbiter writes to,
+    whoever configured it. At most 16 of the latter. Not the access log.
   returned: success
   type: list
   elements: str
@@ -315,8 +316,14 @@ sinks:
   type: list
   elements: dict
   contains:
-    kind: {description: "V(file), V(pipe), V(socket) or V(device).", type: str, returned: success}
-    path: {description: Path of a file., type: str, returned: success}
+    kind:
+      description: V(file), V(journal), V(pipe), V(socket) or V(device).
+      type: str
+      returned: success
+    path:
+      description: Path of a file, or V(journal:app.service).
+      type: str
+      returned: success
     to: {description: What else it leads to., type: str, returned: success}
     of: {description: V(arbiter) or V(worker)., type: str, returned: success, sample: arbiter}
     why:

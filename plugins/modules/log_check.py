@@ -39,6 +39,9 @@ options:
     description:
       - Absolute paths of the logs. Rotated generations beside them are found by their names,
         C(app.log.1), C(app.log.2.gz), C(app.log-20261123) and the like, compressed or not.
+      - V(journal:app.service) is the journal of a unit of systemd, V(journal-user:app.service) that
+        of a unit of the user who connects. It is read by C(journalctl), by what journald itself
+        says of who wrote an entry.
       - A log that supervisord merges with C(redirect_stderr) is fine.
       - Exactly one of O(paths) and O(program) is needed.
     type: list
@@ -46,7 +49,7 @@ options:
   program:
     description:
       - Name of a program of supervisord, V(app) or V(group:app), or service of systemd, V(app).
-        The log files that it writes to are read; the journal is not.
+        The logs that it writes to are read, files and the journal.
     type: str
   home:
     description:
@@ -240,10 +243,11 @@ incidents:
       description: The signal, V(SIGKILL), or null.
       type: str
     path:
-      description: File that it begins in.
+      description: File that it begins in, or the name of the journal.
       type: str
     offset:
-      description: Byte in that file (of the uncompressed content); -1 if it began before this look.
+      description: Byte in that file (of the uncompressed content), or in what this look has read
+        of the journal; -1 if it began before this look.
       type: int
     excerpt:
       description: The lines that matter, bounded, without obvious secrets.

@@ -69,13 +69,16 @@ out.write_text(json.dumps(told))
 class Place:
     """The container, its two servers, and nginx before them."""
 
+    # What the units have more.
+    more = ""
+
     def __init__(self, host):
         self.host = host
         self.servers = {name: UnitFleet(host) for name in ("web1", "web2")}
         self.front = free_port()
         for name, server in self.servers.items():
             server.directory_venv(OLD, old_python())
-            server.start(settings=SETTINGS, unit=f"{name}.service")
+            server.start(settings=SETTINGS, more=self.more, unit=f"{name}.service")
         self.wheels = host.dir / "wheels"
         self._download()
         self._nginx()

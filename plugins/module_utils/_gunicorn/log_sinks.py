@@ -10,7 +10,7 @@ nobody can write them who could not change the application anyway.
 
 import os
 import re
-from typing import Callable, Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Set
+from typing import Callable, Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.processes import (
     Process,
@@ -87,11 +87,13 @@ def find_sinks(
     uids: FrozenSet[int],
     access: str = "",
     tells: Callable[[str, Process], bool] = lambda _path, _worker: False,
+    stream: Callable[[int], Tuple[str, str]] = lambda _number: ("", ""),
 ) -> List[Sink]:
     """Everything that this gunicorn writes to, the arbiter's first; at most `MAX_FILES` are read.
 
     ``access`` is its access log, which tells of requests only; ``uids`` may write what is believed;
-    ``tells`` says whether a file holds lines that gunicorn wrote in this worker.
+    ``tells`` says whether a file holds lines that gunicorn wrote in this worker; ``stream`` is the
+    service manager's word of its standard output and error, if they are sockets.
     """
     found: Dict[str, Sink] = {}
     outputs: Dict[str, List[int]] = {}
@@ -110,7 +112,7 @@ def find_sinks(
                     why = "only workers have it open, and nothing in it is gunicorn's"
                     found[path] = found[path]._replace(why=why)
     others = [
-        _output(reader, target, numbers, arbiter, tree, supervisor_pid)
+        _output(reader, target, numbers, arbiter, tree, supervisor_pid, stream)
         for target, numbers in outputs.items()
     ]
     return _bounded(found.values()) + others + _datagrams(reader, arbiter.pid)
@@ -195,6 +197,7 @@ def _output(
     arbiter: Process,
     tree: List[Process],
     supervisor_pid: int,
+    stream: Callable[[int], Tuple[str, str]],
 ) -> Sink:
     names = " and ".join(OUTPUTS[number] for number in sorted(numbers))
     pipe, socket = _PIPE.match(target), _SOCKET.match(target)
@@ -220,6 +223,9 @@ def _output(
         why = "who reads it is not known"
         return Sink("pipe", "", f"{names}: a pipe", "arbiter", why)
     if socket:
+        name, unread = next((each for each in map(stream, numbers) if any(each)), ("", ""))
+        if name or unread:
+            return Sink("journal", name, f"{names}: the journal", "arbiter", unread)
         why = "what a socket leads to cannot be read here"
         return Sink("socket", "", f"{names}: a socket, perhaps the journal", "arbiter", why)
     return Sink("device", "", f"{names}: {target[:100]}", "arbiter", "it is no file")

@@ -11,6 +11,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.processes import (
     gunicorn_arguments,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.journal_names import unit_of
 
 _OPTIONS = {
     "workers": ("-w", "--workers"),
@@ -98,7 +99,8 @@ def log_paths(
     cwd: Optional[str],
     opened: Iterable[str] = (),
 ) -> List[str]:
-    """Where the program's lines go: supervisord's files, gunicorn's own, and those it has open."""
+    """Where the program's lines go: the service manager's logs, gunicorn's own, and those it has
+    open."""
     paths = [program["stdout_logfile"]]
     if not program["redirect_stderr"]:
         paths.append(program["stderr_logfile"])
@@ -108,6 +110,7 @@ def log_paths(
     paths += opened
     found: List[str] = []
     for path in paths:
-        if path and path.startswith("/") and not path.startswith("/dev/") and path not in found:
+        named = path and (path.startswith("/") or unit_of(path))
+        if path and named and not path.startswith("/dev/") and path not in found:
             found.append(path)
     return found

@@ -32,6 +32,12 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.cursor imp
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.facts import Incident, Window
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.incidents import Judge
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.journal_names import (
+    path_of,
+    spoken,
+    unit_of,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.journalctl import Journal
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.reader import (
     LogFile,
     Reader,
@@ -130,12 +136,15 @@ def parse_moment(name: str, value: Any, now: float) -> Optional[float]:
 
 def check_paths(paths: List[str]) -> List[str]:
     """Each path once, absolute: what a relative one is relative to is anybody's guess."""
-    wrong = [path for path in paths if not os.path.isabs(path) or "\0" in path]
-    if wrong:
-        raise FleetError(f"paths: {wrong[0]!r} is not absolute. Give the whole path of the log.")
     if not paths:
         raise FleetError("paths: there is no log to look at. Give at least one path.")
-    return list(dict.fromkeys(os.path.normpath(path) for path in paths))
+    found = []
+    for path in paths:
+        unit = unit_of(path)
+        if unit is None and (not os.path.isabs(path) or "\0" in path):
+            raise FleetError(f"paths: {path!r} is not absolute. Give the whole path of the log.")
+        found.append(path_of(*unit) if unit else os.path.normpath(path))
+    return list(dict.fromkeys(found))
 
 
 def gather(path: str, entry: Optional[Entry]) -> Tuple[List[LogFile], List[str]]:
@@ -232,6 +241,8 @@ def placed_plan(files: List[LogFile], begin: Tuple[Begin, ...]) -> Optional[Plan
 
 def look_at(path: str, entry: Optional[Entry], request: Request, judge: Judge) -> Look:
     """Read what is new of one log through ``judge``."""
+    if unit_of(path):
+        return read_journal(path, entry, request, judge)
     files, closed = gather(path, entry)
     try:
         return read(path, files, closed, entry, request, judge)
@@ -250,10 +261,7 @@ def read(
     window = request.window
     if entry and entry.places:
         chosen = plan(entry.places, entry.known, files, fingerprint)
-        try:
-            judge.restore(entry.state if chosen.found else dict(entry.state, block=None))
-        except (KeyError, TypeError, ValueError, AttributeError) as exc:
-            raise FleetError(damaged(request.cursor, f"state: {type(exc).__name__} {exc}")) from exc
+        restore(judge, entry, request, chosen.found)
         if chosen.found:
             judge.reported = {(told.offset, told.event) for told in entry.reported}
     else:
@@ -290,13 +298,60 @@ def read(
     kept = None
     if request.keep:
         place = remember(files, segments, end, size, [], seen, judge.sums.pop("state"), entry)
-        incidents = {
-            event: [one.state(one.place or locate(segments, one.position)) for one in found]
-            for event, found in judge.sums_kept.items()
-        }
-        kept = dict(judge.sums, entry=place._asdict(), kept=incidents, lost=lost, size=size)
+        kept = sums(judge, segments, place, lost, size)
     silent = silence(judge, window, files, size, path)
     return Look(path, judge, segments, lost, silent, size, new, kept)
+
+
+def restore(judge: Judge, entry: Entry, request: Request, found: bool = True) -> None:
+    """Go on with what an earlier look knew; what it was in the middle of, if its place is found."""
+    try:
+        judge.restore(entry.state if found else dict(entry.state, block=None))
+    except (KeyError, TypeError, ValueError, AttributeError) as exc:
+        raise FleetError(damaged(request.cursor, f"state: {type(exc).__name__} {exc}")) from exc
+
+
+def sums(
+    judge: Judge, segments: List[Segment], place: Entry, lost: List[str], size: int
+) -> Dict[str, Any]:
+    """What a later look at the same window goes on with."""
+    incidents = {
+        event: [one.state(one.place or locate(segments, one.position)) for one in found]
+        for event, found in judge.sums_kept.items()
+    }
+    return dict(judge.sums, entry=place._asdict(), kept=incidents, lost=lost, size=size)
+
+
+def read_journal(path: str, entry: Optional[Entry], request: Request, judge: Judge) -> Look:
+    """Read what is new in the journal of a unit."""
+    window, unit = request.window, unit_of(path)
+    assert unit is not None
+    place = entry.journal if entry else {}
+    until = None if request.cursor else window.until
+    try:
+        journal = Journal(unit, place, window.since, until, window.arbiter_pid)
+    except (KeyError, TypeError, ValueError, AttributeError) as exc:
+        raise FleetError(damaged(request.cursor, f"journal: {type(exc).__name__} {exc}")) from exc
+    if entry and entry.journal:
+        restore(judge, entry, request, journal.found)
+    # journald itself tells whose an entry is, and when it was written.
+    judge.placed = True
+    size = judge.scanner.read(journal.readinto)
+    state = judge.finish()
+    lost = journal.finish(headless=not (window.arbiter_pid and judge.started))
+    last = journal.lines.last or 0.0
+    # So that what is found has a place that can be told.
+    whole = LogFile(path, None, 0, 0, size, last, "", 0)
+    segments = [Segment(0, whole, 0)]
+    now = Entry([], [], [], state, [], journal.place())
+    kept = None
+    if request.keep:
+        resumed = now._replace(state=judge.sums.pop("state"))
+        kept = sums(judge, segments, resumed, lost, size)
+    # All of it is of the window, whatever time its lines have.
+    arbiter = window.arbiter_pid if window.since is None else None
+    silent = silence(judge, Window(arbiter_pid=arbiter), [whole], size, spoken(path))
+    return Look(path, judge, segments, lost, silent, size, now if request.cursor else None, kept)
 
 
 def identity(request: Request) -> str:
@@ -319,20 +374,29 @@ def go_on(path: str, request: Request, judge: Judge) -> Optional[Look]:
             return None
         earlier = request.progress["logs"][path]
         entry = entry_of(earlier["entry"])
-        files, _closed = gather(path, entry)
-        try:
-            chosen = plan(entry.places, entry.known, files, fingerprint)
-            if not entry.places or not chosen.found or chosen.lost:
-                return None
+        if entry.journal:
             judge.go_on(earlier["totals"], earlier["kept"])
-            found = read(path, files, [], entry, request, judge)
-        finally:
-            close(files)
+            found = read_journal(path, entry, request, judge)
+            files: List[LogFile] = []
+        else:
+            files, _closed = gather(path, entry)
+            try:
+                chosen = plan(entry.places, entry.known, files, fingerprint)
+                if not entry.places or not chosen.found or chosen.lost:
+                    return None
+                judge.go_on(earlier["totals"], earlier["kept"])
+                found = read(path, files, [], entry, request, judge)
+            finally:
+                close(files)
         size = int(earlier["size"]) + found.size
         lost = [str(reason) for reason in earlier["lost"]] + found.lost
     except (KeyError, TypeError, ValueError, AttributeError, FleetError):
         return None
-    silent = "" if earlier["totals"]["heard"] else silence(judge, request.window, files, size, path)
+    heard = earlier["totals"]["heard"] or (entry.journal and earlier["size"])
+    if heard or entry.journal:
+        silent = "" if heard else found.silent
+    else:
+        silent = silence(judge, request.window, files, size, path)
     kept = dict(found.progress, size=size, lost=lost) if found.progress else None
     return found._replace(lost=lost, silent=silent, progress=kept)
 
@@ -463,7 +527,8 @@ def report(looks: List[Look], request: Request, limits: Dict[str, Tolerance]) ->
         for event, kept in look.judge.kept.items():
             path, offset = kept[0].place or locate(look.segments, kept[0].position)
             when = moment(kept[0].first)
-            first.setdefault(event, f"{'at ' + when + ' ' if when else ''}in {path}, byte {offset}")
+            where = spoken(path) if unit_of(path) else f"{path}, byte {offset}"
+            first.setdefault(event, f"{'at ' + when + ' ' if when else ''}in {where}")
             found += [(incident, look) for incident in kept]
     heads = [look.judge.oldest for look in looks]
     understood = any(look.judge.understood or look.judge.counts for look in looks)
@@ -554,7 +619,11 @@ def look(
         progress = {"of": identity(request), "logs": logs}
         # What is too much to be sent to and fro is read again instead; so is a block of which a
         # part is missing, as its words may hold a secret, and progress may be seen.
-        open_block = any(item["entry"]["state"]["block"] for item in logs.values() if item)
+        kept = [item["entry"] for item in logs.values() if item]
+        open_block = any(
+            each["state"]["block"] or each["journal"].get("writers", {}).get("parts")
+            for each in kept
+        )
         much = len(json.dumps(progress)) > MAX_PROGRESS
         result["progress"] = {} if open_block or much else progress
     return result

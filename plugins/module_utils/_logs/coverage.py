@@ -14,8 +14,14 @@ import json
 import os
 import re
 import stat
-from typing import Any, Iterable, List, Mapping, NamedTuple, Optional, Tuple
+import time
+from itertools import islice
+from typing import Any, Callable, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.journal_names import (
+    Unit,
+    unit_of,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.reader import family
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.records import (
     GUNICORN,
@@ -32,6 +38,10 @@ HEAD = 1 << 16
 MAX_BYTES = 1 << 28
 MAX_LINE = 1 << 14
 MAX_CANDIDATES = 5000
+# The arbiter says that it starts among the first lines of its generation.
+MAX_JOURNAL_LINES = 20000
+# Seconds within which an arbiter's first words may still be on their way.
+YOUNG = 60.0
 # The start of a process by /proc and by its first log line differ by the rounding of two clocks.
 SLACK = 2.0
 # A preloaded application is imported before gunicorn says that it starts.
@@ -69,6 +79,18 @@ def told(paths: Iterable[str], who: Who, now: float) -> str:
     """`START`, `LINE`, `LOST` (the begin was rotated away, so nobody knows) or `SILENT`."""
     found = [_told_by(path, who, now) for path in paths]
     return next((each for each in (START, LINE, LOST) if each in found), SILENT)
+
+
+def settle(
+    paths: List[str], who: Who, now: float, sleep: Callable[[float], None] = time.sleep
+) -> None:
+    """journald writes a moment after gunicorn has: wait for the first words of a young arbiter."""
+    if who.since is None or now - who.since > YOUNG or not any(map(unit_of, paths)):
+        return
+    for _turn in range(12):
+        if told(paths, who, now):
+            return
+        sleep(0.25)
 
 
 def line_tells(line: bytes, who: Who, clock: Clock) -> str:
@@ -130,7 +152,26 @@ def _in_time(when: Optional[float], who: Who, within: Optional[float]) -> bool:
 # --- files ----------------------------------------------------------------------------------------
 
 
+def _told_by_journal(unit: Unit, who: Who, now: float) -> str:
+    # Only who has one pays for this import.
+    from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.journalctl import Journal
+
+    clock, found, count = Clock(now), SILENT, 0
+    journal = Journal(unit, {}, who.since, None, who.pid)
+    for line in islice(journal.lines.each(), MAX_JOURNAL_LINES):
+        count += 1
+        tells = line_tells(line, who, clock)
+        found = tells if tells == START else found or tells
+        if found == START:
+            break
+    lost = journal.finish(headless=not found)
+    return found or (LOST if lost or count == MAX_JOURNAL_LINES else SILENT)
+
+
 def _told_by(path: str, who: Who, now: float) -> str:
+    unit = unit_of(path)
+    if unit is not None:
+        return _told_by_journal(unit, who, now)
     names = [os.path.realpath(path)]
     names += [name for name, _number in family(names[0])]
     clock = Clock(now)

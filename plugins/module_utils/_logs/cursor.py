@@ -216,6 +216,8 @@ class Entry(NamedTuple):
     state: Dict[str, Any]
     # Where the files were that hold the place and what follows it, the oldest first.
     names: List[str]
+    # The place in a unit's journal (``journalctl.Journal.place``); such a log has no files.
+    journal: Dict[str, Any] = {}
 
 
 def load(path: str) -> Dict[str, Entry]:
@@ -251,6 +253,7 @@ def entry_of(entry: Dict[str, Any]) -> Entry:
         [checked(Told, item) for item in entry["reported"]],
         dict(entry["state"]),
         [str(name) for name in entry["names"]],
+        dict(entry.get("journal", {})),
     )
 
 

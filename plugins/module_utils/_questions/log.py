@@ -19,7 +19,11 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.check impo
     look,
     parse_moment,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.coverage import Who, told
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.coverage import (
+    Who,
+    settle,
+    told,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.facts import Window
 
 # What `_module.runner` returns.
@@ -127,10 +131,13 @@ def ask(params: Dict[str, Any], run: Runner, advance: bool) -> Dict[str, Any]:
         begin=tuple(Begin(it["dev"], it["inode"], it["size"]) for it in params["begin"]),
     )
     request = request._replace(living=who_lives(request.window))
-    result = look(request, now, Budget(params["pattern_timeout"]))
+    who = None
     if request.window.arbiter_pid is not None:
         begin = {(it["dev"], it["inode"]): it["size"] for it in params["begin"]}
         who = Who(request.window.arbiter_pid, request.window.since, begin)
+        settle(request.paths, who, now)
+    result = look(request, now, Budget(params["pattern_timeout"]))
+    if who is not None:
         result["tells"] = told(request.paths, who, now)
     return result
 
@@ -161,11 +168,14 @@ def program_logs(params: Dict[str, Any], run: Runner) -> List[str]:
     else:
         manager = managers.open_manager(params)
         paths = manager.own_logs()
-    found = [str(path) for path in paths if path and str(path).startswith("/")]
+    found = [str(path) for path in paths if path and str(path).startswith(("/", "journal"))]
     found = [path for path in found if not path.startswith("/dev/")]
     if not found:
+        whys = [why for _name, why in map(manager.stream, (1, 2)) if why]
+        also = f" It writes to the journal, but {whys[0]}." if whys else ""
         raise FleetError(
             f"Asked where program {params['program']!r} writes its log, and {manager.word} names no"
-            f" file. Set {manager.log_option()} in its configuration, or give paths."
+            f" log that can be read.{also} Set {manager.log_option()} in its configuration, or give"
+            " paths."
         )
     return found

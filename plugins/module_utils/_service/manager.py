@@ -127,6 +127,11 @@ class Manager:
         """What an operator sets so that it names a log file."""
         raise NotImplementedError
 
+    def stream(self, number: int) -> Tuple[str, str]:
+        """Where standard output (1) or error (2) goes if that is no file: the name of a log that
+        can be read all the same, or why it cannot; both empty if that is not known."""
+        return "", ""
+
     def own_logs(self) -> List[Optional[str]]:
         """The files that the manager names as the program's, without a look at what runs."""
         raise NotImplementedError

@@ -292,6 +292,7 @@ class Site:
             frozenset(uid for uid in uids if uid is not None),
             access if access != known.get("errorlog") else "",
             self._told,
+            self.manager.stream,
         )
         paths = log_paths(program, seen.options, arbiter.cwd, log_files(sinks))
         return sinks, paths, hiding(reader, settings, [*reversed(here[:2]), here[2]])

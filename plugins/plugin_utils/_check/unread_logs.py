@@ -46,8 +46,11 @@ def blind(info: Mapping[str, Any], log: Mapping[str, Any], quiet: str, named: li
     else:
         place = "standard error (errorlog '-', level info) or to a file"
         if (info.get("program") or {}).get("manager") == "systemd":
-            # The journal is not read yet.
-            place = "a file (errorlog, level info; or StandardError=append:/path in the unit)"
+            place = (
+                "the journal (StandardError=journal or inherit, and this user in the group"
+                " systemd-journal) or to a file (errorlog, level info; or"
+                " StandardError=append:/path in the unit)"
+            )
         words.append(
             f"Let gunicorn write its error log to {place} that this user may read and strangers may"
             " not write, or name the right file in gate_log_paths;"
@@ -80,9 +83,9 @@ def _some(paths: list[str]) -> str:
 def unread_sinks(info: Mapping[str, Any]) -> list[str]:
     """Return what deserves a look: files that take gunicorn's words and cannot be read."""
     return [
-        f"gunicorn writes to {sink['path']}, which is not read: {sink['why']}"
+        f"gunicorn writes to {sink['path'] or 'the journal'}, which is not read: {sink['why']}"
         for sink in info.get("sinks") or []
-        if sink["kind"] == "file"
+        if (sink["kind"] == "file" or "standard error: the journal" in sink["to"])
         and sink["of"] == "arbiter"
         and sink["why"]
         and sink["why"] != "it is the access log"

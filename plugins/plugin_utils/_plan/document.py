@@ -27,6 +27,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._known_problems.
     concerns,
     hazards_of,
 )
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.journals import logs_read
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.newer import newer
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.packages import (
     difference,
@@ -122,6 +123,11 @@ def plan_document(hosts: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) ->
             host: texts
             for host, each in told.items()
             if (texts := each.beside(run.get("hooks") or []))
+        },
+        "logs": {
+            turn["host"]: told[turn["host"]].logs
+            for turn in turns
+            if turn["action"] != "skip" and told[turn["host"]].logs
         },
         "problems": {host: each.problems for host, each in told.items() if each.problems},
     }
@@ -310,6 +316,7 @@ class _Host:
         self.problems += stage_problems(found.get("stages") or [])
         self.unseen = str(found.get("msg") or "the host was not asked")
         self.age = float(self.info.get("age") or 0)
+        self.logs = logs_read(told, self.info)
         program = _mapping(_mapping(told.get("_service_info")).get("program"))
         self.user = str(program.get("user") or "")
         self.packages: dict[str, str] = dict(found.get("packages") or {})

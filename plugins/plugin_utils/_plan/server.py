@@ -66,23 +66,43 @@ def server_plan(look: Mapping[str, Any], host: str, asked: Mapping[str, Any]) ->
     }
 
 
-def deaf_or_ill(seen: Mapping[str, Any], quiet: str, named: list[str], cure: str) -> str:
+# How what gunicorn writes comes to where it can be read, by the service manager.
+CURES = {
+    "supervisord": "Set stderr_logfile of the program, or gunicorn's errorlog,",
+    "systemd": (
+        "Let it write to the journal (StandardError=journal) and this user read that (group"
+        " systemd-journal), or set gunicorn's errorlog, or StandardError=append:/path in the unit,"
+    ),
+}
+
+
+def deaf_or_ill(seen: Mapping[str, Any], quiet: str, named: list[str]) -> str:
     """Return why a server is not fit for an upgrade as it runs; empty if it is.
 
     ``seen`` is what `server_plan` returned; ``quiet`` and ``named`` are gate_log_quiet and
-    gate_log_paths; ``cure`` says how a log comes to a file.
+    gate_log_paths.
     """
+    service = seen["service"]
     if seen["health"].get("failed"):
         return str(seen["health"]["msg"])
-    if not (named or seen["service"].get("logs")):
-        pid = seen["service"]["arbiter"]["pid"]
-        return (
-            f"Asked where gunicorn {pid} logs, and it is to no file that may be read: the gate"
-            f" would hear nothing (F-BLIND). {cure} or name the file in gate_log_paths."
+    if not (named or service.get("logs")):
+        unread = [
+            f"It writes to {sink['path'] or sink['to']}: {sink['why']}."
+            for sink in service.get("sinks") or []
+            if sink["of"] == "arbiter" and sink["why"]
+        ]
+        cure = CURES.get(service["program"].get("manager") or "", CURES["supervisord"])
+        return " ".join(
+            [
+                f"Asked where gunicorn {service['arbiter']['pid']} logs, and it is to nothing that"
+                " may be read: the gate would hear nothing (F-BLIND).",
+                *unread,
+                f"{cure} or name the file in gate_log_paths.",
+            ]
         )
     if seen["log"].get("failed"):
         return str(seen["log"]["msg"])
-    return blind(seen["service"], seen["log"], quiet, named)
+    return blind(service, seen["log"], quiet, named)
 
 
 def missing_pythons(seen: Mapping[str, Any], provider: str) -> str:

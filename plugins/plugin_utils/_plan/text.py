@@ -49,6 +49,7 @@ def plan_lines(plan: Mapping[str, Any]) -> list[str]:
     lines += _trial_lines(plan["trials"])
     lines += _prune_lines(plan["prune"])
     lines += _beside_lines(plan["beside"])
+    lines += _log_lines(plan["logs"])
     lines += _not_lines(plan)
     lines += _time_lines(plan["seconds"], plan["ramp"])
     lines += _outage_lines(plan["outage"])
@@ -273,6 +274,11 @@ def _prune_lines(told: Mapping[str, Any]) -> list[str]:
 def _beside_lines(told: Mapping[str, Any]) -> list[str]:
     pairs = [(host, text) for host, texts in told.items() for text in texts]
     return [f"Beside it on {few(hosts)}: {text}" for text, hosts in _grouped(pairs)]
+
+
+def _log_lines(told: Mapping[str, Sequence[str]]) -> list[str]:
+    pairs = [(host, ", ".join(logs)) for host, logs in told.items()]
+    return [f"Log of {few(hosts)}: {text}" for text, hosts in _grouped(pairs)]
 
 
 def _not_lines(plan: Mapping[str, Any]) -> list[str]:

@@ -15,6 +15,11 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.processes 
     Process,
     Reader,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.journal_names import (
+    PROBE,
+    complaint,
+    path_of,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.manager import (
     Deviation,
     Manager,
@@ -46,12 +51,14 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.systemd
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.systemd.target import (
     command_of,
     describe_unit,
+    into_journal,
     log_paths,
     services,
     state_of,
     unit_name,
     unit_of_cgroup,
     user_of,
+    why_no_journal,
     written_list,
     written_settings,
 )
@@ -79,6 +86,8 @@ class SystemdManager(Manager):
         self._wanted = wanted
         self._told: Dict[str, str] = {}
         self._names: Set[str] = set()
+        # Why this user cannot read the journal; None: not asked yet.
+        self._unreadable: Optional[str] = None
 
     def attach(self, reader: Reader, homes: List[str]) -> None:
         self.reader = reader
@@ -123,16 +132,36 @@ class SystemdManager(Manager):
 
     def _logs(self, pid: int) -> Tuple[Optional[str], Optional[str]]:
         told = self._told
+        journal = "" if self._why_no_journal() else path_of(told.get("Id", ""), self._user)
         named = [name for name in STANDARD if told.get(name) in ("file", "append", "truncate")]
         if not named:
-            return log_paths(told, {}, {})
+            return log_paths(told, {}, {}, journal)
         opened: Dict[str, Optional[str]] = {}
         for name in named if pid else ():
             link = self.reader.link(f"/proc/{pid}/fd/{STANDARD[name]}") or ""
             if link.startswith("/") and not link.startswith("/dev/"):
                 opened[name] = link
         written = {} if len(opened) == len(named) else self._written(named)
-        return log_paths(told, opened, written)
+        return log_paths(told, opened, written, journal)
+
+    def _why_no_journal(self) -> str:
+        """Why the unit's journal is not read; empty if it is, or if it writes nothing to it."""
+        if not any(into_journal(self._told, name) for name in STANDARD):
+            return ""
+        why = why_no_journal(self._told)
+        if why:
+            return why
+        if self._unreadable is None:
+            result = self._ask(["journalctl", "--no-pager", *PROBE])
+            self._unreadable = complaint(self.name, result.status, result.error)
+        return self._unreadable
+
+    def stream(self, number: int) -> Tuple[str, str]:
+        name = next(name for name, fd in STANDARD.items() if fd == number)
+        if not into_journal(self._told, name):
+            return "", ""
+        why = self._why_no_journal()
+        return ("", why) if why else (path_of(self.name, self._user), "")
 
     def _written(self, names: List[str]) -> Dict[str, str]:
         return written_settings(self._systemctl.cat(self.name), tuple(names))
@@ -213,7 +242,11 @@ class SystemdManager(Manager):
         told = journal(self._ask, self._user, words, [unit])
         path = self._logs(int(self._told.get("MainPID") or 0))[1]
         uids = {0, os.geteuid(), _uid_of(user_of(self._told, "root"))}
-        if path and not self.reader.why_no_log(path, "", frozenset(uids), 1 << 40):
+        if (
+            path
+            and path.startswith("/")
+            and not self.reader.why_no_log(path, "", frozenset(uids), 1 << 40)
+        ):
             begin = mark.at if mark.at <= _size(path) else 0
             told += _tail(path, begin, limit)
         return told[-limit:]

@@ -25,6 +25,7 @@ _CGROUP = re.compile(r"^\d+:(?:name=systemd)?:(.*)$", re.M)
 # What systemd calls it where ExecStart itself could not be done.
 _EXEC_FAILED = {200: "CHDIR", 203: "EXEC", 216: "GROUP", 217: "USER", 226: "NAMESPACE"}
 _KILLED = ("2", "3")
+_FILES = ("file", "append", "truncate")
 
 
 def unit_name(wanted: str) -> str:
@@ -119,10 +120,35 @@ def signal_name(value: Optional[str]) -> Optional[str]:
         return str(value)
 
 
+def into_journal(properties: Properties, name: str) -> bool:
+    """Does systemd connect ``StandardOutput`` or ``StandardError`` to the journal?"""
+    value = properties.get(name, "")
+    if value == "inherit" and name == "StandardError":
+        value = properties.get("StandardOutput", "")
+    # "syslog" has been another word for it since systemd 246; "kmsg" is the kernel's log.
+    return value in ("journal", "journal+console", "syslog", "syslog+console")
+
+
+def why_no_journal(properties: Properties) -> str:
+    """Why the journal of a unit would not have its words; empty if it has."""
+    if properties.get("StandardError", "").partition(":")[0] in _FILES:
+        return "standard error goes to a file, and that is where gunicorn tells of itself"
+    namespace = properties.get("LogNamespace", "")
+    if namespace:
+        return f"LogNamespace={namespace} of the unit: that part of the journal is not read"
+    most, level = (whole_number(properties.get(name)) for name in ("LogLevelMax", "SyslogLevel"))
+    if most is not None and 0 <= most < (6 if level is None else level & 7):
+        return "LogLevelMax= of the unit keeps what gunicorn writes out of the journal"
+    return ""
+
+
 def log_paths(
-    properties: Properties, opened: Mapping[str, Optional[str]], written: Mapping[str, str]
+    properties: Properties,
+    opened: Mapping[str, Optional[str]],
+    written: Mapping[str, str],
+    journal: str = "",
 ) -> Tuple[Optional[str], Optional[str]]:
-    """The files of standard output and error.
+    """The logs of standard output and error; ``journal``: the name of the unit's, if it is read.
 
     systemd tells ``append`` without the path, so ``opened`` is what a running process has open and
     ``written`` what the unit's files say; both by the name of the setting.
@@ -130,8 +156,10 @@ def log_paths(
     found: Dict[str, Optional[str]] = {}
     for name in ("StandardOutput", "StandardError"):
         kind, _colon, path = properties.get(name, "").partition(":")
-        if kind in ("file", "append", "truncate"):
+        if kind in _FILES:
             found[name] = path or opened.get(name) or _written(written.get(name, ""), properties)
+        elif into_journal(properties, name):
+            found[name] = journal or None
     error = found.get("StandardError")
     if properties.get("StandardError") == "inherit":
         error = found.get("StandardOutput")

@@ -72,13 +72,22 @@ def test_what_was_found_and_what_to_set():
     assert "gate_log_quiet to pass" in said
 
 
-def test_under_systemd_standard_error_is_no_cure():
-    """It is the journal, which is not read yet."""
-    found = info(sink("socket", to="standard error: a socket, perhaps the journal", why="x"))
+def test_under_systemd_the_journal_is_a_cure():
+    found = info(sink("journal", to="standard error: the journal", why="no right to it"))
     found["program"]["manager"] = "systemd"
     said = blind(found, {"tells": ""}, "fail", [])
+    assert "standard error: the journal (no right to it)" in said
+    assert "the journal (StandardError=journal or inherit" in said
     assert "StandardError=append:/path in the unit" in said
     assert "errorlog '-'" not in said
+    assert unread_sinks(found) == [
+        "gunicorn writes to the journal, which is not read: no right to it"
+    ]
+
+
+def test_a_journal_that_has_the_access_log_alone_needs_no_look():
+    found = info(sink("journal", to="standard output: the journal", why="standard error is a file"))
+    assert unread_sinks(found) == []
 
 
 def test_the_level_is_named_with_its_place():

@@ -59,7 +59,7 @@ def test_a_good_server() -> None:
     assert told["problems"] == []
     assert [step["action"] for step in told["plan"]["steps"]] == ["upgrade", "upgrade"]
     assert (told["found"], told["service"]) == (FOUND, SERVICE)
-    assert deaf_or_ill(told, "fail", [], "") == ""
+    assert deaf_or_ill(told, "fail", []) == ""
 
 
 def test_a_server_that_cannot_be_reached_is_told_with_the_others() -> None:
@@ -97,7 +97,7 @@ def test_a_start_that_names_the_old_python_speaks_against_it() -> None:
     ],
 )
 def test_a_server_that_is_ill_or_would_not_be_heard(more: dict[str, Any], word: str) -> None:
-    assert word in deaf_or_ill(seen(**more), "fail", [], "Set errorlog,")
+    assert word in deaf_or_ill(seen(**more), "fail", [])
 
 
 def test_a_python_may_be_provided() -> None:

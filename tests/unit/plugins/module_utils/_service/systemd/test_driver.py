@@ -181,3 +181,30 @@ def test_a_host_without_systemd(machine):
     )
     with pytest.raises(FleetError, match="Is systemd what runs this host"):
         machine.look()
+
+
+def test_a_journal_that_may_be_read_is_a_log(tmp_path):
+    paper = Paper(tmp_path)
+    paper.unit.update(StandardOutput="journal", StandardError="inherit")
+    manager = SystemdManager(paper.answer, "app")
+    manager.attach(Reader(str(tmp_path)), ["/home"])
+    program = manager.program()
+    assert (program["stdout_logfile"], program["redirect_stderr"]) == ("journal:app.service", True)
+    assert manager.stream(1) == manager.stream(2) == ("journal:app.service", "")
+    manager.program()
+    assert sum("journalctl" in each for each in paper.asked) == 1
+
+
+def test_a_journal_that_may_not_be_read_is_none_and_it_says_why(tmp_path):
+    paper = Paper(tmp_path)
+    paper.unit.update(StandardOutput="journal", StandardError="inherit")
+    hint = "Hint: You are currently not seeing messages from other users and the system."
+
+    def answer(words):
+        return Result(0, "", hint) if words[0] == "journalctl" else paper.answer(words)
+
+    manager = SystemdManager(answer, "app")
+    manager.attach(Reader(str(tmp_path)), ["/home"])
+    assert manager.program()["stdout_logfile"] is None
+    name, why = manager.stream(2)
+    assert name == "" and "group systemd-journal" in why

@@ -126,6 +126,40 @@ def test_logs_are_what_a_running_process_has_open_or_what_the_files_say():
 
 
 @pytest.mark.parametrize(
+    ("output", "error", "paths"),
+    [
+        ("journal", "inherit", ("J", "J")),
+        ("null", "journal", (None, "J")),
+        ("syslog", "syslog+console", ("J", "J")),
+        ("kmsg", "kmsg+console", (None, None)),
+        ("null", "inherit", (None, None)),
+        ("tty", "socket", (None, None)),
+    ],
+)
+def test_what_goes_to_the_journal(output, error, paths):
+    told = {"Id": "a.service", "StandardOutput": output, "StandardError": error}
+    assert target.log_paths(told, {}, {}, "J") == paths
+    assert target.log_paths(told, {}, {}, "") == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"LogLevelMax": "-1", "SyslogLevel": "6", "LogNamespace": ""}, ""),
+        ({"LogLevelMax": "6", "SyslogLevel": "6"}, ""),
+        ({"LogLevelMax": "4", "SyslogLevel": "6"}, "LogLevelMax="),
+        ({"LogLevelMax": "4", "SyslogLevel": "28"}, ""),
+        ({"LogNamespace": "other"}, "LogNamespace=other"),
+        ({"StandardError": "append"}, "standard error goes to a file"),
+        ({}, ""),
+    ],
+)
+def test_why_a_journal_would_not_have_its_words(more, why):
+    said = target.why_no_journal({"StandardOutput": "journal", **more})
+    assert why in said and bool(said) == bool(why)
+
+
+@pytest.mark.parametrize(
     ("text", "unit"),
     [
         ("0::/system.slice/app.service\n", "app.service"),

@@ -60,7 +60,8 @@ class Prover:
             return None
         # What keeps a new generation from starting need not keep an old one from serving: where
         # nothing was stopped, the way back is there already.
-        against = problems(seen, plan, self.wanted, [], beside=not self.wanted.going_back)
+        kept = self.site.manager.kept()
+        against = problems(seen, plan, self.wanted, kept, beside=not self.wanted.going_back)
         if not against and (check_mode or self._answers(URL_TIMEOUT)):
             return seen
         if check_mode or mismatches(seen, plan, self.wanted):
@@ -70,7 +71,7 @@ class Prover:
             return None
         # A run that was killed asked for this start and could not prove it any more.
         try:
-            return self.prove(plan, [], self._clock() + young).seen
+            return self.prove(plan, kept, self._clock() + young).seen
         except FleetError:
             return None
 

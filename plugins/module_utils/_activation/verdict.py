@@ -36,7 +36,7 @@ def problems(
     missing = sorted(set(expected) - mine)
     if missing and mine:
         found.append(
-            f"arbiter {arbiter.pid} does not listen on {', '.join(missing)} as the one before did"
+            f"arbiter {arbiter.pid} does not listen on {', '.join(missing)}, where its clients are"
         )
     count, least = len(seen.workers), arbiter.workers_wanted or 1
     if count < least:

@@ -70,6 +70,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.processes 
     read_listeners,
     read_table,
     read_uid,
+    same_place,
     shown,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.trust import user_name
@@ -143,6 +144,7 @@ class Site:
             for each in [top] + workers:
                 held |= read_inodes(reader, each.pid)
         orphans, unmanaged = self._strays.find(table, top, masters[1:], listening)
+        ours = listening + self._given(top, listening)
         return Observation(
             program,
             self._arbiter(top, venv, program, options, environ) if top else None,
@@ -150,7 +152,7 @@ class Site:
             tree,
             [
                 each
-                for each in listening
+                for each in ours
                 if each.inode in held and not is_control(each.address, options)
             ],
             listening,
@@ -163,6 +165,16 @@ class Site:
             () if waiting else self._beside(table, tree),
             tuple(self.manager.rest(table, tree)),
         )
+
+    def _given(self, top: Optional[Process], listening: List[Listener]) -> List[Listener]:
+        """What its manager listens on for it, where it has a network of its own."""
+        pid = self.manager.pid
+        if not (top and listening and self.manager.kept()):
+            return []
+        if same_place(self.reader, top.pid, pid, ("net",)):
+            return []
+        known = {each.inode for each in listening}
+        return [each for each in read_listeners(self.reader, pid) if each.inode not in known]
 
     def _beside(self, table: Dict[int, Process], tree: List[Process]) -> Tuple[Beside, ...]:
         """The other programs on this virtualenv that run, whoever looks after them."""

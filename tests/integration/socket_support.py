@@ -6,11 +6,12 @@
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import time
 
-from tests.integration.service_support import APP
+from tests.integration.service_support import APP, ROOT, module_command
 from tests.integration.systemd_support import SETTINGS, UnitFleet
 
 # Each worker writes down which gunicorn it is of.
@@ -67,6 +68,26 @@ for each in threads:
 out.write_text(json.dumps(told))
 """
 
+PLACES = {
+    "activation": ("_activation.activate", "Activation"),
+    "control": ("_activation.restart", "Control"),
+    "link": ("_activation.files", "Link"),
+    "manager": ("_service.systemd.driver", "SystemdManager"),
+    "systemctl": ("_service.systemd.systemctl", "Systemctl"),
+    "prover": ("_activation.proof", "Prover"),
+}
+AT = """
+import importlib, subprocess
+_base = "ansible_collections.fleetops.gunicorn.plugins.module_utils."
+_owner = getattr(importlib.import_module(_base + "{module}"), "{owner}")
+_step = getattr(_owner, "{name}")
+def _and_then(*args, **more):
+    found = _step(*args, **more)
+    subprocess.call(["sh", "-c", "{shell}"])
+    return found
+setattr(_owner, "{name}", _and_then)
+"""
+
 
 class SocketFleet(UnitFleet):
     """``app.service``, whose listeners are those of ``app.socket``."""
@@ -91,6 +112,10 @@ class SocketFleet(UnitFleet):
         section = section or f"Requires={' '.join(self.sockets)}\n"
         command = command or f"{self.home}/venv/bin/gunicorn -w 2 wsgi:app"
         self.start(kind, settings=settings, more=more, section=section, command=command)
+        # It may have been started without them, where it does not require them.
+        self.host.systemctl("stop", self.unit)
+        self.host.run("systemctl", "start", *self.sockets)
+        self.host.run("systemctl", "start", self.unit)
         wait = f"for n in $(seq 600); do curl -sf {self.url} >/dev/null && exit; sleep .1; done"
         self.host.run("sh", "-c", f"{wait}; exit 1")
         return self
@@ -118,6 +143,19 @@ class SocketFleet(UnitFleet):
                 stop.touch()
                 process.wait(90)
         told.update(json.loads(out.read_text()))
+
+    def activate_and(self, point, shell, release, **more):
+        """Switch, and do something right after a step of it; ``$PPID`` is who switches."""
+        place, _dot, name = point.partition(".")
+        module, owner = PLACES[place]
+        code = AT.format(module=module, owner=owner, name=name, shell=shell)
+        words = module_command("active_release", self.switch_options(release, **more))
+        words[2] = code + words[2]
+        return self.host.run(
+            *words,
+            variables=[f"PYTHONPATH={ROOT}/.collections", f"PATH={os.environ['PATH']}"],
+            check=False,
+        )
 
     def gates(self):
         """Units that let clients wait."""

@@ -119,14 +119,16 @@ class Activation:
         kept = site.manager.kept()
         was_running = seen.program["state"] in (*RUNNING_STATES, STOPPING)
         served = bool(seen.arbiter and seen.listeners)
-        expected = sorted({*kept, *(each.address for each in seen.listeners)})
+        before = {each.address for each in seen.listeners}
+        # Given listeners, gunicorn binds none itself; what runs may have been started without.
+        expected = sorted(kept or before)
         # Only while it runs can it be seen what it writes to.
         logs = site.logs(seen)
         self._permit()
         down = clock()
         try:
             held = {address for stray in seen.orphans for address in stray.addresses}
-            freed = sorted(held.union(expected).difference(kept))
+            freed = sorted(held.union(before).difference(kept))
             self.timings.update(self._control.stop(seen, down, freed))
             stopped = clock()
             self._permit()

@@ -16,6 +16,8 @@ PROPERTIES = (
     *("Accept", "Listen", "Triggers", "FlushPending"),
 )
 _STREAM = " (Stream)"
+# It has started the service, until that was given up.
+_GAVE_UP = ("service-start-limit-hit", "trigger-limit-hit")
 _NEEDING = ("Requires", "BindsTo", "Wants")
 
 
@@ -68,10 +70,11 @@ def in_use(
     needed = " ".join(service.get(name, "") for name in _NEEDING).split()
     used = []
     for each in found:
-        down = each.state in ("inactive", "failed")
-        wanted = each.state == "failed" or each.enabled or each.name in needed
-        if not down or activated or (wanted and not running):
-            used.append(each)
+        if each.state in ("inactive", "failed") and not activated:
+            wanted = each.state == "failed" or each.enabled or each.name in needed
+            if each.result not in _GAVE_UP and (running or not wanted):
+                continue
+        used.append(each)
     return used
 
 

@@ -105,13 +105,14 @@ class SocketFleet(UnitFleet):
         self.sockets.append(name)
         return self
 
-    def serve(self, section="", more="", settings=SETTINGS, command="", kind="notify"):
+    # pylint: disable-next=too-many-arguments
+    def serve(self, section="", more="", settings=SETTINGS, kind="notify", unit="app.service"):
         """Start sockets and service, as gunicorn's own documentation has them."""
         if not self.sockets:
             self.keep()
         section = section or f"Requires={' '.join(self.sockets)}\n"
-        command = command or f"{self.home}/venv/bin/gunicorn -w 2 wsgi:app"
-        self.start(kind, settings=settings, more=more, section=section, command=command)
+        command = f"{self.home}/venv/bin/gunicorn -w 2 wsgi:app"
+        self.start(kind, settings, more, unit, command, section)
         # It may have been started without them, where it does not require them.
         self.host.systemctl("stop", self.unit)
         self.host.run("systemctl", "start", *self.sockets)

@@ -9,6 +9,7 @@ from typing import Callable, List, NamedTuple, Optional, Tuple
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation.plan import Plan, Wanted
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation.verdict import (
     death,
+    elsewhere,
     mismatches,
     problems,
 )
@@ -64,14 +65,14 @@ class Prover:
         against = problems(seen, plan, self.wanted, kept, beside=not self.wanted.going_back)
         if not against and (check_mode or self._answers(URL_TIMEOUT)):
             return seen
-        if check_mode or mismatches(seen, plan, self.wanted):
+        if check_mode or mismatches(seen, plan, self.wanted) or elsewhere(seen, kept):
             return None
         young = self.wanted.start_timeout - self.site.age(seen)
         if seen.arbiter is None or young <= 0:
             return None
         # A run that was killed asked for this start and could not prove it any more.
         try:
-            return self.prove(plan, kept, self._clock() + young).seen
+            return self.prove(plan, [], self._clock() + young).seen
         except FleetError:
             return None
 
@@ -80,6 +81,7 @@ class Prover:
         site, clock = self.site, self._clock
         wanted = self.wanted
         stable = wanted.stable_for
+        kept = site.manager.kept()
         if wanted.url is None:
             stable = max(stable, STABLE_WITHOUT_URL)
         first_pid = 0
@@ -92,7 +94,7 @@ class Prover:
             if program["state"] not in UP_STATES or (first_pid and program["pid"] != first_pid):
                 raise FleetError(death(program, first_pid))
             first_pid = first_pid or program["pid"]
-            wrong = mismatches(seen, plan, wanted)
+            wrong = mismatches(seen, plan, wanted) + elsewhere(seen, kept)
             if wrong:
                 raise FleetError(f"The new generation is not what was wanted: {'; '.join(wrong)}.")
             against = problems(seen, plan, wanted, expected)

@@ -36,7 +36,7 @@ def problems(
     missing = sorted(set(expected) - mine)
     if missing and mine:
         found.append(
-            f"arbiter {arbiter.pid} does not listen on {', '.join(missing)}, where its clients are"
+            f"arbiter {arbiter.pid} does not listen on {', '.join(missing)} as the one before did"
         )
     count, least = len(seen.workers), arbiter.workers_wanted or 1
     if count < least:
@@ -67,6 +67,19 @@ def mismatches(seen: Observation, plan: Plan, wanted: Wanted) -> List[str]:
         if not version_matches(have, want):
             found.append(f"arbiter {arbiter.pid} is {what} {have or 'unknown'}, not {want}")
     return found
+
+
+def elsewhere(seen: Observation, kept: List[str]) -> List[str]:
+    """What waiting cannot cure either: listeners are given at the start, or never."""
+    mine = {each.address for each in seen.listeners}
+    missing = sorted(set(kept) - mine)
+    if not missing or not mine or seen.arbiter is None:
+        return []
+    return [
+        "arbiter {} was not given {}, which {manager} keeps for it, but listens on {}".format(
+            seen.arbiter.pid, ", ".join(missing), ", ".join(sorted(mine)), **seen.program
+        )
+    ]
 
 
 def death(program: Dict[str, Any], first_pid: int) -> str:

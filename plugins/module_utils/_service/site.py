@@ -137,14 +137,15 @@ class Site:
         options = gunicorn_options(top.cmdline if top else (), environ, program["command"])
         workers = find_workers(reader, top, table) if top else []
         listening: List[Listener] = []
+        given: List[Listener] = []
         if workers or not waiting:
             listening = read_listeners(reader, top.pid if top else self.manager.pid)
+            given = self._given(top, listening)
         held = set()
-        if top and listening:
+        if top and (listening or given):
             for each in [top] + workers:
                 held |= read_inodes(reader, each.pid)
         orphans, unmanaged = self._strays.find(table, top, masters[1:], listening)
-        ours = listening + self._given(top, listening)
         return Observation(
             program,
             self._arbiter(top, venv, program, options, environ) if top else None,
@@ -152,7 +153,7 @@ class Site:
             tree,
             [
                 each
-                for each in ours
+                for each in listening + given
                 if each.inode in held and not is_control(each.address, options)
             ],
             listening,
@@ -169,9 +170,7 @@ class Site:
     def _given(self, top: Optional[Process], listening: List[Listener]) -> List[Listener]:
         """What its manager listens on for it, where it has a network of its own."""
         pid = self.manager.pid
-        if not (top and listening and self.manager.kept()):
-            return []
-        if same_place(self.reader, top.pid, pid, ("net",)):
+        if not (top and self.manager.kept()) or same_place(self.reader, top.pid, pid, ("net",)):
             return []
         known = {each.inode for each in listening}
         return [each for each in read_listeners(self.reader, pid) if each.inode not in known]

@@ -120,13 +120,19 @@ class SystemdManager(Manager):
     def _used_sockets(self) -> List[sockets.Socket]:
         pid = int(self._told.get("MainPID") or 0)
         activated = bool(pid) and "LISTEN_FDS" in read_environ(self.reader, pid)
-        return sockets.in_use(self._known_sockets(), self._told, bool(pid), activated)
+        triggers = socket_names(self._told)
+        # Of one that is down and that nothing refers to, systemd does not know until it is asked.
+        own = f"{self.name[: -len('.service')]}.socket"
+        found = [
+            each
+            for each in self._show_sockets({*triggers, own})
+            if each.name in triggers or (each.loaded and self.name in each.triggers)
+        ]
+        return sockets.in_use(found, self._told, bool(pid), activated)
 
-    def _known_sockets(self) -> List[sockets.Socket]:
-        names = socket_names(self._told)
-        if not names:
-            return []
-        return sockets.read_sockets(self._systemctl.show_units(names, sockets.PROPERTIES))
+    def _show_sockets(self, names: Set[str]) -> List[sockets.Socket]:
+        told = self._systemctl.show_units(sorted(names), sockets.PROPERTIES)
+        return sockets.read_sockets(told)
 
     def _manager_pid(self) -> int:
         if not self._user:
@@ -231,7 +237,7 @@ class SystemdManager(Manager):
 
     def hold(self, seconds: float) -> None:
         # A timer or a path may start it as well.
-        if self._told.get("TriggeredBy") and self._may_hold():
+        if (self._sockets or self._told.get("TriggeredBy")) and self._may_hold():
             self._gate = Gate(self._ask, self._user, self.name, f"{os.getpid()}-{uuid4().hex[:8]}")
             self._gate.close(seconds)
 
@@ -256,9 +262,8 @@ class SystemdManager(Manager):
     def _start_sockets(self) -> None:
         """A service that dies at once takes its sockets with it; without them gunicorn would listen
         wherever it likes. They cannot be started any more once it runs."""
-        names = {each.name for each in self._sockets}
-        for each in self._known_sockets():
-            if each.name in names and each.state != "active":
+        for each in self._show_sockets({each.name for each in self._sockets}):
+            if each.state != "active":
                 self._systemctl.reset_failed(each.name)
                 self._systemctl.order("start", each.name, wait=True)
 

@@ -87,7 +87,7 @@ def test_a_missing_address_fails_in_the_end(world):
         world.write_net()
 
     world.boots = boots
-    unproved(world, "does not listen on 127.0.0.1:8000, where its clients are")
+    unproved(world, "does not listen on 127.0.0.1:8000 as the one before did")
 
 
 def test_a_page_that_fails_fails(world):

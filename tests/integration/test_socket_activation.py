@@ -12,6 +12,7 @@ import pytest
 from tests.integration.service_support import NEW, OLD, ROOT, new_python, old_python
 from tests.integration.socket_support import SocketFleet
 from tests.integration.systemd_support import SETTINGS, Host
+from tests.integration.test_systemd_role import play
 
 
 @pytest.fixture(scope="module")
@@ -263,3 +264,17 @@ def test_a_socket_of_two_services_is_refused(pair):
     (refused,) = pair.info()["refusals"]
     assert "app.socket starts other.service as well" in refused
     assert pair.activate(pair.new)["msg"].startswith("Nothing was stopped: ")
+
+
+def test_the_role_switches_and_goes_back(pair):
+    pair.serve()
+    switch = {"service_action": "activate", "service_release": pair.new}
+    with pair.clients() as told:
+        found, said = play(pair, switch)
+        assert found["result"]["changed"], said
+        assert pair.get()["gunicorn"] == NEW
+        back = {**switch, "service_release": pair.old, "service_reason": "rollback"}
+        found, said = play(pair, {**back, "service_kill_after": 3})
+        assert found["result"]["changed"], said
+    nothing_lost(told)
+    assert pair.get()["gunicorn"] == OLD

@@ -106,12 +106,13 @@ class SocketFleet(UnitFleet):
         return self
 
     # pylint: disable-next=too-many-arguments
-    def serve(self, section="", more="", settings=SETTINGS, kind="notify", unit="app.service"):
+    def serve(self, section="", more="", settings=SETTINGS, kind="notify", unit="app.service",
+              command=""):  # fmt: skip
         """Start sockets and service, as gunicorn's own documentation has them."""
         if not self.sockets:
             self.keep()
         section = section or f"Requires={' '.join(self.sockets)}\n"
-        command = f"{self.home}/venv/bin/gunicorn -w 2 wsgi:app"
+        command = command or f"{self.home}/venv/bin/gunicorn -w 2 wsgi:app"
         self.start(kind, settings, more, unit, command, section)
         # It may have been started without them, where it does not require them.
         self.host.systemctl("stop", self.unit)

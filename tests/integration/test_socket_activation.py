@@ -266,6 +266,49 @@ def test_a_socket_of_two_services_is_refused(pair):
     assert pair.activate(pair.new)["msg"].startswith("Nothing was stopped: ")
 
 
+def test_a_gunicorn_that_does_not_take_its_listeners_is_refused(pair):
+    """The wrapper has them, and gunicorn sees that they are not meant for it."""
+    pair.keep(listen=f"ListenStream={pair.path}")
+    command = f"/bin/sh -c '{pair.home}/venv/bin/gunicorn -b 127.0.0.1:{pair.port} wsgi:app; true'"
+    pair.serve(kind="exec", command=command)
+    (refused,) = pair.info()["refusals"]
+    before = pair.pid()
+    assert f"the listeners of app.socket, but for process {before}" in refused
+    assert refused in pair.activate(pair.new)["msg"]
+    assert pair.pid() == before
+
+
+def test_a_socket_of_the_user_s_own_systemd(pair):
+    host = pair.host
+    host.run("sh", "-c", "id app || useradd --system --home-dir / app")
+    host.run("chown", "-R", "app:", pair.dir)
+    uid = host.run("id", "-u", "app").stdout.strip()
+    host.run("systemctl", "start", f"user@{uid}.service")
+    pair.write("/etc/systemd/user/app.socket", f"[Socket]\nListenStream=127.0.0.1:{pair.port}\n")
+    pair.write(
+        "/etc/systemd/user/app.service",
+        f"[Unit]\nRequires=app.socket\n[Service]\nType=notify\nWorkingDirectory={pair.home}\n"
+        f"ExecStart={pair.home}/venv/bin/gunicorn -w 2 wsgi:app\n"
+        f"StandardError=append:{pair.log}\n{SETTINGS}",
+    )
+    user = ("runuser", "-u", "app", "--")
+    own = (*user, "env", f"XDG_RUNTIME_DIR=/run/user/{uid}", "systemctl", "--user")
+    try:
+        host.run(*own, "daemon-reload")
+        host.run(*own, "start", "app")
+        pair.up()
+        options = pair.switch_options(pair.new, systemd_scope="user")
+        del options["state_directory"]
+        with pair.clients() as told:
+            done = host.module("active_release", options, words=user)
+            assert done.get("changed"), done.get("msg", done)
+        nothing_lost(told)
+        assert pair.boots(told["begin"]) == {NEW}
+        assert pair.get()["gunicorn"] == NEW
+    finally:
+        host.run("systemctl", "stop", f"user@{uid}.service", check=False)
+
+
 def test_the_role_switches_and_goes_back(pair):
     pair.serve()
     switch = {"service_action": "activate", "service_release": pair.new}

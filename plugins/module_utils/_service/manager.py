@@ -103,8 +103,11 @@ class Manager:
         """
         raise NotImplementedError
 
-    def refusals(self, program: Program) -> List[str]:
-        """Why a switch under this manager would be done wrong; empty if it would not."""
+    def refusals(self, program: Program, arbiter: int = 0) -> List[str]:
+        """Why a switch under this manager would be done wrong; empty if it would not.
+
+        ``arbiter`` is gunicorn's process, 0 if it does not run.
+        """
         return []
 
     def kept(self) -> List[str]:

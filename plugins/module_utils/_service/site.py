@@ -346,7 +346,9 @@ class Site:
             "beside": self._others(seen),
             "venv": venv,
             "deviations": self.deviations(seen),
-            "refusals": self.manager.refusals(seen.program),
+            "refusals": self.manager.refusals(
+                seen.program, seen.arbiter.pid if seen.arbiter else 0
+            ),
             "logs": logs,
             "sinks": reports(sinks),
             "log_level": dict(hides._asdict()) if hides else None,

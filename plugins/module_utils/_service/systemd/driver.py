@@ -119,7 +119,7 @@ class SystemdManager(Manager):
 
     def _used_sockets(self) -> List[sockets.Socket]:
         pid = int(self._told.get("MainPID") or 0)
-        activated = bool(pid) and "LISTEN_FDS" in read_environ(self.reader, pid)
+        given = bool(pid) and "LISTEN_FDS" in read_environ(self.reader, pid)
         triggers = socket_names(self._told)
         # Of one that is down and that nothing refers to, systemd does not know until it is asked.
         own = f"{self.name[: -len('.service')]}.socket"
@@ -128,7 +128,7 @@ class SystemdManager(Manager):
             for each in self._show_sockets({*triggers, own})
             if each.name in triggers or (each.loaded and self.name in each.triggers)
         ]
-        return sockets.in_use(found, self._told, bool(pid), activated)
+        return sockets.in_use(found, self._told, bool(pid), given)
 
     def _show_sockets(self, names: Set[str]) -> List[sockets.Socket]:
         told = self._systemctl.show_units(sorted(names), sockets.PROPERTIES)
@@ -224,9 +224,11 @@ class SystemdManager(Manager):
         found = deviations(self._told, program, options, wrapped, self.sharing)
         return found + sockets.deviations(self.name, self._told, self._sockets)
 
-    def refusals(self, program: Program) -> List[str]:
+    def refusals(self, program: Program, arbiter: int = 0) -> List[str]:
         found = refusals(self._told)
-        return found + sockets.refusals(self.name, self._sockets, self._may_hold())
+        found += sockets.refusals(self.name, self._sockets, self._may_hold())
+        meant = read_environ(self.reader, arbiter).get("LISTEN_PID", "") if arbiter else ""
+        return found + sockets.not_taken(self.name, self._sockets, meant, arbiter)
 
     def _may_hold(self) -> bool:
         """Who may make units of his own may do anything, so no rule of polkit allows that alone."""

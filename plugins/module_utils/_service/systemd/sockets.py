@@ -111,6 +111,21 @@ def refusals(unit: str, used: Iterable[Socket], may_hold: bool) -> List[str]:
     return found
 
 
+def not_taken(unit: str, used: Iterable[Socket], meant: str, arbiter: int) -> List[str]:
+    """Why the listeners that systemd gave to the service are not gunicorn's; empty if they are.
+
+    ``meant`` is LISTEN_PID of the arbiter: gunicorn takes what is meant for its own process.
+    """
+    names = " ".join(each.name for each in used)
+    if not names or meant in ("", str(arbiter)):
+        return []
+    return [
+        f"{unit} is given the listeners of {names}, but for process {meant}, so that its gunicorn"
+        f" ({arbiter}) does not take them: without --daemon and behind a wrapper that ends in"
+        f" `exec gunicorn …` it would. `systemctl disable --now {names}` if nobody uses them."
+    ]
+
+
 def deviations(unit: str, service: Mapping[str, str], used: Iterable[Socket]) -> List[Deviation]:
     """Settings of the sockets that make a switch less safe."""
     found: List[Deviation] = []

@@ -118,3 +118,14 @@ def test_nothing_is_refused_to_root_alone():
 def test_each_finding(more, service, told):
     found = sockets.deviations("app.service", service, [GOOD._replace(**more)])
     assert [f"{each['setting']}={each['value']}" for each in found] == told
+
+
+@pytest.mark.parametrize("meant", ["", "20"])
+def test_gunicorn_takes_what_is_meant_for_it(meant):
+    assert sockets.not_taken("app.service", [GOOD], meant, 20) == []
+
+
+def test_listeners_that_gunicorn_does_not_take_are_told():
+    assert sockets.not_taken("app.service", [], "19", 20) == []
+    (refused,) = sockets.not_taken("app.service", [GOOD], "19", 20)
+    assert "the listeners of app.socket, but for process 19" in refused

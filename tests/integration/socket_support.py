@@ -161,7 +161,9 @@ class SocketFleet(UnitFleet):
 
     def gates(self):
         """Units that let clients wait."""
-        return self.host.systemctl("list-units", "--all", "--plain", "--no-legend", "fleetops-gate*")
+        return self.host.systemctl(
+            "list-units", "--all", "--plain", "--no-legend", "fleetops-gate*"
+        )
 
     def close(self):
         for each in self.sockets:

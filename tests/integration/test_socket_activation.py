@@ -61,7 +61,9 @@ def test_who_comes_in_the_middle_waits_and_no_old_release_is_started(pair):
 def test_several_sockets_and_a_network_of_its_own(pair):
     """One of each kind; gunicorn sees no interface, and serves by what systemd listens on."""
     pair.keep("FileDescriptorName=web\n")
-    pair.keep("SocketMode=0666\nService=app.service\n", "app-unix.socket", f"ListenStream={pair.path}")
+    pair.keep(
+        "SocketMode=0666\nService=app.service\n", "app-unix.socket", f"ListenStream={pair.path}"
+    )
     other = pair.port + 1
     pair.keep("Service=app.service\n", "app-6.socket", f"ListenStream={other}")
     sandbox = f"ProtectSystem=strict\nPrivateTmp=yes\nReadWritePaths={pair.dir}\n"
@@ -200,7 +202,7 @@ def test_a_unit_that_listens_elsewhere_because_its_socket_was_down_is_put_right(
     assert pair.get()["gunicorn"] == OLD
 
 
-# --- the boot test, findings, and what is refused --------------------------------------------------
+# --- the boot test, findings, and what is refused -------------------------------------------------
 
 
 def test_a_trial_does_not_take_the_sockets(pair):

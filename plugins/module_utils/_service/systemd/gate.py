@@ -4,11 +4,12 @@
 
 """A gate before a service: while it is closed nobody starts it, and who wants to waits.
 
-It is a unit of its own (``systemd-run``), ``Type=oneshot`` and ``Before=`` the service, that has not
-finished to start: systemd lets each start of the service wait for that, a client's at its socket
-included. Nothing of the service is edited and systemd need not read its files again, no time of the
-service's own start is used up, and its sandbox does not matter. A mask would not wait but refuse, and
-have the socket fail; a drop-in would need `daemon-reload` twice, and outlive a killed run.
+It is a unit of its own (``systemd-run``), ``Type=oneshot`` and ``Before=`` the service, that has
+not finished to start: systemd lets each start of the service wait for that, a client's at its
+socket included. Nothing of the service is edited, systemd need not read its files again, no time of
+the service's own start is used up, and its sandbox does not matter. A mask would not let wait but
+refuse, and have the socket fail; a drop-in would need `daemon-reload` twice, and outlive a killed
+run.
 
 The gate opens by itself as soon as the process that closed it has ended, or its time is over.
 """

@@ -69,22 +69,30 @@ out.write_text(json.dumps(told))
 class Place:
     """The container, its two servers, and nginx before them."""
 
+    kind = UnitFleet
     # What the units have more.
     more = ""
 
     def __init__(self, host):
         self.host = host
-        self.servers = {name: UnitFleet(host) for name in ("web1", "web2")}
+        self.servers = {name: self.kind(host) for name in ("web1", "web2")}
         self.front = free_port()
         for name, server in self.servers.items():
             server.directory_venv(OLD, old_python())
-            server.start(settings=SETTINGS, more=self.more, unit=f"{name}.service")
+            self.serve(name, server)
         self.wheels = host.dir / "wheels"
         self._download()
         self._nginx()
         for server in self.servers.values():
             wait_for(server.get)
         wait_for(self.answers)
+
+    def serve(self, name, server):
+        server.start(settings=SETTINGS, more=self.more, unit=f"{name}.service")
+
+    def address(self, server):
+        """Where nginx finds it, and where its health is asked."""
+        return f"127.0.0.1:{server.port}", server.url
 
     def _download(self):
         """There is no index in the container: exactly what a build will ask for."""
@@ -115,7 +123,7 @@ class Place:
             MAIN.format(root=root, user="user root;", format=FORMAT, log="fleetops")
         )
         self.site = root / "sites/app"
-        lines = [f"  server 127.0.0.1:{server.port};" for server in self.servers.values()]
+        lines = [f"  server {self.address(server)[0]};" for server in self.servers.values()]
         self.site.write_text(
             SITE.format(name="app", top="", servers="\n".join(lines), port=self.front, location="")
         )
@@ -135,8 +143,8 @@ class Place:
             name: {
                 "app_home": str(server.home),
                 "app_program": name,
-                "app_health_url": server.url,
-                "load_balancer_server": f"127.0.0.1:{server.port}",
+                "app_health_url": self.address(server)[1],
+                "load_balancer_server": self.address(server)[0],
             }
             for name, server in self.servers.items()
         }

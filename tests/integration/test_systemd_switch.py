@@ -199,14 +199,6 @@ def refused(pair, text):
     assert (links_to(pair), pair.pid()) == before
 
 
-def test_socket_activation_is_refused_before_anything_is_stopped(pair):
-    pair.write("/etc/systemd/system/app.socket", f"[Socket]\nListenStream=127.0.0.1:{pair.port}\n")
-    pair.start(section="Requires=app.socket", command=f"{pair.home}/venv/bin/gunicorn wsgi:app")
-    pair.up()
-    refused(pair, "app.service is started by app.socket (socket activation)")
-    pair.host.systemctl("stop", "app.service", "app.socket")
-
-
 def test_a_unit_that_others_stop_with_is_refused(pair):
     pair.write(
         "/etc/systemd/system/worker.service",

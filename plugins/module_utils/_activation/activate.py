@@ -8,6 +8,7 @@ Between stop and proof the host serves nobody, so whatever can be known, refused
 before the stop is, and nothing waits longer than it must.
 """
 
+from contextlib import suppress
 from typing import Any, Callable, Dict, List, Optional
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation.evidence import (
@@ -26,6 +27,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation.proo
     Prover,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation.restart import (
+    AFTERMATH,
     Control,
     Kill,
 )
@@ -44,6 +46,9 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.manager
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.site import Site
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.fencing import Fenced
+
+# How much longer than a stop may last the clients of a program that is held back wait for us.
+HOLD_MARGIN = 3 * AFTERMATH
 
 
 class Activation:
@@ -90,8 +95,11 @@ class Activation:
             site.pythons.version(site.reader.real(f"{plan.path}/bin/python"))
             self._link.prepare(plan)
             try:
+                self._hold()
                 done = self._switch(seen, plan)
             finally:
+                with suppress(FleetError):
+                    site.manager.let_go()
                 self._link.tidy()
             changed = True
         else:
@@ -99,20 +107,35 @@ class Activation:
         self.timings["total_s"] = round(self._clock() - begin, 3)
         return self._result(plan, seen, done, changed)
 
+    def _hold(self) -> None:
+        """A client must not start the old release between stop and switch."""
+        try:
+            self.site.manager.hold(self.wanted.stop_timeout + HOLD_MARGIN)
+        except FleetError as exc:
+            raise FleetError(f"Nothing was stopped: {exc}") from exc
+
     def _switch(self, seen: Observation, plan: Plan) -> Observation:
         site, clock = self.site, self._clock
+        kept = site.manager.kept()
         was_running = seen.program["state"] in (*RUNNING_STATES, STOPPING)
         served = bool(seen.arbiter and seen.listeners)
-        expected = sorted({each.address for each in seen.listeners})
+        before = {each.address for each in seen.listeners}
+        # Given listeners, gunicorn binds none itself; what runs may have been started without.
+        expected = sorted(kept or before)
         # Only while it runs can it be seen what it writes to.
         logs = site.logs(seen)
         self._permit()
         down = clock()
         try:
             held = {address for stray in seen.orphans for address in stray.addresses}
-            self.timings.update(self._control.stop(seen, down, sorted(held.union(expected))))
+            freed = sorted(held.union(before).difference(kept))
+            self.timings.update(self._control.stop(seen, down, freed))
             stopped = clock()
             self._permit()
+            if not site.manager.holds_back():
+                raise FleetError(
+                    f"{site.manager.word} did not keep others from starting {site.name} any more."
+                )
             self._link.flip(plan)
         except (FleetError, OSError) as exc:
             again = self._control.start_again(was_running, down, seen.program["stopwaitsecs"] or 0)

@@ -133,7 +133,7 @@ def refuse_in_vain(site: Site, seen: Observation, plan: Plan) -> None:
             f" {redact(str(program['command']))!r}. Let the command (or the wrapper in it) use"
             f" {seen.venv.path}/bin/…, then run `{site.manager.reload}` yourself."
         )
-    refused = site.manager.refusals(program)
+    refused = site.manager.refusals(program, seen.arbiter.pid if seen.arbiter else 0)
     if refused:
         raise FleetError(f"Nothing was stopped: {' '.join(refused)}")
     mine = [each.address for each in seen.listeners]

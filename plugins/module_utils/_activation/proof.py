@@ -9,6 +9,7 @@ from typing import Callable, List, NamedTuple, Optional, Tuple
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation.plan import Plan, Wanted
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation.verdict import (
     death,
+    elsewhere,
     mismatches,
     problems,
 )
@@ -60,10 +61,11 @@ class Prover:
             return None
         # What keeps a new generation from starting need not keep an old one from serving: where
         # nothing was stopped, the way back is there already.
-        against = problems(seen, plan, self.wanted, [], beside=not self.wanted.going_back)
+        kept = self.site.manager.kept()
+        against = problems(seen, plan, self.wanted, kept, beside=not self.wanted.going_back)
         if not against and (check_mode or self._answers(URL_TIMEOUT)):
             return seen
-        if check_mode or mismatches(seen, plan, self.wanted):
+        if check_mode or mismatches(seen, plan, self.wanted) or elsewhere(seen, kept):
             return None
         young = self.wanted.start_timeout - self.site.age(seen)
         if seen.arbiter is None or young <= 0:
@@ -79,6 +81,7 @@ class Prover:
         site, clock = self.site, self._clock
         wanted = self.wanted
         stable = wanted.stable_for
+        kept = site.manager.kept()
         if wanted.url is None:
             stable = max(stable, STABLE_WITHOUT_URL)
         first_pid = 0
@@ -91,7 +94,7 @@ class Prover:
             if program["state"] not in UP_STATES or (first_pid and program["pid"] != first_pid):
                 raise FleetError(death(program, first_pid))
             first_pid = first_pid or program["pid"]
-            wrong = mismatches(seen, plan, wanted)
+            wrong = mismatches(seen, plan, wanted) + elsewhere(seen, kept)
             if wrong:
                 raise FleetError(f"The new generation is not what was wanted: {'; '.join(wrong)}.")
             against = problems(seen, plan, wanted, expected)

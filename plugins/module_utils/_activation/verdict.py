@@ -69,6 +69,19 @@ def mismatches(seen: Observation, plan: Plan, wanted: Wanted) -> List[str]:
     return found
 
 
+def elsewhere(seen: Observation, kept: List[str]) -> List[str]:
+    """What waiting cannot cure either: listeners are given at the start, or never."""
+    mine = {each.address for each in seen.listeners}
+    missing = sorted(set(kept) - mine)
+    if not missing or not mine or seen.arbiter is None:
+        return []
+    return [
+        "arbiter {} was not given {}, which {manager} keeps for it, but listens on {}".format(
+            seen.arbiter.pid, ", ".join(missing), ", ".join(sorted(mine)), **seen.program
+        )
+    ]
+
+
 def death(program: Dict[str, Any], first_pid: int) -> str:
     """How a program ended that was to stay up."""
     name = f"The new generation ({first_pid})" if first_pid else "The new generation"

@@ -103,9 +103,32 @@ class Manager:
         """
         raise NotImplementedError
 
-    def refusals(self, program: Program) -> List[str]:
-        """Why a switch under this manager would be done wrong; empty if it would not."""
+    def refusals(self, program: Program, arbiter: int = 0) -> List[str]:
+        """Why a switch under this manager would be done wrong; empty if it would not.
+
+        ``arbiter`` is gunicorn's process, 0 if it does not run.
+        """
         return []
+
+    def kept(self) -> List[str]:
+        """Addresses that the manager itself keeps open for the program, whether it runs or not.
+
+        Its clients wait while it is stopped. As gunicorn's ``bind`` writes them.
+        """
+        return []
+
+    def hold(self, seconds: float) -> None:
+        """See that nobody but us starts the program, as a client of a kept address would.
+
+        Until `start` or `let_go`, or this process has ended, or ``seconds`` are over.
+        """
+
+    def holds_back(self) -> bool:
+        """Does what `hold` began still stand?"""
+        return True
+
+    def let_go(self) -> None:
+        """End what `hold` began; nothing if it did not."""
 
     def stop(self) -> None:
         """Ask for the stop and return at once."""

@@ -70,6 +70,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.processes 
     read_listeners,
     read_table,
     read_uid,
+    same_place,
     shown,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.trust import user_name
@@ -136,10 +137,12 @@ class Site:
         options = gunicorn_options(top.cmdline if top else (), environ, program["command"])
         workers = find_workers(reader, top, table) if top else []
         listening: List[Listener] = []
+        given: List[Listener] = []
         if workers or not waiting:
             listening = read_listeners(reader, top.pid if top else self.manager.pid)
+            given = self._given(top, listening)
         held = set()
-        if top and listening:
+        if top and (listening or given):
             for each in [top] + workers:
                 held |= read_inodes(reader, each.pid)
         orphans, unmanaged = self._strays.find(table, top, masters[1:], listening)
@@ -150,7 +153,7 @@ class Site:
             tree,
             [
                 each
-                for each in listening
+                for each in listening + given
                 if each.inode in held and not is_control(each.address, options)
             ],
             listening,
@@ -163,6 +166,14 @@ class Site:
             () if waiting else self._beside(table, tree),
             tuple(self.manager.rest(table, tree)),
         )
+
+    def _given(self, top: Optional[Process], listening: List[Listener]) -> List[Listener]:
+        """What its manager listens on for it, where it has a network of its own."""
+        pid = self.manager.pid
+        if not (top and self.manager.kept()) or same_place(self.reader, top.pid, pid, ("net",)):
+            return []
+        known = {each.inode for each in listening}
+        return [each for each in read_listeners(self.reader, pid) if each.inode not in known]
 
     def _beside(self, table: Dict[int, Process], tree: List[Process]) -> Tuple[Beside, ...]:
         """The other programs on this virtualenv that run, whoever looks after them."""
@@ -336,7 +347,9 @@ class Site:
             "beside": self._others(seen),
             "venv": venv,
             "deviations": self.deviations(seen),
-            "refusals": self.manager.refusals(seen.program),
+            "refusals": self.manager.refusals(
+                seen.program, seen.arbiter.pid if seen.arbiter else 0
+            ),
             "logs": logs,
             "sinks": reports(sinks),
             "log_level": dict(hides._asdict()) if hides else None,

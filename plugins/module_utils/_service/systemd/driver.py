@@ -8,12 +8,14 @@ import os
 import pwd
 import re
 from typing import Dict, List, Optional, Set, Tuple
+from uuid import uuid4
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.arbiters import names_home
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.processes import (
     Process,
     Reader,
+    read_environ,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.journal_names import (
     PROBE,
@@ -21,11 +23,16 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.journal_na
     path_of,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.manager import (
+    RUNNING_STATES,
     Deviation,
     Manager,
     Mark,
     Program,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.systemd import (
+    sockets,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.systemd.gate import Gate
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.systemd.risks import (
     deviations,
     refusals,
@@ -42,6 +49,9 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.systemd
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.systemd.show import (
     require_loaded,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.systemd.show import (
+    sockets as socket_names,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.systemd.systemctl import (
     Ask,
@@ -88,6 +98,8 @@ class SystemdManager(Manager):
         self._names: Set[str] = set()
         # Why this user cannot read the journal; None: not asked yet.
         self._unreadable: Optional[str] = None
+        self._sockets: List[sockets.Socket] = []
+        self._gate: Optional[Gate] = None
 
     def attach(self, reader: Reader, homes: List[str]) -> None:
         self.reader = reader
@@ -112,6 +124,24 @@ class SystemdManager(Manager):
             )
         )
         self.environment = self._told.get("Environment", "")
+        self._sockets = self._used_sockets()
+
+    def _used_sockets(self) -> List[sockets.Socket]:
+        pid = int(self._told.get("MainPID") or 0)
+        given = bool(pid) and "LISTEN_FDS" in read_environ(self.reader, pid)
+        triggers = socket_names(self._told)
+        # Of one that is down and that nothing refers to, systemd does not know until it is asked.
+        own = f"{self.name[: -len('.service')]}.socket"
+        found = [
+            each
+            for each in self._show_sockets({*triggers, own})
+            if each.name in triggers or (each.loaded and self.name in each.triggers)
+        ]
+        return sockets.in_use(found, self._told, bool(pid), given)
+
+    def _show_sockets(self, names: Set[str]) -> List[sockets.Socket]:
+        told = self._systemctl.show_units(sorted(names), sockets.PROPERTIES)
+        return sockets.read_sockets(told)
 
     def _manager_pid(self) -> int:
         if not self._user:
@@ -167,7 +197,11 @@ class SystemdManager(Manager):
         return written_settings(self._systemctl.cat(self.name), tuple(names))
 
     def state(self) -> str:
-        return state_of(self._systemctl.show(self.name, ("ActiveState", "SubState", "Job")))
+        told = self._systemctl.show(self.name, ("ActiveState", "SubState", "Job"))
+        if self._gate and self._gate.closed:
+            # A client's start, which waits until we have let go.
+            told = dict(told, Job="")
+        return state_of(told)
 
     # -- its processes
 
@@ -216,10 +250,34 @@ class SystemdManager(Manager):
     def deviations(
         self, program: Program, options: Dict[str, str], wrapped: bool
     ) -> List[Deviation]:
-        return deviations(self._told, program, options, wrapped, self.sharing)
+        found = deviations(self._told, program, options, wrapped, self.sharing)
+        return found + sockets.deviations(self.name, self._told, self._sockets)
 
-    def refusals(self, program: Program) -> List[str]:
-        return refusals(self._told)
+    def refusals(self, program: Program, arbiter: int = 0) -> List[str]:
+        found = refusals(self._told)
+        found += sockets.refusals(self.name, self._sockets, self._may_hold())
+        meant = read_environ(self.reader, arbiter).get("LISTEN_PID", "") if arbiter else ""
+        return found + sockets.not_taken(self.name, self._sockets, meant, arbiter)
+
+    def _may_hold(self) -> bool:
+        """Who may make units of his own may do anything, so no rule of polkit allows that alone."""
+        return self._user or os.geteuid() == 0
+
+    def kept(self) -> List[str]:
+        return [address for each in self._sockets for address in each.addresses]
+
+    def hold(self, seconds: float) -> None:
+        # A timer or a path may start it as well.
+        if (self._sockets or self._told.get("TriggeredBy")) and self._may_hold():
+            self._gate = Gate(self._ask, self._user, self.name, f"{os.getpid()}-{uuid4().hex[:8]}")
+            self._gate.close(seconds)
+
+    def holds_back(self) -> bool:
+        return self._gate is None or self._gate.holds()
+
+    def let_go(self) -> None:
+        if self._gate:
+            self._gate.open()
 
     def stop(self) -> None:
         self._systemctl.order("stop", self.name)
@@ -227,7 +285,18 @@ class SystemdManager(Manager):
     def start(self) -> None:
         # It may have been started too often already, by a release that died at once.
         self._systemctl.reset_failed(self.name)
+        if self._sockets and self.state() not in RUNNING_STATES:
+            self._start_sockets()
         self._systemctl.order("start", self.name)
+        self.let_go()
+
+    def _start_sockets(self) -> None:
+        """A service that dies at once takes its sockets with it; without them gunicorn would listen
+        wherever it likes. They cannot be started any more once it runs."""
+        for each in self._show_sockets({each.name for each in self._sockets}):
+            if each.state != "active":
+                self._systemctl.reset_failed(each.name)
+                self._systemctl.order("start", each.name, wait=True)
 
     def mark(self, program: Program) -> Mark:
         said = journal(self._ask, self._user, {"lines": "0"}, ["--show-cursor"])

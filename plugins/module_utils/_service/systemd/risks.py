@@ -16,7 +16,6 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.manager
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.systemd.show import (
     seconds,
-    sockets,
 )
 
 _SERVICES_WITH_IT = ("RequiredBy", "BoundBy", "ConsistsOf")
@@ -110,14 +109,6 @@ def refusals(properties: Mapping[str, str]) -> List[str]:
     """Why a switch of this unit would be done wrong."""
     unit = properties["Id"]
     found = []
-    listeners = sockets(dict(properties))
-    if listeners:
-        found.append(
-            f"{unit} is started by {', '.join(listeners)} (socket activation), which is not"
-            " supported yet: a request in the middle of the switch would start the old release."
-            f" Let gunicorn bind the address itself: `systemctl disable --now {listeners[0]}`, a"
-            " bind in its settings, and a restart, one server after the other."
-        )
     with_it = sorted(
         {
             each

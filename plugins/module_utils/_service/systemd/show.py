@@ -17,7 +17,7 @@ PROPERTIES = (
     *("MainPID", "InvocationID", "ExecMainStartTimestampMonotonic", "NRestarts"),
     *("ExecMainCode", "ExecMainStatus", "ControlGroup"),
     *("ConditionTimestampMonotonic", "ConditionResult", "AssertResult"),
-    *("TriggeredBy", "RequiredBy", "BoundBy", "ConsistsOf"),
+    *("TriggeredBy", "RequiredBy", "BoundBy", "ConsistsOf", "Requires", "BindsTo", "Wants"),
     *("ExecStart", "User", "DynamicUser", "WorkingDirectory", "Environment"),
     *("StandardOutput", "StandardError", "LogNamespace", "LogLevelMax", "SyslogLevel"),
     *("RootDirectory", "RootImage"),

@@ -57,9 +57,14 @@ class Systemctl:
         result = self._ask(["systemctl", *self._scope, "cat", "--no-pager", "--", unit])
         return result.output if result.status == 0 else ""
 
-    def order(self, verb: str, unit: str) -> None:
-        """Ask for a start or a stop, and wait for neither."""
-        words = [verb, "--no-block", "--no-ask-password", "--", unit]
+    def show_units(self, units: Sequence[str], properties: Sequence[str]) -> str:
+        """A block for each unit."""
+        words = ["show", "--no-pager", f"--property={','.join(properties)}", "--", *units]
+        return self._do(words, f"what {', '.join(units)} are")
+
+    def order(self, verb: str, unit: str, wait: bool = False) -> None:
+        """Ask for a start or a stop, and wait for neither unless told so."""
+        words = [verb, *([] if wait else ["--no-block"]), "--no-ask-password", "--", unit]
         self._do(words, f"to {verb} {unit}")
 
     def reset_failed(self, unit: str) -> None:

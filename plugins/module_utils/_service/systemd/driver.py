@@ -110,6 +110,9 @@ class SystemdManager(Manager):
         own = Systemctl(self._ask).show(f"user@{os.geteuid()}.service", ("MainPID",))
         return int(own.get("MainPID") or 0) or 1
 
+    def told_as(self) -> str:
+        return f"{self.name} of systemd"
+
     def program(self) -> Program:
         self._told = told = self._systemctl.show(self.name)
         require_loaded(self.name, told)
@@ -190,7 +193,7 @@ class SystemdManager(Manager):
         return deviations(self._told, program, options, wrapped, self.sharing)
 
     def refusals(self, program: Program) -> List[str]:
-        return refusals(self._told)
+        return refusals(self._told, self.together)
 
     def stop(self) -> None:
         self._systemctl.order("stop", self.name)

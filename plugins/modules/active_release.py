@@ -137,6 +137,12 @@ options:
         C(startsecs) only.
     type: float
     default: 5
+  programs_only:
+    description:
+      - Whether the gunicorn is left as it is, whatever that is, and only what is missing of
+        O(programs) is started. For what a killed run has left; needs no O(release).
+    type: bool
+    default: false
   turn:
     description:
       - The turn of the run that holds the fleet's lock, from M(fleetops.gunicorn.fleet_lock).
@@ -322,6 +328,7 @@ OPTIONS = {
     "start_timeout": {"type": "float", "default": 60},
     "stable_for": {"type": "float", "default": 0.5},
     "programs_stable_for": {"type": "float", "default": 5},
+    "programs_only": {"type": "bool", "default": False},
 }
 
 
@@ -373,6 +380,7 @@ def main() -> None:
                 permit=turn.check,
                 others=others,
                 programs_stable_for=params["programs_stable_for"],
+                programs_only=params["programs_only"],
             )
             result = activation.run(module.check_mode)
     except Evidence as exc:

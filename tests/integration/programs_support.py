@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A program that runs from the virtualenv beside gunicorn, and writes down from what and until when."""
+"""A program that runs from the virtualenv beside gunicorn, and writes down from which release."""
 
 # Like a celery worker: it loops, ends by TERM when what it is at is done, and imports the release.
 LOOP = """

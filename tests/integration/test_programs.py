@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -17,14 +16,13 @@ from tests.integration.programs_support import LOOP
 from tests.integration.service_support import (
     NEW,
     OLD,
+    ROOT,
     Fleet,
     free_port,
-    module_command,
     new_python,
     old_python,
     wait_for,
 )
-from tests.integration.service_support import ROOT
 
 BOTH = ["worker", "beat"]
 SECTION = """
@@ -143,7 +141,8 @@ def test_a_worker_that_does_not_end_in_time_leaves_everything_as_it_was(fleet):
 KILL_AT = """
 import sys, os, signal, json
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation import companions, files, restart
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation import companions
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation import files
 place, method = {where}
 inner = getattr(place, method)
 def kill(self, *words):

@@ -71,9 +71,11 @@ class Activation:
         permit: Callable[[], None] = lambda: None,
         others: Sequence[Site] = (),
         programs_stable_for: float = 0.0,
+        programs_only: bool = False,
     ) -> None:
         self.site = site
         self.wanted = wanted
+        self._programs_only = programs_only
         self._clock = clock
         # Raises if somebody else may change the host by now.
         self._permit = permit
@@ -96,7 +98,15 @@ class Activation:
         plan = make_plan(site.reader, site, seen, wanted)
         self.warnings.extend(side_effects(site, seen))
         self._others.look()
-        done = self._prover.runs_already(seen, plan, check_mode)
+        if self._programs_only:
+            if plan.flip_to or plan.adopt or not seen.arbiter:
+                raise FleetError(
+                    "programs_only leaves the gunicorn as it is, but"
+                    f" {'another release is wanted' if seen.arbiter else 'none runs'}."
+                )
+            done: Optional[Observation] = seen
+        else:
+            done = self._prover.runs_already(seen, plan, check_mode)
         if done is None:
             refuse_in_vain(site, seen, plan)
             self._others.refuse(plan)

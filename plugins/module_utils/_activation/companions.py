@@ -44,7 +44,7 @@ POLL = 0.1
 
 
 class Watch(NamedTuple):
-    """What is known of a program that was started. ``good_at``: since when nothing is against it."""
+    """What is known of one that was started. ``good_at``: since when nothing is against it."""
 
     pid: int = 0
     first: Tuple[int, int] = (0, 0)

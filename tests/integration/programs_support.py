@@ -15,7 +15,7 @@ name = sys.argv[1]
 
 def say(what):
     line = {"what": what, "name": name, "pid": os.getpid(), "gunicorn": gunicorn.__version__,
-            "at": time.time(), "link": os.readlink(home + "/venv")}
+            "at": time.time(), "link": os.path.basename(os.path.realpath(home + "/venv"))}
     with open(home + "/loop.jsonl", "a") as file:
         file.write(json.dumps(line) + "\\n")
 

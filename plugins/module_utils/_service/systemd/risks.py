@@ -129,8 +129,8 @@ def refusals(properties: Mapping[str, str], together: Container[str] = ()) -> Li
     if with_it:
         found.append(
             f"systemd stops {', '.join(with_it)} whenever {unit} is stopped (Requires=, BindsTo= or"
-            " PartOf=), and does not start that again with it. Use Wants= and After= there, or"
-            " name it in app_programs if it runs from the same virtualenv."
+            " PartOf=), and does not start that again with it. Use Wants= and After= there;"
+            " a worker on the same virtualenv may be named in app_programs instead."
         )
     for name in ("RootDirectory", "RootImage"):
         if properties.get(name, "") not in ("", "/"):

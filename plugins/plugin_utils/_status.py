@@ -297,7 +297,11 @@ def _row(host: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _state(host: Mapping[str, Any]) -> str:
     """``RUNNING``, and which of the other programs do not run: ``RUNNING, worker:worker FATAL``."""
-    down = [f"{name} {state}" for name, state in host["programs"].items() if state != "RUNNING"]
+    down = [
+        f"{name} {state}"
+        for name, state in (host.get("programs") or {}).items()
+        if state != "RUNNING"
+    ]
     return ", ".join([str(host["state"]), *down])
 
 

@@ -136,9 +136,9 @@ def _modules(bed: Any) -> list[int]:
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with suppress(OSError):
             place = Path("/proc") / pid
-            if b"active_release" in (place / "cmdline").read_bytes():
-                if mine in (place / "environ").read_bytes().split(b"\0"):
-                    found.append(int(pid))
+            ours = mine in (place / "environ").read_bytes().split(b"\0")
+            if ours and b"active_release" in (place / "cmdline").read_bytes():
+                found.append(int(pid))
     assert found, "no module is at work"
     return found
 

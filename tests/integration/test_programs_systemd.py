@@ -26,6 +26,7 @@ Restart=always
 RestartSec=100ms
 {more}
 """
+SANDBOX = "PrivateTmp=yes\nProtectSystem=strict\nReadWritePaths={dir}\n"
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +73,7 @@ def fleet(host):
     fleet.close()
 
 
-@pytest.mark.parametrize(
-    "more", ["", "PrivateTmp=yes\nProtectSystem=strict\nReadWritePaths={dir}\n"]
-)
+@pytest.mark.parametrize("more", ["", SANDBOX])
 def test_units_of_a_template_and_a_worker_are_switched_together(fleet, more):
     fleet.begin(more=more.format(dir=fleet.dir))
     # That systemd stops the worker with it does no harm where it is started again.
@@ -84,11 +83,8 @@ def test_units_of_a_template_and_a_worker_are_switched_together(fleet, more):
     assert done["changed"], done
     assert fleet.get()["gunicorn"] == NEW
     two, worker = fleet.told("app@2.service"), fleet.told("worker.service")
-    assert (two["gunicorn"], two["release"], two["listeners"]) == (
-        NEW,
-        fleet.new,
-        ["127.0.0.1:8002"],
-    )
+    assert (two["gunicorn"], two["release"]) == (NEW, fleet.new)
+    assert two["listeners"] == ["127.0.0.1:8002"]
     assert (worker["release"], worker["problems"]) == (fleet.new, [])
     assert all(fleet.host.show(unit, "InvocationID") != life for unit, life in lives.items())
     (end,) = [each for each in fleet.said() if each["what"] == "end"]

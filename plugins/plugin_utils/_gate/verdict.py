@@ -142,6 +142,7 @@ def _process(look: dict[str, Any]) -> Iterator[Finding]:
 def _programs(process: Mapping[str, Any], wanted: Iterable[Mapping[str, Any]]) -> Iterator[Finding]:
     """What is switched with the gunicorn; ``wanted`` are those that the switch has started."""
     started = {each["program"]: each for each in wanted}
+    active = process["arbiter"].get("release")
     for each in process.get("programs") or []:
         name, before = f"program {each['program']}", started.get(each["program"])
         if each["state"] not in ("RUNNING", "STARTING"):
@@ -153,9 +154,7 @@ def _programs(process: Mapping[str, Any], wanted: Iterable[Mapping[str, Any]]) -
             yield Finding(
                 "fail", f"{name} was restarted: pid {before['pid']} is now pid {each['pid']}"
             )
-        elif each["release"] and each["release"] != (
-            process["arbiter"]["release"] or each["release"]
-        ):
+        elif each["release"] and each["release"] != (active or each["release"]):
             yield Finding(
                 "fail",
                 f"{name} runs from release {each['release']}, not from the one of the gunicorn:"

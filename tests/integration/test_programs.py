@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -247,3 +248,72 @@ def test_what_runs_from_the_virtualenv_and_is_in_no_program_is_told(fleet):
     finally:
         stray.kill()
         stray.wait()
+
+
+CELERY = """
+import os, time
+from celery import Celery
+
+home = os.path.dirname(os.path.abspath(__file__))
+app = Celery("tasks", broker="filesystem://")
+app.conf.broker_transport_options = {
+    "data_folder_in": home + "/queue", "data_folder_out": home + "/queue",
+    "processed_folder": home + "/processed",
+}
+app.conf.task_ignore_result = True
+
+
+@app.task
+def work(number, seconds):
+    import gunicorn
+    time.sleep(seconds)
+    with open(home + "/done.txt", "a") as file:
+        file.write("%d %s\\n" % (number, gunicorn.__version__))
+"""
+SEND = "import sys, tasks\nfor n in range(*map(int, sys.argv[1:3])): tasks.work.delay(n, 0.5)"
+
+
+@pytest.mark.parametrize("title", [(), ("setproctitle",)])
+def test_a_real_celery_ends_its_tasks_on_the_old_release_and_takes_the_rest_on_the_new(title):
+    """Warm shutdown: nothing that was sent is lost, and no task runs half on each."""
+    fleet = Programs()
+    try:
+        packages = ("celery==5.4.0", *title)
+        fleet.old = fleet.release(OLD, new_python(), *packages)
+        fleet.new = fleet.release(NEW, new_python(), *packages)
+        fleet.link(fleet.old)
+        (fleet.home / "tasks.py").write_text(CELERY)
+        for name in ("queue", "processed"):
+            (fleet.home / name).mkdir()
+        section = (
+            f"[program:celery]\ncommand={fleet.home}/venv/bin/celery -A tasks worker -c 2\n"
+            f'directory={fleet.home}\nenvironment=C_FORCE_ROOT="1"\nstopwaitsecs=50\n'
+            f"killasgroup=true\nstderr_logfile={fleet.dir}/celery.log\n"
+        )
+        fleet.start(settings=section, other=False)
+        fleet.up()
+
+        def send(begin, end):
+            command = [fleet.home / "venv/bin/python", "-c", SEND, str(begin), str(end)]
+            subprocess.run(command, cwd=fleet.home, check=True)
+
+        def done():
+            path = fleet.home / "done.txt"
+            lines = path.read_text().split("\n")[:-1] if path.exists() else []
+            return {int(number): version for number, version in map(str.split, lines)}
+
+        send(0, 40)
+        wait_for(lambda: len(done()) > 3)
+        if title:
+            cmdline = (Path("/proc") / str(fleet.pid("celery")) / "cmdline").read_bytes()
+            assert cmdline.startswith(b"[celeryd:"), cmdline
+        switch = fleet.activate(fleet.new, programs=["celery"], programs_stable_for=4)
+        assert switch["changed"], switch
+        send(40, 44)
+        wait_for(lambda: len(done()) == 44, 60, 0.2)
+        versions = done()
+        assert versions[43] == NEW and OLD in versions.values(), versions
+        (told,) = fleet.info(programs=["celery"])["programs"]
+        assert (told["release"], told["gunicorn"]) == (fleet.new, None)
+    finally:
+        fleet.close()

@@ -167,6 +167,7 @@ with patch_module_args(json.loads(sys.argv[1])):
         ("companions.Companions, 'start'", True, NEW),
         ("companions.Companions, 'prove'", True, NEW),
     ],
+    ids=["all stopped but gunicorn", "before the link", "after the link", "gunicorn alone", "all"],
 )
 def test_what_a_killed_run_has_left_stopped_the_next_one_brings_up(fleet, where, before, left):
     fleet.begin()

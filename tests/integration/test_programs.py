@@ -136,7 +136,11 @@ def test_a_worker_that_does_not_end_in_time_leaves_everything_as_it_was(fleet):
     assert "worker:worker was asked to stop, but after 2 s" in done["msg"], done
     assert links_to(fleet) == f"releases/{fleet.old}"
     assert fleet.pid() == web, "the gunicorn was stopped for nothing"
+    # The way back, at once: what was started again is not stopped once more, in vain.
+    back = fleet.activate(fleet.old, stop_timeout=2, reason="rollback")
+    assert not back.get("failed"), back
     assert [fleet.runs(name) for name in BOTH] == [OLD, OLD]
+    assert len([each for each in fleet.of("worker") if each["what"] == "end"]) == 1
 
 
 KILL_AT = """

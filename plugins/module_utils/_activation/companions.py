@@ -37,6 +37,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.program
     look_at,
     mismatch,
     not_through,
+    refusals,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.site import Site
 
@@ -118,7 +119,7 @@ class Companions:
         """Whatever would make the stop be in vain."""
         for each in self._all:
             why = not_through(each.site, each.found) if plan.flip_to else ""
-            refused = [why] if why else each.site.manager.refusals(each.found.seen.program)
+            refused = [why] if why else refusals(each.site, each.found)
             unread = [path for path in each.site.unread(each.found.seen) if path.endswith("/exe")]
             if unread:
                 refused.append(
@@ -235,10 +236,18 @@ class Companions:
             return False
         begin = self._clock()
         permit()
-        self._stop(those, begin)
-        self._start(those)
+        anew = [each for each in those if not self._young(each, plan)]
+        self._stop(anew, begin)
+        self._start(anew)
         self._prove(those, plan, self._clock() + self._wanted.start_timeout)
         return True
+
+    def _young(self, each: Companion, plan: Plan) -> bool:
+        """Was it started a moment ago, and needs nothing but time?"""
+        look, state = each.found, each.found.seen.program["state"]
+        if look.gunicorn:
+            return state in UP_STATES and not mismatches(look.seen, plan, self._wanted)
+        return state == "STARTING" and look.prefix in (None, plan.path)
 
     def generations(self) -> List[Dict[str, Any]]:
         """What runs now of each, by which a later look knows it again."""

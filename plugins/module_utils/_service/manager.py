@@ -66,6 +66,8 @@ class Manager:
     sharing: Tuple[str, ...] = ()
     # Those that are stopped and started with it (app_programs), by their own names.
     together: FrozenSet[str] = frozenset()
+    # What else starts it by itself when a client comes.
+    activated_by: Tuple[str, ...] = ()
     # The variables that the program's configuration sets, as it writes them.
     environment = ""
 

@@ -122,7 +122,19 @@ def problems(site: Site, look: Look, taken: List[str]) -> List[str]:
             " another one does (reuse_port): which of them answers could not be told. Give each"
             " an address of its own."
         )
-    return found + site.manager.refusals(program)
+    return found + refusals(site, look)
+
+
+def refusals(site: Site, look: Look) -> List[str]:
+    """Why its manager cannot switch it as one of several."""
+    refused = site.manager.refusals(look.seen.program)
+    if site.manager.activated_by and not refused:
+        refused = [
+            f"app_programs names {site.name}, which {', '.join(site.manager.activated_by)} starts"
+            " by itself (socket activation): a client in the middle of the switch would start the"
+            " old release. Only app_program may be so. Let it bind its address itself."
+        ]
+    return refused
 
 
 def deviations(site: Site, look: Look) -> List[Dict[str, str]]:

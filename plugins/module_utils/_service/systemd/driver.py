@@ -37,6 +37,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.systemd
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.systemd.show import (
     require_loaded,
+    sockets,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.systemd.systemctl import (
     Ask,
@@ -103,6 +104,7 @@ class SystemdManager(Manager):
             )
         )
         self.environment = self._told.get("Environment", "")
+        self.activated_by = sockets(self._told)
 
     def _manager_pid(self) -> int:
         if not self._user:

@@ -129,6 +129,18 @@ def test_one_that_runs_from_another_release_is_brought_up_anew(beside):
     assert beside.log == [("stop", "beat"), ("start", "beat")]
 
 
+def test_one_that_was_started_a_moment_ago_is_given_its_time(beside):
+    """By whom gave the switch up: to stop it again would be in vain as well."""
+    for site in beside.sites:
+        site.prefix = NEW
+    worker = beside.sites[0]
+    worker.state = "STARTING"
+    beside.all.look()
+    worker.looks = lambda: beside.now > 101 and vars(worker).update(state="RUNNING")
+    assert beside.all.bring_up(PLAN, lambda: None) is True
+    assert beside.log == [] and beside.now > 103
+
+
 def test_those_that_ran_are_started_again_if_nothing_was_switched(beside):
     beside.sites[1].state, beside.sites[1].pid = "STOPPED", 0
     beside.all.look()

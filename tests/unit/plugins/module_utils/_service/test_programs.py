@@ -51,6 +51,10 @@ def test_why_a_switch_must_not_begin(site):
     site.through = False
     (why,) = programs.problems(site, programs.look_at(site), [])
     assert "does not start through /srv/app/venv" in why
+    site.manager.activated_by = ("worker.socket",)
+    assert (
+        "worker.socket starts by itself" in programs.problems(site, programs.look_at(site), [])[-1]
+    )
     site.manager.refused = ["no"]
     assert programs.problems(site, programs.look_at(site), [])[-1] == "no"
 

@@ -15,11 +15,15 @@ author:
 description:
   - Settings of the service manager that make a switch slower or less safe, and processes that
     nobody manages.
+positional: _input, stop_timeout
 options:
   _input:
     description: What M(fleetops.gunicorn.gunicorn_info) returned.
     type: dict
     required: true
+  stop_timeout:
+    description: How long a switch waits for a program to end, in seconds.
+    type: float
 """
 
 EXAMPLES = r"""

@@ -19,7 +19,11 @@ description:
   - Until the link has been switched every failure starts the old program again. After that the new
     state is left as evidence; activate the previous release to go back. That works from any
     half-way state.
-  - Other programs of that manager are never touched, and it is never told to read its files
+  - The other programs of O(programs) are stopped before it, the last first, and started after it
+    in their order. Each is proved to run from the release, and to stay up for
+    O(programs_stable_for). One that is a gunicorn is proved as O(program) is, but for O(url).
+    Where the gunicorn runs from the release already, only those that do not are started.
+  - All other programs of that manager are never touched, and it is never told to read its files
     again.
 author:
   - The fleetops.gunicorn authors (@fleetops)
@@ -38,6 +42,7 @@ attributes:
     support: full
 extends_documentation_fragment:
   - fleetops.gunicorn.service_manager
+  - fleetops.gunicorn.programs
 options:
   home:
     description:
@@ -112,6 +117,7 @@ options:
   stop_timeout:
     description:
       - Seconds for the old generation to end and free its addresses. Should exceed C(stopwaitsecs).
+      - O(programs) have as long together, before it.
     type: float
     default: 60
   start_timeout:
@@ -124,6 +130,19 @@ options:
       - Seconds that the proof must hold, with the same arbiter, before it is believed.
     type: float
     default: 0.5
+  programs_stable_for:
+    description:
+      - Seconds that each of O(programs) must run, without having been started anew, before it is
+        believed. Its manager must call it running meanwhile, which supervisord does after
+        C(startsecs) only.
+    type: float
+    default: 5
+  programs_only:
+    description:
+      - Whether the gunicorn is left as it is, whatever that is, and only what is missing of
+        O(programs) is started. For what a killed run has left; needs no O(release).
+    type: bool
+    default: false
   turn:
     description:
       - The turn of the run that holds the fleet's lock, from M(fleetops.gunicorn.fleet_lock).
@@ -204,6 +223,12 @@ generation:
       elements: dict
       returned: success
       sample: [{path: /var/log/app/app.err.log, dev: 2049, inode: 1234, size: 56789}]
+    programs:
+      description: The process of each of O(programs) that runs now.
+      type: list
+      elements: dict
+      returned: success
+      sample: [{program: "worker:worker", pid: 4720, start_ticks: 123456}]
 adopted:
   description: Release that the real directory has become; V(null) if there was nothing to adopt.
   returned: success
@@ -281,7 +306,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import (
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.managers import (
     SITE_OPTIONS,
-    open_site,
+    open_sites,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.host_turn import (
     TURN_OPTIONS,
@@ -302,6 +327,8 @@ OPTIONS = {
     "stop_timeout": {"type": "float", "default": 60},
     "start_timeout": {"type": "float", "default": 60},
     "stable_for": {"type": "float", "default": 0.5},
+    "programs_stable_for": {"type": "float", "default": 5},
+    "programs_only": {"type": "bool", "default": False},
 }
 
 
@@ -337,9 +364,12 @@ def main() -> None:
         )
         turn = HostTurn(params, time.monotonic, time.sleep, module.check_mode)
         patience = params["stop_timeout"] + params["start_timeout"] + AFTERMATH
+        if params["programs"]:
+            patience += params["stop_timeout"] + params["programs_stable_for"]
         with turn.alone(patience, f"release {params['release']}"):
+            site, others = open_sites(params, run)
             activation = Activation(
-                site=open_site(params, run),
+                site=site,
                 wanted=wanted,
                 files=Files(),
                 clock=time.monotonic,
@@ -348,6 +378,9 @@ def main() -> None:
                 kill=os.kill,
                 stamp=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
                 permit=turn.check,
+                others=others,
+                programs_stable_for=params["programs_stable_for"],
+                programs_only=params["programs_only"],
             )
             result = activation.run(module.check_mode)
     except Evidence as exc:

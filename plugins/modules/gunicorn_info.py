@@ -31,6 +31,7 @@ attributes:
     support: full
 extends_documentation_fragment:
   - fleetops.gunicorn.service_manager
+  - fleetops.gunicorn.programs
 options:
   home:
     description:
@@ -214,8 +215,8 @@ helpers:
     started: {description: Start time in seconds since 1970., type: float, returned: success}
     what: {description: V(dirty arbiter) or V(helper)., type: str, returned: success}
 beside:
-  description: Other programs that run from the same virtualenv, whoever looks after them. They are
-    not restarted when it is switched.
+  description: Other programs that run from the same virtualenv, whoever looks after them, and are
+    not among O(programs). They are not restarted when it is switched.
   returned: success
   type: list
   elements: dict
@@ -228,6 +229,10 @@ beside:
     pid: {description: Its first process; V(0) if it does not run., type: int, returned: success}
     started: {description: Start time of that., type: float, returned: success}
     python: {description: Python that it runs on., type: str, returned: success, sample: 3.6.15}
+    same_manager:
+      description: Whether O(programs) may name it.
+      type: bool
+      returned: success
     gunicorn: {description: Whether it is a gunicorn., type: bool, returned: success}
     listeners:
       description: Addresses that its gunicorn holds.
@@ -235,6 +240,62 @@ beside:
       elements: str
       returned: success
     command: {description: "Command line, bounded, without secrets.", type: str, returned: success}
+loose:
+  description:
+    - Processes that run from the virtualenv or a release and that no service manager looks after,
+      such as a daemon that was started by hand. They go on with what they run from when it is
+      switched. Neither builds and trials of this collection nor what is younger than 10 seconds.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    pid: {description: Process id., type: int, returned: success}
+    user: {description: Whom it runs as., type: str, returned: success, sample: app}
+    started: {description: Start time in seconds since 1970., type: float, returned: success}
+    command: {description: "Command line, bounded, without secrets.", type: str, returned: success}
+programs:
+  description: Each of O(programs), in that order.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    program: {description: Its name., type: str, returned: success, sample: worker:worker}
+    state: {description: State as in RV(program)., type: str, returned: success, sample: RUNNING}
+    said: {description: The service manager's own word for it., type: str, returned: success}
+    pid:
+      description: Its first process that runs from the home; V(0) if it does not run.
+      type: int
+      returned: success
+    started: {description: Start time of that., type: float, returned: success}
+    start_ticks: {description: Field 22 of /proc/<pid>/stat., type: int, returned: success}
+    release:
+      description: Release that it runs from; V(null) if that is none, or cannot be told.
+      type: str
+      returned: success
+    gunicorn:
+      description: Version, if it is a gunicorn.
+      type: str
+      returned: success
+    listeners:
+      description: Addresses that its gunicorn holds.
+      type: list
+      elements: str
+      returned: success
+    stop_timeout:
+      description: Seconds after the order to stop at which its manager kills it.
+      type: int
+      returned: success
+    command: {description: "Its command, without secrets.", type: str, returned: success}
+    deviations:
+      description: As RV(deviations).
+      type: list
+      elements: dict
+      returned: success
+    problems:
+      description: Why a switch should not begin with it as it is.
+      type: list
+      elements: str
+      returned: success
 unmanaged:
   description: Arbiters of this home that nobody looks after, for example left by USR2.
   returned: success

@@ -33,6 +33,7 @@ attributes:
     support: full
 extends_documentation_fragment:
   - fleetops.gunicorn.service_manager
+  - fleetops.gunicorn.programs
 options:
   home:
     description: Directory of the application, with C(venv) and C(releases) in it.

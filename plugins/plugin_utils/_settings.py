@@ -31,6 +31,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._story.notificat
 
 # "rollout_wave" for "rollout_waves", "gate_soaks" for "gate_soak"; not "app_name" for "app_home".
 _ALIKE = 0.88
+MAX_PROGRAMS = 20
 _VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 # How the names of inputs begin; what is called otherwise is no slip in one of them.
 _OURS = re.compile(r"^(?:app|check|gate|load_balancer|plan|release|rollout|service|status)_")
@@ -47,6 +48,7 @@ def settings_problems(given: Mapping[str, Any], groups: Groups) -> list[str]:
         *wave_problems(given["rollout_waves"], groups),
         *ramp_problems(given["rollout_ramp"]),
         *_keep(int(given["rollout_keep_releases"])),
+        *_programs(given),
         *_duration("rollout_bake", given["rollout_bake"]),
         *_duration("gate_history", given["gate_history"]),
         *_wait(str(given["rollout_wait"]).lower() == "true", given["rollout_bake"]),
@@ -67,6 +69,30 @@ def _trial(test: Any, environment: Mapping[str, Any]) -> Iterable[str]:
                 f"release_boot_environment: {name!r} is no variable with one value: give names of"
                 " letters, digits and underscores, and text."
             )
+
+
+def _programs(given: Mapping[str, Any]) -> Iterable[str]:
+    names = [str(each) for each in given.get("app_programs") or []]
+    if not names:
+        return
+    if str(given["app_program"]) in names:
+        yield (
+            f"app_programs names {given['app_program']}, which is app_program: that is switched"
+            " anyway. Leave it out there."
+        )
+    for name in sorted({name for name in names if names.count(name) > 1 or not name.strip()}):
+        yield f"app_programs names {name!r}: each is a name, and there once."
+    if len(names) > MAX_PROGRAMS:
+        yield f"app_programs has {len(names)} names; {MAX_PROGRAMS} are the most."
+    out = ("load_balancer_drain_timeout", "service_start_timeout", "service_programs_stable_for")
+    needs = sum(float(given[name]) for name in out) + 2 * float(given["service_stop_timeout"])
+    lease = float(given["load_balancer_lease"])
+    if 0 < lease <= needs and given["load_balancer_provider"] != NONE:
+        yield (
+            f"load_balancer_lease is {lease:g} s, but with app_programs a server may be out for"
+            f" {needs:g} s ({', '.join(out)}, and service_stop_timeout twice), and would be put"
+            " back in the middle of its switch. Give the lease more."
+        )
 
 
 def _keep(releases: int) -> Iterable[str]:

@@ -116,6 +116,7 @@ def _host(
         "age": info.get("age"),
         "workers": len(info.get("workers") or []) if asked else None,
         "state": info["program"].get("state") if asked else None,
+        "programs": {each["program"]: each["state"] for each in info.get("programs") or []},
         "recorded": dict(told) if told else None,
         "error": "" if asked else str(info.get("msg") or "no answer"),
     }
@@ -287,11 +288,21 @@ def _row(host: Mapping[str, Any]) -> tuple[str, ...]:
         host["release"] or f"({host['venv'] or '?'})",
         _time(host["since"]) if host["since"] is not None else "-",
         str(host["workers"]),
-        str(host["state"]),
+        _state(host),
         recorded,
         _waits(host["left"]),
         incident,
     )
+
+
+def _state(host: Mapping[str, Any]) -> str:
+    """``RUNNING``, and which of the other programs do not run: ``RUNNING, worker:worker FATAL``."""
+    down = [
+        f"{name} {state}"
+        for name, state in (host.get("programs") or {}).items()
+        if state != "RUNNING"
+    ]
+    return ", ".join([str(host["state"]), *down])
 
 
 def _waits(left: Mapping[str, Any] | None) -> str:

@@ -4,14 +4,20 @@
 
 """Make a release the one that runs: stop, wait, (adopt,) flip, start, prove.
 
+What else runs from the virtualenv (`Companions`) is stopped before and started after.
+
 Between stop and proof the host serves nobody, so whatever can be known, refused or prepared
 before the stop is, and nothing waits longer than it must.
 """
 
 from contextlib import suppress
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Sequence
 
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation.companions import (
+    Companions,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation.evidence import (
+    Evidence,
     gather_evidence,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._activation.files import Files, Link
@@ -49,6 +55,8 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.fencing i
 
 # How much longer than a stop may last the clients of a program that is held back wait for us.
 HOLD_MARGIN = 3 * AFTERMATH
+# Seconds: so long the other programs have at least, where the gunicorn took all the time.
+MOMENT = 5.0
 
 
 class Activation:
@@ -65,9 +73,13 @@ class Activation:
         kill: Kill,
         stamp: str,
         permit: Callable[[], None] = lambda: None,
+        others: Sequence[Site] = (),
+        programs_stable_for: float = 0.0,
+        programs_only: bool = False,
     ) -> None:
         self.site = site
         self.wanted = wanted
+        self._programs_only = programs_only
         self._clock = clock
         # Raises if somebody else may change the host by now.
         self._permit = permit
@@ -79,6 +91,9 @@ class Activation:
             site, wanted.stop_timeout, wanted.kill_after, clock, sleep, kill, self.warnings
         )
         self._prover = Prover(site, wanted, clock, sleep, probe)
+        self._others = Companions(
+            list(others), wanted, programs_stable_for, clock, sleep, kill, self.warnings
+        )
 
     def run(self, check_mode: bool) -> Dict[str, Any]:
         begin = self._clock()
@@ -86,9 +101,19 @@ class Activation:
         seen = site.observe()
         plan = make_plan(site.reader, site, seen, wanted)
         self.warnings.extend(side_effects(site, seen))
-        done = self._prover.runs_already(seen, plan, check_mode)
+        self._others.look()
+        if self._programs_only:
+            if plan.flip_to or plan.adopt or not seen.arbiter:
+                raise FleetError(
+                    "programs_only leaves the gunicorn as it is, but"
+                    f" {'another release is wanted' if seen.arbiter else 'none runs'}."
+                )
+            done: Optional[Observation] = seen
+        else:
+            done = self._prover.runs_already(seen, plan, check_mode)
         if done is None:
             refuse_in_vain(site, seen, plan)
+            self._others.refuse(plan)
             if check_mode:
                 return self._result(plan, seen, None, True)
             # Asked now, the answer is known when the new generation is to be proved.
@@ -102,15 +127,18 @@ class Activation:
                     site.manager.let_go()
                 self._link.tidy()
             changed = True
+        elif check_mode:
+            changed = bool(self._others.missing(plan))
         else:
-            changed = False
+            changed = self._others.bring_up(plan, self._permit)
         self.timings["total_s"] = round(self._clock() - begin, 3)
         return self._result(plan, seen, done, changed)
 
     def _hold(self) -> None:
         """A client must not start the old release between stop and switch."""
         try:
-            self.site.manager.hold(self.wanted.stop_timeout + HOLD_MARGIN)
+            stops = 2 if self._others.names else 1
+            self.site.manager.hold(stops * self.wanted.stop_timeout + HOLD_MARGIN)
         except FleetError as exc:
             raise FleetError(f"Nothing was stopped: {exc}") from exc
 
@@ -125,6 +153,7 @@ class Activation:
         # Only while it runs can it be seen what it writes to.
         logs = site.logs(seen)
         self._permit()
+        self._stop_others()
         down = clock()
         try:
             held = {address for stray in seen.orphans for address in stray.addresses}
@@ -139,6 +168,7 @@ class Activation:
             self._link.flip(plan)
         except (FleetError, OSError) as exc:
             again = self._control.start_again(was_running, down, seen.program["stopwaitsecs"] or 0)
+            again = f"{again} {self._others.start_again(down)}".rstrip()
             raise FleetError(f"{exc} {again}") from exc
         mark = site.manager.mark(seen.program)
         # The old generation is gone: what is in its logs now was not written by the new one.
@@ -147,13 +177,16 @@ class Activation:
         self.timings["switch_s"] = round(start - stopped, 3)
         try:
             self._control.start()
+            self._others.start()
             if plan.flip_to:
                 # The new generation boots meanwhile; after a power cut the old link is as good.
                 self._link.sync()
             # Nothing is left stopped for whoever comes next, nor does he wait for a proof.
             self._permit()
-            proved, good = self._prover.prove(plan, expected, start + self.wanted.start_timeout)
-        except Fenced:
+            deadline = start + self.wanted.start_timeout
+            proved, good = self._prover.prove(plan, expected, deadline)
+            self._others.prove(plan, max(deadline, clock() + MOMENT))
+        except (Fenced, Evidence):
             raise
         except (FleetError, OSError) as exc:
             advise = self.wanted.advise
@@ -164,6 +197,19 @@ class Activation:
         if now < then and not (proved.arbiter and proved.arbiter.workers_wanted):
             self.warnings.append(f"{now} workers run where there were {then}.")
         return proved
+
+    def _stop_others(self) -> None:
+        """While the gunicorn still runs: what does not end in time leaves all as it was."""
+        if not self._others.names:
+            return
+        begin = self._clock()
+        try:
+            self._others.stop(begin)
+            self._permit()
+        except (FleetError, OSError) as exc:
+            again = self._others.start_again(begin)
+            again = again or "Nothing was switched, and the programs were started again."
+            raise FleetError(f"{exc} {again}") from exc
 
     def _result(
         self, plan: Plan, seen: Observation, done: Optional[Observation], changed: bool
@@ -183,6 +229,7 @@ class Activation:
                 "started": arbiter.started if arbiter else None,
                 "start_ticks": arbiter.start_ticks if arbiter else None,
                 "logs": self._logs,
+                "programs": self._others.generations() if done else [],
             },
             "timings": {name: self.timings.get(name) for name in names},
             "diff": {

@@ -165,8 +165,8 @@ class Control:
         if not parts and not others:
             text += f"{self.site.manager.word} still calls it {state}"
         return text + (
-            ". They may be busy with long requests: drain first, or raise stop_timeout. The active"
-            " release was not changed."
+            ". They may be busy with long requests or tasks: drain first, or raise stop_timeout."
+            " The active release was not changed."
         )
 
     def _owner(self, inode: int, address: str) -> str:

@@ -130,6 +130,11 @@ def names_home(homes: Iterable[str], text: str) -> bool:
     return any(f"{home}/{place}/" in text for home in homes for place in ("venv", "releases"))
 
 
+def is_ours(environ: Dict[str, str]) -> bool:
+    """Does it carry the mark of a build or a trial?"""
+    return bool(environ.get(MARK) or environ.get(TRIAL))
+
+
 def is_passing(
     environ: Dict[str, str],
     arguments: Sequence[str],
@@ -143,7 +148,7 @@ def is_passing(
     who holds what the program serves (``serving``) and, while that is nothing, nobody who listens
     anywhere but where a trial does: on a spare port (``ports``, first and last) of the loopback.
     """
-    if not (environ.get(MARK) or environ.get(TRIAL)):
+    if not is_ours(environ):
         return not addresses and not _ASKED.isdisjoint(arguments)
     if serving:
         return not any(clashes(each, serving) for each in addresses)

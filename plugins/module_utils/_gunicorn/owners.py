@@ -10,7 +10,7 @@ none, since what a unit has left behind stays there. systemd itself says which p
 
 import os
 import re
-from typing import Callable, Dict, Iterable, List, NamedTuple, Optional
+from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.processes import (
     Process,
@@ -96,18 +96,22 @@ def _manages(process: Process) -> bool:
 
 def find_beside(
     owners: Owners, table: Dict[int, Process], own: Iterable[int], lives: Callable[[Process], bool]
-) -> List[Beside]:
+) -> Tuple[List[Beside], List[Process]]:
     """The other programs that run from the virtualenv, each once; ``own`` is what is ours.
 
-    What nobody looks after, a shell or a job, is left out: it ends by itself.
+    And what nobody looks after, a daemon, a shell or a job, without what that has started.
     """
     mine = set(own)
     found: Dict[str, Beside] = {}
+    loose: Dict[int, Process] = {}
     for process in sorted(table.values()):
         if process.pid in mine or not lives(process):
             continue
         owner = owners.owner(table, process)
-        if owner is None or owner in found:
+        if owner is None:
+            loose[process.pid] = process
+            continue
+        if owner in found:
             continue
         command = " ".join(shown(process.cmdline))[:200]
         gunicorn = any(
@@ -115,4 +119,6 @@ def find_beside(
             for pid in descendants(table, process.pid)
         )
         found[owner] = Beside(owner, process, gunicorn, command)
-    return [found[name] for name in sorted(found)][:MAX_BESIDE]
+    below = {pid for top in loose for pid in descendants(table, top) if pid != top}
+    alone = [each for pid, each in sorted(loose.items()) if pid not in below]
+    return [found[name] for name in sorted(found)][:MAX_BESIDE], alone[:MAX_BESIDE]

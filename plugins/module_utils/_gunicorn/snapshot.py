@@ -63,6 +63,8 @@ class Observation(NamedTuple):
     beside: Tuple[Beside, ...] = ()
     # What else the service manager ends with the program.
     rest: Tuple[Process, ...] = ()
+    # What runs from the virtualenv and nobody looks after.
+    loose: Tuple[Process, ...] = ()
 
 
 def clashes(listener: str, wanted: Iterable[str]) -> bool:

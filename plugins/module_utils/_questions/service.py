@@ -4,7 +4,7 @@
 
 """What runs as a program, and all around it."""
 
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.config_file import (
     settings_seen,
@@ -22,8 +22,13 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.launch 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.managers import (
     SITE_OPTIONS,
     Params,
-    open_site,
+    open_sites,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.programs import (
+    look_at,
+    report,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.site import Site
 
 OPTIONS: Dict[str, Dict[str, Any]] = dict(SITE_OPTIONS)
 
@@ -42,8 +47,20 @@ def settings_of(seen: Observation) -> Dict[str, Any]:
     return settings_seen(arguments, seen.environ, seen.arbiter.cwd)
 
 
+def programs_of(others: List[Site], seen: Observation) -> List[Dict[str, Any]]:
+    """The programs that are switched with it, in the order of their start."""
+    taken = [each.address for each in seen.listeners]
+    found = []
+    for site in others:
+        look = look_at(site)
+        found.append(report(site, look, taken))
+        taken += [each.address for each in look.seen.listeners]
+    return found
+
+
 def ask(params: Params, run: Run) -> Dict[str, Any]:
     """Return what module ``gunicorn_info`` does. ``run`` starts a command on this host."""
-    site = open_site(params, run)
+    site, others = open_sites(params, run)
     seen = site.observe()
-    return dict(site.report(seen), settings=settings_of(seen))
+    told = site.report(seen)
+    return dict(told, settings=settings_of(seen), programs=programs_of(others, seen))

@@ -572,9 +572,13 @@ def check(
     """Prove a release, or a virtualenv that is none yet, without changing it."""
     if not os.path.isdir(path):
         raise FleetError(f"{path} does not exist, so there is nothing to prove")
-    record = read_record(os.path.realpath(path))
+    real = os.path.realpath(path)
+    # What stands at venv itself is no release yet: a switch that was killed before it adopted it
+    # has noted there what it was to become.
+    adopted = real != os.path.join(os.path.realpath(home), "venv")
+    record = read_record(real) if adopted else None
     if record is not None:
-        why = why_not_believed(os.path.realpath(path))
+        why = why_not_believed(real)
         if why:
             raise FleetError(f"{path} cannot be trusted: {why}")
     dists = venvs.read_dists(path)
@@ -587,7 +591,6 @@ def check(
                 path, probed.why or "no gunicorn is installed"
             )
         )
-    real = os.path.realpath(path)
     # A real directory is tried under the name that its scripts have inside.
     prefix = path.rstrip("/") if not os.path.islink(path) else real
     new = Prefix((prefix,), probed.interpreter.minor)

@@ -8,7 +8,7 @@ Another manager is a folder beside this file with a subclass of `Manager`, and a
 ``managers.py``; nothing else names one.
 """
 
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, FrozenSet, List, NamedTuple, Optional, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.processes import (
     Process,
@@ -64,12 +64,20 @@ class Manager:
     others: Dict[int, str] = {}
     # Names of those whose configuration names this home.
     sharing: Tuple[str, ...] = ()
+    # Those that are stopped and started with it (app_programs), by their own names.
+    together: FrozenSet[str] = frozenset()
+    # What else starts it by itself when a client comes.
+    activated_by: Tuple[str, ...] = ()
     # The variables that the program's configuration sets, as it writes them.
     environment = ""
 
     def attach(self, reader: Reader, homes: List[str]) -> None:
         """Find the program, or refuse; ``homes`` are the names of the application's directory."""
         raise NotImplementedError
+
+    def told_as(self) -> str:
+        """What `others` and `sharing` of another program call it."""
+        return self.name
 
     def program(self) -> Program:
         """What is known of the program now, and with which settings it would be started."""

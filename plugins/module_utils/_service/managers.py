@@ -6,7 +6,7 @@
 
 import os
 import time
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.origin import Run
@@ -48,6 +48,7 @@ SITE_OPTIONS: Dict[str, Dict[str, Any]] = dict(
     MANAGER_OPTIONS,
     home={"type": "path", "required": True},
     program={"type": "str", "required": True},
+    programs={"type": "list", "elements": "str", "default": []},
 )
 
 
@@ -95,6 +96,7 @@ def open_manager(params: Params) -> Manager:
 
 
 def open_site(params: Params, run: Run) -> Site:
+    """One program, as if no other was switched with it."""
     if not str(params["home"]).startswith("/"):
         raise FleetError(f"home is an absolute path, not {params['home']!r}.")
     return Site(
@@ -107,3 +109,23 @@ def open_site(params: Params, run: Run) -> Site:
         boot_epoch=time.time() - boottime(),
         ticks=os.sysconf("SC_CLK_TCK"),
     )
+
+
+def open_sites(params: Params, run: Run) -> Tuple[Site, List[Site]]:
+    """The gunicorn, and the other programs of its virtualenv in the order of their start."""
+    site = open_site(params, run)
+    others: List[Site] = []
+    for name in params["programs"]:
+        try:
+            other = open_site(dict(params, program=name), run)
+        except FleetError as exc:
+            raise FleetError(f"app_programs names {name!r}: {exc}") from exc
+        if other.name in [each.name for each in [site, *others]]:
+            what = "twice" if other.name != site.name else "beside app_program, which it is"
+            raise FleetError(f"app_programs names {name!r} {what}. Leave it out there.")
+        others.append(other)
+    managers = [each.manager for each in others]
+    site.declare(managers)
+    for other in others:
+        other.declare([each for each in managers if each is not other.manager], site.manager)
+    return site, others

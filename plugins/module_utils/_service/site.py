@@ -9,7 +9,7 @@ Reads, never changes.
 
 import os
 import re
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, FrozenSet, List, Optional, Sequence, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.arbiters import (
@@ -17,6 +17,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.arbite
     find_masters,
     find_workers,
     is_dirty,
+    is_ours,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.live_venv import (
     Venv,
@@ -59,6 +60,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.settin
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.snapshot import (
     Arbiter,
     Observation,
+    Stray,
     stray_report,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.processes import (
@@ -82,6 +84,9 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.coverage i
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import redact
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.manager import Manager
+
+# Seconds: what is younger and belongs to nobody is mostly a job that ends by itself.
+LOOSE_AGE = 10.0
 
 
 class Site:
@@ -115,6 +120,18 @@ class Site:
         self.name = manager.name
         self._owners = Owners(reader, manager.pid, manager.others, run)
         self._strays = Strays(reader, self.homes, manager.pid, self._owners, manager.holds)
+        self._declared: FrozenSet[str] = frozenset()
+
+    def declare(self, others: Sequence[Manager], with_it: Optional[Manager] = None) -> None:
+        """These are switched with it (app_programs): nobody need be told of them.
+
+        ``with_it`` is the program that they are switched with, which none of them may stop.
+        """
+        known = [*others, with_it] if with_it else others
+        self._declared = frozenset(each.told_as() for each in known)
+        self.manager.together = frozenset(each.name for each in others)
+        left = (each for each in self.manager.sharing if each not in self._declared)
+        self.manager.sharing = tuple(left)
 
     # -- one look
 
@@ -146,6 +163,10 @@ class Site:
             for each in [top] + workers:
                 held |= read_inodes(reader, each.pid)
         orphans, unmanaged = self._strays.find(table, top, masters[1:], listening)
+        beside: List[Beside] = []
+        loose: List[Process] = []
+        if not waiting:
+            beside, loose = self._beside(table, tree, orphans + unmanaged)
         return Observation(
             program,
             self._arbiter(top, venv, program, options, environ) if top else None,
@@ -163,8 +184,9 @@ class Site:
             options,
             environ,
             tuple(each for each in tree if top and each.ppid == top.pid and each not in workers),
-            () if waiting else self._beside(table, tree),
+            tuple(beside),
             tuple(self.manager.rest(table, tree)),
+            tuple(loose),
         )
 
     def _given(self, top: Optional[Process], listening: List[Listener]) -> List[Listener]:
@@ -175,10 +197,24 @@ class Site:
         known = {each.inode for each in listening}
         return [each for each in read_listeners(self.reader, pid) if each.inode not in known]
 
-    def _beside(self, table: Dict[int, Process], tree: List[Process]) -> Tuple[Beside, ...]:
-        """The other programs on this virtualenv that run, whoever looks after them."""
-        own = [each.pid for each in tree]
-        return tuple(find_beside(self._owners, table, own, self._strays.starts_here))
+    def _beside(
+        self, table: Dict[int, Process], tree: List[Process], strays: List[Stray]
+    ) -> Tuple[List[Beside], List[Process]]:
+        """The other programs on this virtualenv that run, and what runs there by itself."""
+        own = {each.pid for each in tree}
+        beside, loose = find_beside(self._owners, table, own, self.starts_here)
+        # This very process may run from there, and so may the builds and trials of ours.
+        known, pid = {each.process.pid for each in strays}, os.getpid()
+        while pid in table and pid not in known:
+            known.add(pid)
+            pid = table[pid].ppid
+        return beside, [
+            each
+            for each in loose
+            if each.pid not in known
+            and self._now() - self.started(each) >= LOOSE_AGE
+            and not is_ours(read_environ(self.reader, each.pid))
+        ]
 
     def _arbiter(
         self,
@@ -189,7 +225,7 @@ class Site:
         environ: Dict[str, str],
     ) -> Arbiter:
         reader = self.reader
-        started = self._started(top)
+        started = self.started(top)
         command, directory = program["command"], program["directory"]
         prefix = find_prefix(reader, self.homes, top, started, venv, command, environ, directory)
         executable = reader.link(f"/proc/{top.pid}/exe")
@@ -212,7 +248,8 @@ class Site:
             shown(top.cmdline),
         )
 
-    def _started(self, process: Process) -> float:
+    def started(self, process: Process) -> float:
+        """Seconds since 1970."""
         return round(self._boot_epoch + process.start_ticks / self._ticks, 2)
 
     # -- what follows from it
@@ -224,6 +261,25 @@ class Site:
     def goes_through_venv(self, seen: Observation) -> bool:
         return goes_through_venv(self.reader, self.homes, seen, self.manager.environment)
 
+    def starts_here(self, process: Process) -> bool:
+        """Does it run from this home's virtualenv, by its command line or what it has mapped?"""
+        return self._strays.starts_here(process)
+
+    def runs_from(self, seen: Observation, process: Process) -> Optional[str]:
+        """The real path of the virtualenv that one of its processes was started from, or None."""
+        program = seen.program
+        environ = read_environ(self.reader, process.pid)
+        return find_prefix(
+            self.reader,
+            self.homes,
+            process,
+            self.started(process),
+            seen.venv,
+            program["command"],
+            environ,
+            program["directory"],
+        )
+
     def deviations(self, seen: Observation) -> List[Dict[str, str]]:
         wrapped = bool(seen.arbiter and seen.arbiter.pid != seen.program["pid"])
         return self.manager.deviations(seen.program, seen.options, wrapped)
@@ -231,7 +287,8 @@ class Site:
     def sharers(self, seen: Observation) -> List[str]:
         """Names of the other programs on this virtualenv, those that do not run now as well."""
         managed = [each.program for each in seen.unmanaged if each.program]
-        return sorted({*self.manager.sharing, *managed, *(each.program for each in seen.beside)})
+        named = {*self.manager.sharing, *managed, *(each.program for each in seen.beside)}
+        return sorted(named - self._declared)
 
     def _helpers(self, seen: Observation) -> List[Dict[str, Any]]:
         found = []
@@ -239,7 +296,7 @@ class Site:
             held = read_inodes(self.reader, each.pid)
             addresses = [one.address for one in seen.listening if one.inode in held]
             what = "dirty arbiter" if is_dirty(each, addresses) else "helper"
-            found.append({"pid": each.pid, "started": self._started(each), "what": what})
+            found.append({"pid": each.pid, "started": self.started(each), "what": what})
         return found
 
     def _python(self, pid: int) -> Optional[str]:
@@ -254,6 +311,7 @@ class Site:
         for stray in seen.unmanaged:
             if stray.program:
                 served.setdefault(stray.program, []).extend(stray.addresses)
+        known = {*self.manager.others.values(), *self.manager.sharing}
         found = []
         for name in self.sharers(seen):
             each = running.get(name)
@@ -261,14 +319,25 @@ class Site:
                 {
                     "program": name,
                     "pid": each.process.pid if each else 0,
-                    "started": self._started(each.process) if each else None,
+                    "started": self.started(each.process) if each else None,
                     "python": self._python(each.process.pid) if each else None,
+                    # Whether app_programs may name it.
+                    "same_manager": name in known,
                     "gunicorn": name in served or bool(each and each.gunicorn),
                     "listeners": sorted(set(served.get(name, []))),
                     "command": each.command if each else "",
                 }
             )
         return found
+
+    def _alone(self, process: Process) -> Dict[str, Any]:
+        uid = read_uid(self.reader, process.pid)
+        return {
+            "pid": process.pid,
+            "user": "" if uid is None else user_name(uid),
+            "started": self.started(process),
+            "command": " ".join(shown(process.cmdline))[:200],
+        }
 
     def adopted_id(self, venv: Venv) -> str:
         return name_adopted(venv.gunicorn, venv.python, freeze(self.reader, venv.path))
@@ -309,7 +378,7 @@ class Site:
         return sinks, paths, hiding(reader, settings, [*reversed(here[:2]), here[2]])
 
     def _told(self, path: str, process: Process) -> bool:
-        who = Who(process.pid, self._started(process))
+        who = Who(process.pid, self.started(process))
         return told([path], who, self._now()) in (START, LINE)
 
     def unread(self, seen: Observation) -> List[str]:
@@ -335,7 +404,7 @@ class Site:
             "program": program,
             "arbiter": dict(seen.arbiter._asdict()) if seen.arbiter else None,
             "age": round(self.age(seen), 1) if seen.arbiter else None,
-            "workers": [{"pid": each.pid, "started": self._started(each)} for each in seen.workers],
+            "workers": [{"pid": each.pid, "started": self.started(each)} for each in seen.workers],
             "listeners": sorted({each.address for each in seen.listeners}),
             "orphans": [stray_report(each) for each in seen.orphans],
             "unmanaged": [
@@ -345,6 +414,7 @@ class Site:
             ],
             "helpers": self._helpers(seen),
             "beside": self._others(seen),
+            "loose": [self._alone(each) for each in seen.loose],
             "venv": venv,
             "deviations": self.deviations(seen),
             "refusals": self.manager.refusals(

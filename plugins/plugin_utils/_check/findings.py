@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._check.programs import (
+    program_findings,
+)
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._check.unread_logs import (
     unread_sinks,
 )
@@ -19,8 +22,11 @@ STRAY = {
 }
 
 
-def findings(info: Mapping[str, Any]) -> list[str]:
-    """Return a line for each finding in what ``gunicorn_info`` returned; none is the best."""
+def findings(info: Mapping[str, Any], stop_timeout: Any = None) -> list[str]:
+    """Return a line for each finding in what ``gunicorn_info`` returned; none is the best.
+
+    ``stop_timeout``: how long a switch waits for a program to end, in seconds.
+    """
     lines = [
         f"{each['setting']} is {each['value']}, better {each['wanted']}: {each['why']}"
         for each in info["deviations"]
@@ -30,6 +36,7 @@ def findings(info: Mapping[str, Any]) -> list[str]:
             places = f", listening on {', '.join(stray['listeners'])}" if stray["listeners"] else ""
             pid = stray["pid"]
             lines.append(f"process {pid} is {what}{places}: end it with kill -TERM {pid}")
+    lines += program_findings(info, stop_timeout)
     lines += unread_sinks(info)
     if info["unread"]:
         lines.append(

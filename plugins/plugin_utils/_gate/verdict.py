@@ -132,10 +132,34 @@ def _process(look: dict[str, Any]) -> Iterator[Finding]:
         yield Finding("fail", f"{workers} of {needed} workers are alive", WORKERS)
     if not workers:
         yield Finding("fail", "no worker is alive", WORKERS)
+    yield from _programs(process, wanted.get("programs") or [])
     for kind in ("orphans", "unmanaged"):
         if process[kind]:
             pids = few(item["pid"] for item in process[kind])
             yield Finding("fail", f"{kind} gunicorn processes: pid {pids}")
+
+
+def _programs(process: Mapping[str, Any], wanted: Iterable[Mapping[str, Any]]) -> Iterator[Finding]:
+    """What is switched with the gunicorn; ``wanted`` are those that the switch has started."""
+    started = {each["program"]: each for each in wanted}
+    active = process["arbiter"].get("release")
+    for each in process.get("programs") or []:
+        name, before = f"program {each['program']}", started.get(each["program"])
+        if each["state"] not in ("RUNNING", "STARTING"):
+            yield Finding("fail", f"{name}: the service manager says {each['said']}")
+        elif before and (each["pid"], each["start_ticks"]) != (
+            before["pid"],
+            before["start_ticks"],
+        ):
+            yield Finding(
+                "fail", f"{name} was restarted: pid {before['pid']} is now pid {each['pid']}"
+            )
+        elif each["release"] and each["release"] != (active or each["release"]):
+            yield Finding(
+                "fail",
+                f"{name} runs from release {each['release']}, not from the one of the gunicorn:"
+                " restart it",
+            )
 
 
 def _log(look: dict[str, Any]) -> Iterator[Finding]:

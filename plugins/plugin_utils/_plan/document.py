@@ -119,6 +119,7 @@ def plan_document(hosts: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) ->
             "hosts": {host: "not in this run" for host in run["group"] if host not in told},
             "unneeded": {host: each.skipped for host, each in told.items() if each.skipped},
         },
+        "programs": {host: names for host, each in told.items() if (names := each.programs())},
         "beside": {
             host: texts
             for host, each in told.items()
@@ -250,7 +251,8 @@ def problems_of(info: Any, plan: Mapping[str, Any], program: str) -> list[str]:
             f" {info['program'].get('state')}. Start it and see that it serves; an upgrade begins"
             " from a healthy host."
         ]
-    return [*map(str, info.get("refusals") or []), *plan["problems"]]
+    programs = [str(each) for one in info.get("programs") or [] for each in one["problems"]]
+    return [*map(str, info.get("refusals") or []), *programs, *plan["problems"]]
 
 
 def stage_problems(stages: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -328,6 +330,14 @@ class _Host:
         self.prune = {"releases": [], "error": ""} if self.problems else self._prune(told)
         actions = {step["action"] for step in self.steps}
         self.skipped = self.steps[-1]["reason"] if actions == {"skip"} else ""
+
+    def programs(self) -> list[str]:
+        """Return what is switched, in the order of the start: the gunicorn, then the others."""
+        others = [str(each["program"]) for each in self.info.get("programs") or []]
+        program = self.info.get("program")
+        if not others or self.problems or not isinstance(program, Mapping):
+            return []
+        return [str(program.get("name")), *others]
 
     def beside(self, hooks: Sequence[Mapping[str, Any]]) -> list[str]:
         """Return what becomes of the other programs on a virtualenv that is switched."""

@@ -26,7 +26,7 @@ def planned(info: Any, python: str, hooks: Sequence[Mapping[str, Any]]) -> list[
     """
     return [
         f"{_name(each)} runs from the same virtualenv and is not restarted: {_fate(each, python)}."
-        f" {_advice(hooks)}"
+        f" {_advice(each, hooks)}"
         for each in _beside(info)
     ]
 
@@ -47,13 +47,26 @@ def left(hosts: Iterable[Mapping[str, Any]], hooks: Sequence[Mapping[str, Any]])
             if not each.get("pid") or started >= float(arbiter["started"]):
                 continue
             text = f"{_name(each)} was not restarted: {_fate(each, arbiter.get('python') or '')}"
+            text = f"{text}. {_advice(each, hooks)}"
             told.setdefault(text, []).append(str(host["inventory_hostname"]))
-    return [f"On {few(names)}: {text}. {_advice(hooks)}" for text, names in told.items()]
+        for text in _loose(info, float(arbiter["started"])):
+            told.setdefault(text, []).append(str(host["inventory_hostname"]))
+    return [f"On {few(names)}: {text}" for text, names in told.items()]
 
 
 def _beside(info: Any) -> list[Mapping[str, Any]]:
     found = info.get("beside") if isinstance(info, Mapping) else None
     return [each for each in found or [] if isinstance(each, Mapping)]
+
+
+def _loose(info: Any, switched: float) -> list[str]:
+    """What is in no program, and older than the switch."""
+    return [
+        f"process {each['pid']} (user {each['user'] or '?'}: {each['command']}) is in no program,"
+        " and goes on with the release before. Restart it."
+        for each in info.get("loose") or []
+        if float(each["started"]) < switched
+    ]
 
 
 def _name(each: Mapping[str, Any]) -> str:
@@ -78,7 +91,13 @@ def _fate(each: Mapping[str, Any], python: str) -> str:
     return f"{words}, and what it has yet to import is the new"
 
 
-def _advice(hooks: Sequence[Mapping[str, Any]]) -> str:
+def _advice(each: Mapping[str, Any], hooks: Sequence[Mapping[str, Any]]) -> str:
+    if each.get("same_manager") and not any(hook.get("at") in POINTS for hook in hooks):
+        return "Name it in app_programs: then it is switched too."
+    return _hooks(hooks)
+
+
+def _hooks(hooks: Sequence[Mapping[str, Any]]) -> str:
     names = {at: [str(hook.get("name")) for hook in hooks if hook.get("at") == at] for at in POINTS}
     missing = [at for at in POINTS if not names[at]]
     there = ", ".join(name for at in POINTS for name in names[at])

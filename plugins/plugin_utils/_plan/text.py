@@ -48,6 +48,7 @@ def plan_lines(plan: Mapping[str, Any]) -> list[str]:
     lines += _newer_lines(plan, stages)
     lines += _trial_lines(plan["trials"])
     lines += _prune_lines(plan["prune"])
+    lines += _program_lines(plan["programs"])
     lines += _beside_lines(plan["beside"])
     lines += _log_lines(plan["logs"])
     lines += _not_lines(plan)
@@ -269,6 +270,20 @@ def _prune_lines(told: Mapping[str, Any]) -> list[str]:
 
 
 # --- what will not be, and how long it takes ----------------------------------------------------
+
+
+def _program_lines(told: Mapping[str, Any]) -> list[str]:
+    """Those whose names begin and end alike, ``worker:worker``, are told by one of both."""
+    pairs = [(host, ", ".join(map(_short_name, names))) for host, names in told.items()]
+    return [
+        f"Programs of {few(hosts)}, started in this order with each release: {text}"
+        for text, hosts in _grouped(pairs)
+    ]
+
+
+def _short_name(name: str) -> str:
+    group, _colon, rest = name.partition(":")
+    return rest if group == rest else name
 
 
 def _beside_lines(told: Mapping[str, Any]) -> list[str]:

@@ -31,7 +31,7 @@ FLOORS = {
         "_gunicorn _balancer/haproxy _balancer/nginx",
         "_service/manager",
         "_service/supervisord _service/systemd _service/site",
-        "_service/managers",
+        "_service/programs _service/managers",
         "_release _activation",
         "_questions",
     ),

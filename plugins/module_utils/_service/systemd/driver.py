@@ -125,6 +125,7 @@ class SystemdManager(Manager):
         )
         self.environment = self._told.get("Environment", "")
         self._sockets = self._used_sockets()
+        self.activated_by = socket_names(self._told)
 
     def _used_sockets(self) -> List[sockets.Socket]:
         pid = int(self._told.get("MainPID") or 0)
@@ -148,6 +149,9 @@ class SystemdManager(Manager):
             return 1
         own = Systemctl(self._ask).show(f"user@{os.geteuid()}.service", ("MainPID",))
         return int(own.get("MainPID") or 0) or 1
+
+    def told_as(self) -> str:
+        return f"{self.name} of systemd"
 
     def program(self) -> Program:
         self._told = told = self._systemctl.show(self.name)
@@ -254,7 +258,7 @@ class SystemdManager(Manager):
         return found + sockets.deviations(self.name, self._told, self._sockets)
 
     def refusals(self, program: Program, arbiter: int = 0) -> List[str]:
-        found = refusals(self._told)
+        found = refusals(self._told, self.together)
         found += sockets.refusals(self.name, self._sockets, self._may_hold())
         meant = read_environ(self.reader, arbiter).get("LISTEN_PID", "") if arbiter else ""
         return found + sockets.not_taken(self.name, self._sockets, meant, arbiter)

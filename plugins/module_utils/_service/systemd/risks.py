@@ -4,7 +4,7 @@
 
 """Which settings of a unit make a switch slower, less safe or impossible, and why. No I/O."""
 
-from typing import Iterable, List, Mapping
+from typing import Container, Iterable, List, Mapping
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.options import (
     graceful_timeout,
@@ -105,8 +105,8 @@ def deviations(
     return found
 
 
-def refusals(properties: Mapping[str, str]) -> List[str]:
-    """Why a switch of this unit would be done wrong."""
+def refusals(properties: Mapping[str, str], together: Container[str] = ()) -> List[str]:
+    """Why a switch of this unit would be done wrong; ``together``: units that are switched too."""
     unit = properties["Id"]
     found = []
     with_it = sorted(
@@ -114,13 +114,14 @@ def refusals(properties: Mapping[str, str]) -> List[str]:
             each
             for name in _SERVICES_WITH_IT
             for each in properties.get(name, "").split()
-            if each.endswith(".service")
+            if each.endswith(".service") and each not in together
         }
     )
     if with_it:
         found.append(
             f"systemd stops {', '.join(with_it)} whenever {unit} is stopped (Requires=, BindsTo= or"
-            " PartOf=), and does not start that again with it. Use Wants= and After= there."
+            " PartOf=), and does not start that again with it. Use Wants= and After= there;"
+            " a worker on the same virtualenv may be named in app_programs instead."
         )
     for name in ("RootDirectory", "RootImage"):
         if properties.get(name, "") not in ("", "/"):

@@ -163,3 +163,24 @@ def test_what_only_its_provider_reads_goes_along_and_no_secret():
 def test_the_declaration_is_read_as_it_stands_and_once():
     assert declared() == SPECS["argument_specs"]["validate"]["options"]
     assert declared() is declared()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"app_programs": ["worker"]}, ""),
+        ({"app_programs": ["worker", "app"]}, "app_programs names app, which is app_program"),
+        ({"app_programs": ["worker", "worker"]}, "app_programs names 'worker': each is"),
+        ({"app_programs": [" "]}, "app_programs names ' '"),
+        ({"app_programs": [f"w{n}" for n in range(21)]}, "21 names; 20 are the most"),
+        (
+            {"app_programs": ["worker"], "service_stop_timeout": 300},
+            "load_balancer_lease is 600 s, but with app_programs a server may be out for 725 s",
+        ),
+        ({"app_programs": ["worker"], "service_stop_timeout": 300, "load_balancer_lease": 0}, ""),
+        ({"service_stop_timeout": 300}, ""),
+    ],
+)
+def test_what_other_programs_there_are_is_checked(given, words):
+    found = settings_problems({**GIVEN, "app_program": "app", **given}, GROUPS)
+    assert len(found) == bool(words) and words in " ".join(found), found

@@ -235,3 +235,13 @@ def test_without_a_bake_or_a_stage_after_it_nothing_bakes():
     assert fleet_status([server("web1", 5.0)], waits={**STAGED, "stages": bare})["bakes"] == []
     wrong = {**STAGED, "stages": [{"gunicorn": "soon"}]}
     assert fleet_status([server("web1", 5.0)], waits=wrong)["bakes"] == []
+
+
+def test_a_program_beside_it_that_does_not_run_is_told_with_the_state():
+    programs = [
+        {"program": "worker:worker", "state": "FATAL"},
+        {"program": "beat:beat", "state": "RUNNING"},
+    ]
+    more = {**WEB1, "_service_info": {**WEB1["_service_info"], "programs": programs}}
+    assert "RUNNING, worker:worker FATAL" in table(more)[1]
+    assert "beat" not in table(more)[1]

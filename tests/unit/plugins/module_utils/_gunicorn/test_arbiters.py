@@ -79,6 +79,7 @@ def test_another_programs_gunicorn_is_named_as_such(machine):
             "pid": 81,
             "started": 10.0,
             "python": "3.6",
+            "same_manager": True,
             "gunicorn": True,
             "listeners": [],
             "command": GUNICORN,

@@ -32,3 +32,19 @@ def test_a_left_over_is_told_with_the_way_to_end_it():
 
 def test_what_could_not_be_looked_at_is_told():
     assert "/proc/4/fd" in findings({**QUIET, "unread": ["/proc/4/fd"]})[0]
+
+
+def test_what_is_switched_with_it_and_what_is_in_no_program_are_told():
+    setting = {"setting": "stopwaitsecs", "value": "10", "wanted": "longer", "why": "it is killed"}
+    worker = {"program": "worker:worker", "stop_timeout": 600, "deviations": [setting]}
+    loose = {"pid": 123, "user": "app", "command": "celery worker", "started": 1.0}
+    info = {**QUIET, "programs": [worker], "loose": [loose]}
+    short, long, alone = findings(info, "60")
+    assert short == "worker:worker: stopwaitsecs is 10, better longer: it is killed"
+    assert long.startswith(
+        "worker:worker: its manager lets it take 600 s to stop, but a switch waits"
+    )
+    assert "process 123 (user app: celery worker) runs from the virtualenv and is in no" in alone
+    assert "name it in app_programs" in alone
+    assert findings(info) == [short, alone]
+    assert findings(info, 601) == [short, alone]

@@ -294,3 +294,39 @@ def test_what_had_risen_before_a_restart_still_counts_after_it():
     assert carried([], worse, again) == [] == carried(None, None, None)
     assert last_seen(worse, silent) == worse and last_seen(worse, again) == again
     assert last_seen(None, None) == []
+
+
+WORKER = {
+    "program": "worker:worker",
+    "state": "RUNNING",
+    "said": "RUNNING",
+    "pid": 7,
+    "start_ticks": 70,
+    "release": "new",
+}
+
+
+def with_worker(wanted=(), **changes):
+    look = copy.deepcopy(LOOK)
+    look["process"]["arbiter"]["release"] = "new"
+    look["process"]["programs"] = [{**WORKER, **changes}]
+    look["generation"]["programs"] = list(wanted)
+    return judge(look)
+
+
+def test_a_program_that_is_switched_with_it_must_stay_up():
+    mine = [{"program": "worker:worker", "pid": 7, "start_ticks": 70}]
+    assert with_worker()["verdict"] == with_worker(mine)["verdict"] == "pass"
+    assert with_worker(mine, release=None)["verdict"] == "pass"
+    for changes, words in (
+        (
+            {"state": "FATAL", "said": "FATAL"},
+            "program worker:worker: the service manager says FATAL",
+        ),
+        ({"pid": 8}, "program worker:worker was restarted: pid 7 is now pid 8"),
+        ({"release": "old"}, "program worker:worker runs from release old, not from the one of"),
+    ):
+        told = with_worker(mine, **changes)
+        assert told["verdict"] == "fail" and words in told["reasons"][0], told
+    # Whoever asks later knows no generation, and what was restarted since is no news.
+    assert with_worker(pid=8)["verdict"] == "pass"

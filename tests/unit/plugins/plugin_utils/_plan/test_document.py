@@ -366,6 +366,23 @@ def test_what_else_runs_from_the_virtualenv_is_told_for_hosts_that_are_switched(
     assert "since Python 3.6 gives way to 3.11" in line
 
 
+def test_what_is_switched_together_is_told_in_its_order():
+    others = [{"program": "worker:worker", "problems": []}, {"program": "beat", "problems": []}]
+    info = {"program": {"name": "app", "state": "RUNNING"}, "arbiter": {}, "programs": others}
+    hosts = [host("web1", _service_info=info), host("web2", _service_info=info), host("web3")]
+    assert document(*hosts)["programs"]["web1"] == ["app", "worker:worker", "beat"]
+    assert (
+        "Programs of web1, web2, started in this order with each release: app, worker, beat"
+        in text(*hosts).splitlines()
+    )
+
+
+def test_what_speaks_against_one_of_them_is_a_problem_of_the_host():
+    others = [{"program": "worker", "problems": ["worker is STOPPED."]}]
+    info = {"program": {"state": "RUNNING"}, "arbiter": {"pid": 1}, "programs": others}
+    assert problems_of(info, {"problems": []}, "app") == ["worker is STOPPED."]
+
+
 # -- what bakes between the stages -----------------------------------------------------------------
 
 BAKING = [{"gunicorn": "21.2.0", "bake": "4h"}, {"gunicorn": "23.0.0", "python": "3.11"}]

@@ -66,3 +66,22 @@ def test_the_last_words_name_what_is_older_than_the_switch():
     (said,) = left(hosts, BOTH)
     assert said.startswith("On web1, web2: Program celery.service of systemd was not restarted:")
     assert "cannot import anything more" in said
+
+
+def test_what_app_programs_may_name_is_to_be_named_there():
+    worker = {**CELERY, "same_manager": True}
+    assert planned(info(worker), "3.11", [])[0].endswith(
+        "Name it in app_programs: then it is switched too."
+    )
+    assert planned(info(worker), "3.11", BOTH)[0].endswith("restarts it: celery, celery back.")
+    assert "rollout_hooks" in planned(info({**CELERY, "same_manager": False}), "3.11", [])[0]
+
+
+def test_the_last_words_name_what_is_in_no_program():
+    loose = {"pid": 9, "user": "app", "command": "celery worker", "started": 50.0}
+    young = {**loose, "pid": 10, "started": 101.0}
+    host = {"inventory_hostname": "web1", "_service_info": {**info(), "loose": [loose, young]}}
+    (said,) = left([host], [])
+    assert said.startswith(
+        "On web1: process 9 (user app: celery worker) is in no program, and goes on"
+    )

@@ -137,7 +137,9 @@ class Change(SeamChange):
         heard = self.view.state.ill or not self.view.own.up
         wrong = ["" if heard else not_heard(self._eyes.unheard()), self._shortage()]
         if any(wrong):
-            raise FleetError(f"{self.wish.server} was not drained: {'; '.join(filter(None, wrong))}")
+            raise FleetError(
+                f"{self.wish.server} was not drained: {'; '.join(filter(None, wrong))}"
+            )
         if heard and not self.view.state.ill:
             self.note(f"its health page failed before it was made ill: {self.view.own.why}")
 
@@ -193,7 +195,7 @@ class Change(SeamChange):
             raise FleetError(f"{exc} {self._give_up(exc)}") from None
 
     def _keep(self, drained: bool = False) -> None:
-        out = {name: "maint" for name in self._backends}
+        out = dict.fromkeys(self._backends, "maint")
         self.guard.keep(out, self.view.picture.node, drained)
 
     def _wait_ill(self) -> None:

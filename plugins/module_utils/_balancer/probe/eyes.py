@@ -80,7 +80,9 @@ class Eyes:
     def comers(self) -> FrozenSet[Tuple[str, int]]:
         """Who is connected to the ports, without those that do not count."""
         settings = self._settings
-        return comers(self._rows(), settings.ports, settings.ignore) if settings.ports else frozenset()
+        return (
+            comers(self._rows(), settings.ports, settings.ignore) if settings.ports else frozenset()
+        )
 
     def unheard(self) -> List[Place]:
         """The ports that nobody listens on here."""
@@ -107,7 +109,9 @@ class Eyes:
         settings = self._settings
         if not wanted:
             return ""
-        found = ask(parse_url(settings.page), settings.timeout, time.monotonic, settings.page_headers)
+        found = ask(
+            parse_url(settings.page), settings.timeout, time.monotonic, settings.page_headers
+        )
         if found.status is None:
             return f"the balancer's page gives no answer ({found.error})"
         if found.status != 200:

@@ -209,8 +209,8 @@ class Change(SeamChange):
                 raise FleetError(
                     f"{self.wish.server} was made ill ({self._switch.text}), and its health page"
                     f" still answers well after {_TURNS:g} s ({found.why}). See whether it is the"
-                    " page that the balancer asks (load_balancer_probe_url), and whether it looks at"
-                    " what was changed."
+                    " page that the balancer asks (load_balancer_probe_url), and whether it looks"
+                    " at what was changed."
                 )
             self._pause()
 
@@ -363,9 +363,9 @@ class Change(SeamChange):
                 raise FleetError(
                     f"{self.wish.server} is made well and answers, and whether the balancer sends"
                     f" users again is not seen {self.wish.up_timeout:g} s after"
-                    f" load_balancer_probe_settle_back: {told}. Look at the balancer. Where nobody"
-                    " may come for so long, go by the time alone (load_balancer_probe_back_by: time)"
-                    " or raise up_timeout."
+                    f" load_balancer_probe_settle_back: {told}. Look at the balancer. Where it may be"
+                    " that nobody comes for so long, go by the time alone"
+                    " (load_balancer_probe_back_by: time), or raise up_timeout."
                 )
             self._pause()
         self.view = self._see()

@@ -109,8 +109,8 @@ def not_heard(places: Sequence[Place]) -> str:
     if not places:
         return ""
     return (
-        f"nobody listens on {some([each.text for each in places], 5)} of this server, so that who is"
-        " connected to it would not be seen here. Name the ports that the balancer sends to, as the"
+        f"nobody listens on {some([each.text for each in places], 5)} of this server, so that who"
+        " is connected to it would not be seen here. Name the ports that the balancer sends to, as the"
         " server itself has them (load_balancer_probe_ports); a container with a network of its own"
         " is to be looked at from inside"
     )
@@ -119,8 +119,8 @@ def not_heard(places: Sequence[Place]) -> str:
 def hazards(settings: Settings) -> List[str]:
     """What is not known of such a balancer, in sentences."""
     found = [
-        "the balancer is not asked (load_balancer_provider is probe): what users see is not counted,"
-        " so that gates judge health, process and log alone, and no error budget is kept"
+        "the balancer is not asked (load_balancer_provider is probe): what users see is not"
+        " counted, so that gates judge health, process and log alone, and no error budget is kept"
     ]
     if not settings.page_out:
         found.append(
@@ -130,8 +130,8 @@ def hazards(settings: Settings) -> List[str]:
         )
     if settings.back_by == "time" and not settings.page_in:
         found.append(
-            f"that the balancer sends users again is told by time alone ({settings.settle_back:g} s,"
-            " load_balancer_probe_settle_back): until then nobody else is taken out"
+            f"that the balancer sends users again is told by time alone ({settings.settle_back:g}"
+            " s, load_balancer_probe_settle_back): until then nobody else is taken out"
         )
     if settings.ill_command and not settings.state_command:
         found.append(

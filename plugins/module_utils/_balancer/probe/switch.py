@@ -223,12 +223,13 @@ class FileSwitch(Switch):
             return ""
         return (
             f"{self._path} cannot be made or removed by uid {os.geteuid()}. Become a user who may"
-            " change its directory (ansible_become), or name another file (load_balancer_probe_file)."
+            " change its directory (ansible_become), or name another file"
+            " (load_balancer_probe_file)."
         )
 
 
 class CommandSwitch(Switch):
-    """A command that makes the page fail, such as stopping a local nginx, and one that undoes it."""
+    """A command that makes the page fail, such as one that stops a local nginx, and its undoing."""
 
     def __init__(
         self,

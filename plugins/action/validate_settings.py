@@ -55,7 +55,7 @@ class ActionModule(ActionBase):
         return {
             **result,
             "changed": False,
-            "host": of_host(given, groups),
+            "host": of_host(given, groups, host),
             "judged_by": {
                 "stages": given["rollout_stages"],
                 "log_quiet": given["gate_log_quiet"],

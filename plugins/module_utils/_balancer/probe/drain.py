@@ -363,8 +363,8 @@ class Change(SeamChange):
                 raise FleetError(
                     f"{self.wish.server} is made well and answers, and whether the balancer sends"
                     f" users again is not seen {self.wish.up_timeout:g} s after"
-                    f" load_balancer_probe_settle_back: {told}. Look at the balancer. Where it may be"
-                    " that nobody comes for so long, go by the time alone"
+                    f" load_balancer_probe_settle_back: {told}. Look at the balancer. Where it may"
+                    " be that nobody comes for so long, go by the time alone"
                     " (load_balancer_probe_back_by: time), or raise up_timeout."
                 )
             self._pause()

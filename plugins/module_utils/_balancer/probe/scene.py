@@ -110,9 +110,9 @@ def not_heard(places: Sequence[Place]) -> str:
         return ""
     return (
         f"nobody listens on {some([each.text for each in places], 5)} of this server, so that who"
-        " is connected to it would not be seen here. Name the ports that the balancer sends to, as the"
-        " server itself has them (load_balancer_probe_ports); a container with a network of its own"
-        " is to be looked at from inside"
+        " is connected to it would not be seen here. Name the ports that the balancer sends to, as"
+        " the server itself has them (load_balancer_probe_ports); a container with a network of its"
+        " own is to be looked at from inside"
     )
 
 

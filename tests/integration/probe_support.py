@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A real HAProxy as the balancer of somebody else: it asks a health page, and nobody talks to it."""
+"""A real HAProxy as somebody else's balancer: it asks a health page, and nobody talks to it."""
 
 from __future__ import annotations
 

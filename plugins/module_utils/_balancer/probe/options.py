@@ -5,6 +5,7 @@
 """How a module is told of a balancer that is only seen by what it does."""
 
 import os
+import re
 from typing import Any, Dict, List, NamedTuple, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.probe.traffic import (
@@ -82,6 +83,13 @@ def settings_of(params: Dict[str, Any]) -> Settings:
     for url in [params["page"], *params["others"].values()]:
         if url:
             parse_url(str(url))
+    for name in ("page_out", "page_in"):
+        try:
+            re.compile(params[name])
+        except re.error as exc:
+            raise FleetError(
+                f"{name} is {params[name]!r}, which is no regular expression ({exc}): correct it."
+            ) from None
     given = {name: params[name] for name in ARGUMENTS if name not in _HEADERS}
     for name in ("status", "ill_command", "well_command", "state_command"):
         given[name] = tuple(given[name])

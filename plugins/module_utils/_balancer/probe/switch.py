@@ -299,8 +299,12 @@ def _is_ours(folder: int, name: str) -> bool:
     except OSError:
         # Not to be read, or a link: nothing that was made here.
         return False
-    with os.fdopen(handle, "rb") as file:
-        return stat.S_ISREG(os.fstat(handle).st_mode) and file.read(len(_OURS) + 1) == _OURS
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            return False
+        return os.read(handle, len(_OURS) + 1) == _OURS
+    finally:
+        os.close(handle)
 
 
 def _sync(folder: int) -> None:

@@ -35,6 +35,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.shape 
     Server,
     describe,
     shortage,
+    some,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 
@@ -183,6 +184,7 @@ class Change(SeamChange):
                 self._make_ill()
                 self._keep()
             self._wait_ill()
+            self._tell_refused()
             # Whoever goes at the same moment was ill before this look, or sees that this one is.
             self._look_again()
             left = self._wait_nobody()
@@ -213,6 +215,15 @@ class Change(SeamChange):
                     " at what was changed."
                 )
             self._pause()
+
+    def _tell_refused(self) -> None:
+        closed = self._eyes.unheard() if self.changed else []
+        if closed:
+            self.note(
+                f"nobody listens on {some([each.text for each in closed], 5)} any more: what the"
+                " balancer sends before it believes that the server is ill is refused, and lost if"
+                " it does not try another server. Make the health page fail, and let the rest serve"
+            )
 
     def _look_again(self) -> None:
         self.view = self._see()

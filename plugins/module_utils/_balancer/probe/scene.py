@@ -133,6 +133,13 @@ def hazards(settings: Settings) -> List[str]:
             f"that the balancer sends users again is told by time alone ({settings.settle_back:g}"
             " s, load_balancer_probe_settle_back): until then nobody else is taken out"
         )
+    if settings.ill_command:
+        found.append(
+            f"should `{' '.join(settings.ill_command)}` end what takes requests, those that the"
+            " balancer sends before it believes that the server is ill are refused, and lost if it"
+            " does not try another server: rather make the health page fail alone"
+            " (load_balancer_probe_file)"
+        )
     if settings.ill_command and not settings.state_command:
         found.append(
             "whether somebody else has made a server ill cannot be told from one that is broken"

@@ -11,7 +11,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.probe.
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 
-from .paper_server import DOWN, UP, Paper
+from tests.unit.plugins.module_utils._balancer.probe.paper_server import DOWN, UP, Paper
 
 
 def drain(paper, **more):
@@ -137,6 +137,14 @@ def test_a_port_that_nobody_listens_on_is_refused():
     paper = Paper()
     paper.unheard_of = [parse_place("8000")]
     assert "nobody listens on port 8000" in fails(paper)[1] and paper.done == []
+
+
+def test_what_refuses_users_before_the_balancer_knows_is_told():
+    paper = Paper()
+    ill = paper.make_ill
+    paper.make_ill = lambda: (ill(), paper.unheard_of.append(parse_place("443")))
+    change = drain(paper)
+    assert "nobody listens on port 443 any more" in " ".join(change.notes)
 
 
 def test_what_was_half_done_is_undone():

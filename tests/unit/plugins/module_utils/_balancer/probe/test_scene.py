@@ -10,7 +10,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.probe 
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.probe.switch import State
 
-from .paper_server import DOWN, GIVEN, UP, Paper
+from tests.unit.plugins.module_utils._balancer.probe.paper_server import DOWN, GIVEN, UP, Paper
 
 
 def look(paper, all_rows=True, **more):

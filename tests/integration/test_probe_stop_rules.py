@@ -18,8 +18,8 @@ INPUTS = {
     "load_balancer_probe_url": "http://{{ inventory_hostname }}/lb",
     "load_balancer_probe_file": "/nowhere/maintenance",
 }
-# In preflight each server is asked in the name of the first one; then it is asked when the run begins, and before the
-# drain.
+# In preflight each server is asked in the name of the first one; then that one is asked when the
+# run begins, and before its drain.
 ASKED = len(HOSTS)
 FAULTS = (
     Fault("the host is lost when the run begins", "balancer_server_info", call=ASKED + 1),

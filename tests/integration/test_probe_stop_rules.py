@@ -22,7 +22,6 @@ INPUTS = {
 # run begins, and before its drain.
 ASKED = len(HOSTS)
 FAULTS = (
-    Fault("the host is lost when the run begins", "balancer_server_info", call=ASKED + 1),
     Fault("the host is lost before the drain", "balancer_server_info", call=ASKED + 2),
     Fault("the host is lost at the drain", "balancer_server", "drained"),
     Fault("the host is lost while it is switched", "active_release"),
@@ -60,6 +59,14 @@ def test_after_a_fault_no_other_host_is_drained(cell, collections, tmp_path):
     assert wrongs(cell, ended) == []
     asked = [line.split() for line in ended.journal if line.startswith("balancer_server ")]
     assert all(words[2] == words[3] for words in asked), "each is told by itself"
+
+
+def test_a_host_that_is_lost_when_the_run_begins_drains_nobody(collections, tmp_path):
+    cell = Cell(Fault("the host is lost", "balancer_server_info", call=ASKED + 1), [1], "")
+    ended = run(cell, tmp_path / "run", collections, Path(sys.executable).parent, **INPUTS)
+    assert ended.code != 0 and f"FAULT balancer_server_info {ILL}" in ended.journal
+    assert "web1 is gone on purpose" in ended.text
+    assert not [line for line in ended.journal if line.startswith("balancer_server drained")]
 
 
 def test_every_server_is_asked_and_told_by_itself(collections, tmp_path):

@@ -56,6 +56,22 @@ options:
     type: str
     choices: [drained, ready]
     required: true
+  gate_url:
+    description:
+      - The page by which a gate asks the application while the server is out. Where it answers
+        before and not once the server is made ill, nobody could judge a release, and the server is
+        made well again. Empty asks none.
+    type: str
+    default: ""
+  gate_status:
+    description: Statuses of it that are good.
+    type: list
+    elements: int
+    default: [200]
+  gate_headers:
+    description: Headers of that request, by name.
+    type: dict
+    default: {}
   min_available:
     description:
       - How many other servers must answer well for a drain, as a count (V(1)) or a share of all of
@@ -354,6 +370,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.probe.
     ARGUMENTS as REACH,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.probe.options import (
+    ORDERS,
     settings_of,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.seam import CLOCK
@@ -363,7 +380,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import (
     show_headers,
 )
 
-ARGUMENTS = dict(ORDER, **REACH)
+ARGUMENTS = dict(ORDER, **REACH, **ORDERS)
 # How long a lease waits for one look.
 _PATIENCE = 10.0
 
@@ -385,7 +402,7 @@ def look(params: Dict[str, Any], check_mode: bool) -> Change:
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    for name in ("headers", "page_headers"):
+    for name in ("headers", "page_headers", "gate_headers"):
         show_headers(module, module.params[name])
     run(module, lambda: Probe(settings_of(module.params)), look, _PATIENCE)
 

@@ -54,7 +54,11 @@ PROVIDERS: Mapping[str, Provider] = {
             "ports", "ignore", "page", "page_out", "page_in", "page_headers",
             "settle", "settle_back", "back_by",
         ),
-        {},
+        {
+            "gate_url": "app_health_url",
+            "gate_status": "gate_health_status",
+            "gate_headers": "gate_health_headers",
+        },
         on_servers=True,
         shares=False,
     ),

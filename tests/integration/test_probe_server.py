@@ -179,6 +179,13 @@ def test_a_page_that_does_not_look_at_it_is_found_out(bed: Bed) -> None:
     assert not bed.web1.file.exists() and not bed.watchers()
 
 
+def test_a_gate_that_would_ask_the_same_page_is_found_out(bed: Bed) -> None:
+    text = bed.refused(gate_url=f"http://127.0.0.1:{bed.web1.port}/")
+    assert "the page that gates ask fails too (HTTP 503)" in text
+    assert not bed.web1.file.exists()
+    bed.do(gate_url=f"http://127.0.0.1:{bed.web1.port}/quick")
+
+
 def test_somebody_who_undoes_it_in_the_middle_is_right(bed: Bed) -> None:
     slow = hold(bed)
     run = bed.begin(lease=LONG)

@@ -135,13 +135,13 @@ class Change(SeamChange):
                 f"{self.wish.server} was made ill by somebody else ({self._switch.undo} to end it),"
                 " and is left so afterwards"
             )
-        heard = self.view.state.ill or not self.view.own.up
-        wrong = ["" if heard else not_heard(self._eyes.unheard()), self._shortage()]
+        down = self.view.state.ill or not self.view.own.up
+        wrong = ["" if down else not_heard(self._eyes.unheard()), self._shortage()]
         if any(wrong):
             raise FleetError(
                 f"{self.wish.server} was not drained: {'; '.join(filter(None, wrong))}"
             )
-        if heard and not self.view.state.ill:
+        if down and not self.view.state.ill:
             self.note(f"its health page failed before it was made ill: {self.view.own.why}")
 
     def _shortage(self) -> str:
@@ -163,9 +163,9 @@ class Change(SeamChange):
         self._make_ill()
 
     def _make_ill(self) -> None:
-        age = self._switch.age()
-        self._ill_since = self._clock.now() - (age or 0.0)
         if self.view.state.ill:
+            age = self._switch.age() if self.view.state.ours else None
+            self._ill_since = self._clock.now() - (age or 0.0)
             return
         self._fence()
         self.changed = True
@@ -181,9 +181,12 @@ class Change(SeamChange):
                 self._start_over()
                 self.check("drained")
                 self.guard.begin()
+                served = self.view.own.up and self._eyes.gate().up
                 self._make_ill()
                 self._keep()
             self._wait_ill()
+            if served:
+                self._see_gate()
             self._tell_refused()
             # Whoever goes at the same moment was ill before this look, or sees that this one is.
             self._look_again()
@@ -215,6 +218,17 @@ class Change(SeamChange):
                     " at what was changed."
                 )
             self._pause()
+
+    def _see_gate(self) -> None:
+        found = self._eyes.gate()
+        # A single answer may be lost.
+        found = found if found.up else self._eyes.gate()
+        if not found.up:
+            raise FleetError(
+                f"With {self.wish.server} made ill ({self._switch.text}), the page that gates ask"
+                f" fails too ({found.why}): they would find every release ill. Give the gate a page"
+                " (app_health_url) that answers while the server is out."
+            )
 
     def _tell_refused(self) -> None:
         closed = self._eyes.unheard() if self.changed else []

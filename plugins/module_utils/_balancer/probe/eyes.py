@@ -53,6 +53,16 @@ class Eyes:
         """The server's health page, as the balancer asks for it."""
         return self._health(self._settings.url)
 
+    def gate(self) -> Answer:
+        """The page that gates ask; UP if there is none."""
+        settings = self._settings
+        if not settings.gate_url:
+            return Answer("UP", "")
+        target = parse_url(settings.gate_url)
+        found = ask(target, settings.timeout, time.monotonic, settings.gate_headers)
+        good = found.status in settings.gate_status
+        return Answer("UP" if good else "DOWN", found.error or f"HTTP {found.status}")
+
     def others(self, names: Sequence[str]) -> Dict[str, Answer]:
         """Those of other servers. One that fails is asked once more: a single answer may be lost,
         and a server that is ill stays so."""

@@ -18,6 +18,12 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import F
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.health import check_headers
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.http_request import parse_url
 
+# Of the module that changes something alone: the page that must not fail.
+ORDERS: Dict[str, Dict[str, Any]] = {
+    "gate_url": {"type": "str", "default": ""},
+    "gate_status": {"type": "list", "elements": "int", "default": [200]},
+    "gate_headers": {"type": "dict", "default": {}, "no_log": True},
+}
 # In the words of the documentation fragment.
 ARGUMENTS: Dict[str, Dict[str, Any]] = {
     "url": {"type": "str", "required": True},
@@ -40,7 +46,7 @@ ARGUMENTS: Dict[str, Dict[str, Any]] = {
     "settle_back": {"type": "float", "default": 60},
     "back_by": {"type": "str", "choices": ["time", "connections"], "default": "time"},
 }
-_HEADERS = ("headers", "page_headers")
+_HEADERS = ("headers", "page_headers", "gate_headers")
 
 
 class Settings(NamedTuple):
@@ -66,11 +72,16 @@ class Settings(NamedTuple):
     settle: float
     settle_back: float
     back_by: str
+    # What gates ask while the server is ill; empty for nobody.
+    gate_url: str
+    gate_status: Tuple[int, ...]
+    gate_headers: Dict[str, str]
     directory: str
 
 
 def settings_of(params: Dict[str, Any]) -> Settings:
     """The same, checked."""
+    params = dict({name: each["default"] for name, each in ORDERS.items()}, **params)
     problems = list(way_problems(params))
     for name in ("settle", "settle_back"):
         if params[name] < 0:
@@ -80,7 +91,7 @@ def settings_of(params: Dict[str, Any]) -> Settings:
     if problems:
         raise FleetError(" ".join(problems))
     parse_url(params["url"])
-    for url in [params["page"], *params["others"].values()]:
+    for url in [params["page"], params["gate_url"], *params["others"].values()]:
         if url:
             parse_url(str(url))
     for name in ("page_out", "page_in"):
@@ -90,8 +101,9 @@ def settings_of(params: Dict[str, Any]) -> Settings:
             raise FleetError(
                 f"{name} is {params[name]!r}, which is no regular expression ({exc}): correct it."
             ) from None
-    given = {name: params[name] for name in ARGUMENTS if name not in _HEADERS}
-    for name in ("status", "ill_command", "well_command", "state_command"):
+    names = [*ARGUMENTS, *ORDERS]
+    given = {name: params[name] for name in names if name not in _HEADERS}
+    for name in ("status", "gate_status", "ill_command", "well_command", "state_command"):
         given[name] = tuple(given[name])
     given.update(
         others={str(name): str(url) for name, url in params["others"].items()},

@@ -41,6 +41,7 @@ class Paper:
         self.told = ""
         self.unheard_of = []
         self.looks = True
+        self.one_page = False
         self.broken = ""
         self.done = []
         self._plans = []
@@ -61,6 +62,9 @@ class Paper:
 
     def own(self):
         return DOWN if self.state.ill and self.looks else self.page
+
+    def gate(self):
+        return DOWN if self.state.ill and self.one_page else UP
 
     def others(self, names):
         return {name: UP if self.others_up[name] else DOWN for name in names}

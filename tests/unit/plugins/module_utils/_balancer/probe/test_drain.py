@@ -90,6 +90,22 @@ def test_a_page_that_does_not_fail_is_no_drain():
     assert not paper.state.ill and not change.changed
 
 
+def test_a_gate_that_looks_at_the_same_is_told_before_a_release_is_blamed():
+    paper = Paper()
+    paper.one_page = True
+    _change, text = fails(paper)
+    assert "the page that gates ask fails too" in text and not paper.state.ill
+    paper.page = DOWN
+    drain(paper)
+
+
+def test_what_somebody_else_has_made_ill_may_have_been_so_for_a_moment():
+    paper = Paper()
+    paper.state, paper.ill_for = State(True, False), 300.0
+    drain(paper)
+    assert paper.now - 1000 >= 11
+
+
 def test_a_page_that_answers_again_ends_it():
     paper = Paper()
     paper.at(3, lambda: setattr(paper, "looks", False))

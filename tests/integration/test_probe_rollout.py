@@ -104,8 +104,9 @@ def test_a_plan_says_what_is_not_known_and_changes_nothing(front: Front, bed: An
     [
         ({"rollout_ramp": [10]}, "nobody gives a server a share"),
         ({"app_health_url": "http://127.0.0.1:8000/lb"}, "are one page, /lb"),
+        ({"load_balancer_probe_ports": "http"}, "ports has 'http'"),
     ],
-    ids=["a ramp", "one page for both"],
+    ids=["a ramp", "one page for both", "no port"],
 )
 def test_what_cannot_be_is_refused_in_preflight(
     front: Front, inputs: dict[str, Any], words: str

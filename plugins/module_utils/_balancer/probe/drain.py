@@ -9,7 +9,7 @@ for as long as the operator says that it needs (`settle`), and nobody has been c
 several looks, and its own page says so where there is one.
 """
 
-from typing import Callable, Dict, List, Optional, Sequence
+from typing import Callable, Collection, Dict, List, Optional, Sequence, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.probe.eyes import Eyes
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.probe.options import (
@@ -83,6 +83,7 @@ class Change(SeamChange):
         self._others = other_names(settings, wish.server)
         self._asked = 0.0
         self._ill_since = 0.0
+        self._cost = 0.0
         self._start_over()
 
     def remember(self, memory: Dict[str, Found]) -> None:
@@ -273,7 +274,7 @@ class Change(SeamChange):
             self._stay_out()
             now = self._clock.now()
             if now >= settled:
-                count = len(self._eyes.comers())
+                count = len(self._comers())
                 told = "" if count else self._eyes.page_says(self._settings.page_out)
                 now = self._clock.now()
                 quiet = None if count or told else now if quiet is None else quiet
@@ -376,7 +377,7 @@ class Change(SeamChange):
         signs = 0
         while True:
             now = self._clock.now()
-            signs += bool(by_users and self._eyes.comers())
+            signs += bool(by_users and self._comers())
             used = signs >= _SIGNS or not by_users
             if now >= settled and used:
                 told = self._eyes.page_says(self._settings.page_in)
@@ -395,5 +396,12 @@ class Change(SeamChange):
             self._pause()
         self.view = self._see()
 
+    def _comers(self) -> Collection[Tuple[str, int]]:
+        began = self._clock.now()
+        found = self._eyes.comers()
+        self._cost = self._clock.now() - began
+        return found
+
     def _pause(self) -> None:
-        self._clock.sleep(self.wish.poll)
+        # A table of thousands of connections takes its time to read.
+        self._clock.sleep(max(self.wish.poll, 2 * self._cost))

@@ -98,13 +98,13 @@ class Eyes:
         """The ports that nobody listens on here."""
         return unheard(self._rows(), self._settings.ports) if self._settings.ports else []
 
-    @staticmethod
-    def _rows() -> List[Row]:
+    def _rows(self) -> List[Row]:
+        ports = {place.port for place in self._settings.ports}
         found: List[Row] = []
         for path in _TABLES:
             try:
                 with open(path, "rb") as file:
-                    found += parse_table(file.read(_LIMIT).decode("ascii", "replace"))
+                    found += parse_table(file.read(_LIMIT).decode("ascii", "replace"), ports)
             except OSError as exc:
                 # Without IPv6 there is no second one.
                 if path == _TABLES[0]:

@@ -7,7 +7,7 @@
 import ipaddress
 import re
 import struct
-from typing import FrozenSet, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Collection, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 
@@ -66,12 +66,16 @@ def parse_network(text: str) -> Network:
         ) from None
 
 
-def parse_table(text: str) -> List[Row]:
-    """`/proc/net/tcp` or `tcp6`; what cannot be read of it is left out."""
+def parse_table(text: str, ports: Collection[int]) -> List[Row]:
+    """Of `/proc/net/tcp` or `tcp6` who listens on these ports or is connected to them; what cannot
+    be read is left out. A table may have tens of thousands of lines."""
+    wanted = {f"{port:04X}" for port in ports}
     found = []
     for line in text.splitlines()[1:]:
-        cells = line.split()
-        if len(cells) < 4:
+        cells = line.split(None, 4)
+        if len(cells) < 4 or cells[3] not in (_ESTABLISHED, _LISTEN):
+            continue
+        if cells[1].rpartition(":")[2] not in wanted:
             continue
         try:
             local, port = _end(cells[1])

@@ -26,7 +26,7 @@ TABLE = HEAD + LISTENS + USER + GONE + AWAY + "half a line\n" + MAPPED
 
 
 def comers(places, ignored=()):
-    rows = traffic.parse_table(TABLE)
+    rows = traffic.parse_table(TABLE, {8000, 443})
     return traffic.comers(
         rows,
         [traffic.parse_place(each) for each in places],
@@ -51,7 +51,7 @@ def test_whom_the_operator_names_does_not_count(network):
 
 
 def test_a_port_that_nobody_listens_on_is_told():
-    rows = traffic.parse_table(TABLE)
+    rows = traffic.parse_table(TABLE, {8000, 443})
     places = [traffic.parse_place(each) for each in ("8000", "10.0.0.11:8000", "443", "[::1]:443")]
     told = [place.text for place in traffic.unheard(rows, places)]
     assert told == ["port 443", "[::1]:443"]

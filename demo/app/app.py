@@ -31,6 +31,14 @@ def healthz():
     return "ok\n"
 
 
+@app.route("/lb")
+def lb():
+    """The page for a balancer that only asks: it fails while the file is there."""
+    if os.path.exists("maintenance"):
+        return "in maintenance\n", 503
+    return "ok\n"
+
+
 @app.route("/version")
 def version():
     return jsonify(who())

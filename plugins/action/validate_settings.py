@@ -11,6 +11,7 @@ from typing import Any
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._declared import declared
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._probe_inputs import PREFIX as PROBE
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._settings import (
     misspelt,
     no_balancer,
@@ -42,8 +43,10 @@ class ActionModule(ActionBase):
             errors = [*map(str, checked.error_messages)]
             text = "Validation of arguments failed:\n" + "\n".join(errors)
             return {**result, "failed": True, "msg": text, "argument_errors": errors}
-        yes_or_no = ("rollout_promote", "rollout_wait")
-        given = {**given, **{name: checked.validated_parameters[name] for name in yes_or_no}}
+        # Of these it is not the text that is judged, and one word may stand for a list of one.
+        as_declared = ["rollout_promote", "rollout_wait"]
+        as_declared += [name for name in DECLARED if name.startswith(PROBE) and name in wanted]
+        given = {**given, **{name: checked.validated_parameters[name] for name in as_declared}}
         groups, host = known["groups"], str(known["inventory_hostname"])
         problems = [
             *misspelt(known, DECLARED),
@@ -55,7 +58,7 @@ class ActionModule(ActionBase):
         return {
             **result,
             "changed": False,
-            "host": of_host(given, groups),
+            "host": of_host(given, groups, host),
             "judged_by": {
                 "stages": given["rollout_stages"],
                 "log_quiet": given["gate_log_quiet"],

@@ -30,7 +30,7 @@ options:
   provider:
     description: What the balancer runs.
     type: str
-    choices: [haproxy, nginx]
+    choices: [haproxy, nginx, probe]
     required: true
   state:
     description: V(drained) takes the server out, V(ready) puts it back.

@@ -29,7 +29,7 @@ options:
   provider:
     description: What the balancer runs.
     type: str
-    choices: [haproxy, nginx]
+    choices: [haproxy, nginx, probe]
     required: true
   reach:
     description: Inputs by their names, for a question that is about many servers.

@@ -11,11 +11,14 @@ value of. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 # No balancer at all: nobody is asked, and nobody is told.
 NONE = "none"
+# What is not kept with a question: headers may hold secrets, and what is of every host's others
+# would be as large as the square of the fleet.
+_NOT_KEPT = ("_headers", "_others")
 
 
 class Provider(NamedTuple):
@@ -24,21 +27,58 @@ class Provider(NamedTuple):
     both: Mapping[str, str]
     orders: Mapping[str, str]
     """Of the module that changes something alone."""
+    on_servers: bool = False
+    """Whether its modules run on each server itself, and not on the balancers' hosts."""
+    shares: bool = True
+    """Whether it can give a server a part of its traffic."""
 
 
-def _nginx(*options: str) -> dict[str, str]:
-    return {option: f"load_balancer_nginx_{option}" for option in options}
+def _named(provider: str, *options: str) -> dict[str, str]:
+    return {option: f"load_balancer_{provider}_{option}" for option in options}
 
 
 PROVIDERS: Mapping[str, Provider] = {
     "haproxy": Provider({"socket": "load_balancer_socket"}, {}),
     "nginx": Provider(
-        _nginx(
-            "conf", "pid_file", "probe", "probe_status", "probe_headers", "probe_timeout"
+        _named(
+            "nginx",
+            "conf", "pid_file", "probe", "probe_status", "probe_headers", "probe_timeout",
         ),
-        _nginx("test_command", "reload_command", "reload_timeout"),
+        _named("nginx", "test_command", "reload_command", "reload_timeout"),
+    ),
+    "probe": Provider(
+        _named(
+            "probe",
+            "url", "status", "headers", "timeout", "others",
+            "file", "file_means", "ill_command", "well_command", "state_command",
+            "ports", "ignore", "page", "page_out", "page_in", "page_headers",
+            "settle", "settle_back", "back_by",
+        ),
+        {
+            "gate_url": "app_health_url",
+            "gate_status": "gate_health_status",
+            "gate_headers": "gate_health_headers",
+        },
+        on_servers=True,
+        shares=False,
     ),
 }  # fmt: skip
+
+
+def on_servers(provider: str) -> bool:
+    """Whether a server itself is asked and told, rather than the hosts of the balancers."""
+    return provider in PROVIDERS and PROVIDERS[provider].on_servers
+
+
+def gives_shares(provider: str) -> bool:
+    return provider in PROVIDERS and PROVIDERS[provider].shares
+
+
+def asked_of(provider: str, balancers: Iterable[Any], host: str) -> list[str]:
+    """Whom a host's orders and questions go to: each balancer, or the host itself, or nobody."""
+    if provider == NONE:
+        return []
+    return [host] if on_servers(provider) else [str(name) for name in balancers]
 
 
 def inputs_of(provider: str, orders: bool) -> dict[str, str]:
@@ -48,12 +88,9 @@ def inputs_of(provider: str, orders: bool) -> dict[str, str]:
 
 
 def reach_of(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Of one host's inputs those by which its balancers are looked at, to be kept with a question.
-
-    Headers may hold secrets, and are not kept.
-    """
+    """Of one host's inputs those by which its balancers are looked at, kept with a question."""
     names = inputs_of(str(given["load_balancer_provider"]), orders=False).values()
-    return {name: given[name] for name in names if not name.endswith("_headers")}
+    return {name: given[name] for name in names if not name.endswith(_NOT_KEPT)}
 
 
 def module_of(provider: str, orders: bool) -> str:

@@ -14,7 +14,13 @@ from typing import Any
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.health import header_problems
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.record import trial_of
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._balancers import NONE, reach_of
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._balancers import (
+    NONE,
+    asked_of,
+    gives_shares,
+    on_servers,
+    reach_of,
+)
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.bake import seconds_of
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.ramp import ramp_problems
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.tolerance import (
@@ -25,6 +31,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.waves impo
     Groups,
     wave_problems,
 )
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._probe_inputs import probe_problems
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._story.notification import (
     notify_problems,
 )
@@ -145,8 +152,11 @@ def misspelt(names: Iterable[str], options: Iterable[str]) -> list[str]:
 
 def no_balancer(given: Mapping[str, Any], groups: Groups, host: str) -> list[str]:
     """What is wrong with inputs by which nothing could take ``host`` out of rotation."""
-    if given["load_balancer_provider"] == NONE:
+    provider = str(given["load_balancer_provider"])
+    if provider == NONE:
         return _no_provider(given, host)
+    if on_servers(provider):
+        return [*_no_share(given), *probe_problems(given, host)]
     group = str(given["load_balancer_group"])
     if groups.get(group):
         return []
@@ -165,24 +175,29 @@ def _no_provider(given: Mapping[str, Any], host: str) -> list[str]:
             " its users' requests from its stop to its start. If that may be, set"
             " rollout_accept_outage: true; the plan tells how long it is."
         )
-    if given["rollout_ramp"]:
-        told.append(
-            f"rollout_ramp is {list(given['rollout_ramp'])}, and load_balancer_provider is {NONE}:"
-            " nobody gives a server a share. Leave one of them out."
+    return [*told, *_no_share(given)]
+
+
+def _no_share(given: Mapping[str, Any]) -> Iterable[str]:
+    provider = str(given["load_balancer_provider"])
+    if given["rollout_ramp"] and not gives_shares(provider):
+        yield (
+            f"rollout_ramp is {list(given['rollout_ramp'])}, and load_balancer_provider is"
+            f" {provider}: nobody gives a server a share. Leave one of them out."
         )
-    return told
 
 
-def of_host(given: Mapping[str, Any], groups: Groups) -> dict[str, Any]:
+def of_host(given: Mapping[str, Any], groups: Groups, host: str = "") -> dict[str, Any]:
     """Of a host's inputs those by which the balancers are asked about it and others.
 
     ``reach`` has the inputs that only the provider reads, by their names.
     """
     provider = str(given["load_balancer_provider"])
     none = provider == NONE
+    balancers = groups.get(str(given["load_balancer_group"])) or []
     return {
         "server": str(given["load_balancer_server"]),
-        "balancers": [] if none else [str(n) for n in groups[given["load_balancer_group"]]],
+        "balancers": asked_of(provider, balancers, host),
         "provider": provider,
         "reach": {} if none else reach_of(given),
         "backends": [str(name) for name in given["load_balancer_backends"]],

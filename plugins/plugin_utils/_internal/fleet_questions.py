@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._balancers import asked_of
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._fleet_questions import (
     fleet_questions,
 )
@@ -20,5 +21,6 @@ def _questions(checked: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 INTERNAL: dict[str, Callable[..., Any]] = {
+    "asked_of": asked_of,
     "fleet_questions": _questions,
 }

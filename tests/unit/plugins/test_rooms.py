@@ -28,7 +28,7 @@ FLOORS = {
         "_errors _redact _visible",
         "_module _host _state",
         "_logs _packages _balancer",
-        "_gunicorn _balancer/haproxy _balancer/nginx",
+        "_gunicorn _balancer/haproxy _balancer/nginx _balancer/probe",
         "_service/manager",
         "_service/supervisord _service/systemd _service/site",
         "_service/programs _service/managers",
@@ -36,7 +36,8 @@ FLOORS = {
         "_questions",
     ),
     "plugin_utils": (
-        "_few _times _clock _counters _hooks _controller _declared _fleet_questions _balancers",
+        "_few _times _clock _counters _hooks _controller _declared _fleet_questions _balancers"
+        " _probe_inputs",
         "_known_problems _gate/canary",
         "_gate",
         "_check",

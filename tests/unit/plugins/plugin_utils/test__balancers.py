@@ -12,6 +12,8 @@ import pytest
 import yaml
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._balancers import (
     PROVIDERS,
+    asked_of,
+    gives_shares,
     inputs_of,
     module_of,
     options_for,
@@ -63,3 +65,12 @@ def test_what_is_kept_with_a_question_has_no_header():
     kept = reach_of(given)
     assert "load_balancer_nginx_conf" in kept
     assert not [name for name in kept if name.endswith("_headers")]
+
+
+@pytest.mark.parametrize(
+    ("provider", "whom"),
+    [("haproxy", ["lb1"]), ("nginx", ["lb1"]), ("probe", ["web1"]), ("none", [])],
+)
+def test_whom_a_question_goes_to(provider, whom):
+    assert asked_of(provider, ["lb1"], "web1") == whom
+    assert gives_shares(provider) == (whom == ["lb1"])

@@ -212,8 +212,7 @@ def test_what_our_modules_fail_with_has_a_code():
                 without.add(name)
     # In a turn, or where nothing can stop: of a gate, a status, a check, and the pruning.
     assert without == {
-        "boot | Ask the application itself",
-        "log | Look for trouble of this generation",
+        "ask | Ask the application, the processes and the log",
         "normal | Read what its log told before the drain",
         "normal | Read what others tell over the same time",
         "prune | Remove old releases",

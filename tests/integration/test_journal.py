@@ -368,6 +368,8 @@ def test_a_long_line_is_one(fleet):
 def test_what_was_vacuumed_between_two_looks_is_a_gap_once(fleet):
     fleet.begin()
     assert fleet.look()["verdict"] == "clean"
+    # Farther from the start than the clocks of /proc and of a log may differ.
+    time.sleep(6)
     fleet.get("/noise/200")
     fleet.host.run("journalctl", "--rotate")
     fleet.host.run("journalctl", "--vacuum-size=1", "--vacuum-files=1")
@@ -486,7 +488,7 @@ def test_beside_an_error_log_the_journal_is_read_too(fleet):
     """What logging itself cannot write (the reentrant error) goes to standard error alone."""
     fleet.begin(options=f"--error-logfile {fleet.log}")
     assert fleet.info()["logs"] == ["journal:app.service", str(fleet.log)]
-    assert fleet.whole()["tells"] == "start"
+    assert fleet.whole()["tells"] in ("start", "line")
 
 
 def test_a_switch_is_judged_by_the_journal(fleet):

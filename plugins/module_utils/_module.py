@@ -8,7 +8,7 @@ Whichever callback shows it, at whichever verbosity: results, errors and warning
 """
 
 import re
-from typing import TYPE_CHECKING, Any, Mapping
+from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional
 
 from ansible.module_utils import basic
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._redact import (
@@ -42,3 +42,13 @@ def show_headers(module: basic.AnsibleModule, headers: Mapping[Any, Any]) -> Non
     for name, value in headers.items():
         if not re.search(SECRET_NAME, str(name), re.IGNORECASE):
             module.no_log_values.discard(str(value))
+
+
+def runner(module: basic.AnsibleModule) -> Callable[[List[str]], Optional[str]]:
+    """Return what starts a command and gives its output, or None where it fails."""
+
+    def run(command: List[str]) -> Optional[str]:
+        code, output, _error = module.run_command(command, handle_exceptions=False)
+        return str(output) if code == 0 else None
+
+    return run

@@ -440,17 +440,16 @@ unread:
   sample: []
 """
 
-from typing import Any, Dict, List, Optional
-
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.config_file import (
-    settings_seen,
-    unseen,
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import (
+    AnsibleModule,
+    runner,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.options import split_words
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.snapshot import (
-    Observation,
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._questions.service import (
+    OPTIONS,
+    ask,
 )
+<<<<<<< HEAD
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.processes import (
     gunicorn_arguments,
 )
@@ -479,6 +478,8 @@ def settings_of(seen: Observation) -> Dict[str, Any]:
             return unseen("how gunicorn is started cannot be seen")
         arguments = tuple(words[at:])
     return settings_seen(arguments, seen.environ, seen.arbiter.cwd)
+=======
+>>>>>>> main
 
 
 def programs_of(others: List[Site], seen: Observation) -> List[Dict[str, Any]]:
@@ -493,13 +494,9 @@ def programs_of(others: List[Site], seen: Observation) -> List[Dict[str, Any]]:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=dict(SITE_OPTIONS), supports_check_mode=True)
-
-    def run(command: List[str]) -> Optional[str]:
-        code, output, _error = module.run_command(command, handle_exceptions=False)
-        return output if code == 0 else None
-
+    module = AnsibleModule(argument_spec=dict(OPTIONS), supports_check_mode=True)
     try:
+<<<<<<< HEAD
         site, others = open_sites(module.params, run)
         seen = site.observe()
         module.exit_json(
@@ -508,6 +505,9 @@ def main() -> None:
             programs=programs_of(others, seen),
             **site.report(seen),
         )
+=======
+        module.exit_json(changed=False, **ask(module.params, runner(module)))
+>>>>>>> main
     except FleetError as exc:
         module.fail_json(msg=str(exc))
 

@@ -96,69 +96,27 @@ seconds:
   sample: 0.2
 """
 
-import time
-
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.health import (
-    check_expectation,
-    check_headers,
-    sent_host,
-    watch,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.http_request import (
-    ask,
-    default_host,
-    parse_url,
-)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import (
     AnsibleModule,
     show_headers,
 )
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._questions.health import (
+    OPTIONS,
+    ask,
+)
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "url": {"type": "str", "required": True},
-            "status": {"type": "list", "elements": "int", "default": [200]},
-            "body": {"type": "str", "default": ""},
-            "consecutive": {"type": "int", "default": 1},
-            "timeout": {"type": "float", "default": 30},
-            "answer_timeout": {"type": "float", "default": 5},
-            "headers": {"type": "dict", "default": {}, "no_log": True},
-            "interval": {"type": "float", "default": 0.5},
-        },
-        supports_check_mode=True,
-    )
-    params = module.params
-    show_headers(module, params["headers"])
+    module = AnsibleModule(argument_spec=dict(OPTIONS), supports_check_mode=True)
+    show_headers(module, module.params["headers"])
     try:
-        headers = check_headers(params["headers"])
-        target = parse_url(params["url"])
-        expected = check_expectation(params["status"], params["body"], params["consecutive"])
+        told = ask(module.params)
     except FleetError as exc:
         module.fail_json(msg=str(exc))
-    health = watch(
-        lambda: ask(target, params["answer_timeout"], time.monotonic, headers, True),
-        expected,
-        params["timeout"],
-        params["interval"],
-        time.monotonic,
-        time.sleep,
-    )
-    if not health.healthy:
-        module.fail_json(
-            msg=(
-                f"Asked {params['url']} (Host: {sent_host(headers, default_host(target))}) for"
-                f" {expected.consecutive} healthy answers in a row, and"
-                f" after {health.seconds:.1f} s and {health.answers} answers the last one was:"
-                f" {health.last}."
-                " Look at the application's log and at the URL (app_health_url)."
-            ),
-            answers=health.answers,
-            seconds=health.seconds,
-        )
-    module.exit_json(changed=False, answers=health.answers, seconds=health.seconds)
+    if told.pop("failed", False):
+        module.fail_json(**told)
+    module.exit_json(changed=False, **told)
 
 
 if __name__ == "__main__":

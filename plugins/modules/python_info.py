@@ -114,51 +114,20 @@ message:
   returned: always
 """
 
-import os
-
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._packages.find_python import (
-    find_python,
-    find_uv,
-    user_named,
-    user_of_pid,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._packages.interpreters import (
-    not_found,
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._questions.python import (
+    OPTIONS,
+    ask,
 )
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "version": {"type": "str", "required": True},
-            "extra_paths": {"type": "list", "elements": "path", "default": []},
-            "user": {"type": "str"},
-            "like_pid": {"type": "int", "default": 0},
-        },
-        supports_check_mode=True,
-    )
-    wanted, name = module.params["version"], module.params["user"]
-    uv = find_uv()
+    module = AnsibleModule(argument_spec=dict(OPTIONS), supports_check_mode=True)
     try:
-        user = user_named(name) if name else user_of_pid(module.params["like_pid"])
-        found = find_python(wanted, module.params["extra_paths"], user, uv)
+        module.exit_json(changed=False, **ask(module.params))
     except FleetError as exc:
         module.fail_json(msg=str(exc))
-    it = found.interpreter
-    module.exit_json(
-        changed=False,
-        found=it is not None,
-        executable=it.executable if it else "",
-        version=it.version if it else "",
-        ensurepip=bool(it and it.pip_wheel),
-        uv=uv,
-        uid=os.geteuid(),
-        searched=list(found.searched),
-        refused=list(found.refused),
-        message="" if it else not_found(wanted, found),
-    )
 
 
 if __name__ == "__main__":

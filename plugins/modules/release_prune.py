@@ -110,35 +110,26 @@ leftovers:
 
 import os
 from contextlib import ExitStack
-from typing import Any, Dict, List
+from typing import Any, Dict
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._gunicorn.live_venv import (
-    read_history,
-    read_venv,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.processes import Reader
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.build import os_errors
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.prune import (
-    Needs,
-    Release,
     check_keep,
-    decide,
-    foresee,
-    release_of,
-    uses,
+    choose,
+)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.prune_state import (
+    is_there,
+    read_state,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.record import (
     is_build_name,
-    is_release_id,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.store import (
     clear_stale,
     discard,
     locked,
-    read_record,
-    refuse_doubt,
 )
 
 # Nobody builds at the end of a run; whoever does all the same is not waited for.
@@ -152,55 +143,6 @@ ARGUMENTS = {
 }
 
 
-def is_there(releases: str) -> bool:
-    """Whether there are releases, in a directory that leads nowhere else."""
-    if not os.path.lexists(releases):
-        return False
-    if os.path.islink(releases) or not os.path.isdir(releases):
-        raise FleetError(
-            f"{releases} is a symbolic link or no directory, and is not followed. Nothing was"
-            " removed. Move the releases to their place, or keep them all: keep is 0"
-            " (rollout_keep_releases)."
-        )
-    refuse_doubt(releases)
-    return True
-
-
-def built_in(releases: str) -> List[Release]:
-    """The releases that were built there. What is anything else is nobody's business here."""
-    found = []
-    for name in sorted(os.listdir(releases)):
-        path = os.path.join(releases, name)
-        if not is_release_id(name) or os.path.islink(path) or not os.path.isdir(path):
-            continue
-        try:
-            record = read_record(path)
-        except FleetError:
-            continue
-        release = release_of(record) if record else None
-        if release:
-            found.append(release)
-    return found
-
-
-def needs_of(home: str, p: Dict[str, Any]) -> Needs:
-    """What must stay, now or after what is coming."""
-    reader = Reader()
-    venv = read_venv(reader, home)
-    if venv.kind not in ("symlink", "directory"):
-        raise FleetError(
-            f"{home}/venv is {venv.kind}, so nothing says which release is active. Nothing was"
-            " removed. Activate one, then try again."
-        )
-    used = uses(reader, home)
-    if not p["coming"]:
-        return Needs(venv.release, venv.previous, p["protect"], used)
-    # Its processes end with the switch.
-    used.pop(venv.release or "", None)
-    active, previous = foresee(venv.release, read_history(reader, home), p["coming"])
-    return Needs(active, previous, p["protect"] + p["coming"], used)
-
-
 def prune(p: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
     home = p["home"].rstrip("/")
     releases = os.path.join(home, "releases")
@@ -211,8 +153,10 @@ def prune(p: Dict[str, Any], check_mode: bool) -> Dict[str, Any]:
             return result
         if not check_mode:
             stack.enter_context(locked(releases, timeout=LOCK_WAIT))
-        found = built_in(releases)
-        go, kept = decide(found, p["keep"], needs_of(home, p), p["coming"])
+        state = read_state(home)
+        if state is None:
+            return result
+        go, kept = choose(state, p["keep"], p["protect"], p["coming"])
         stale = sorted(filter(is_build_name, os.listdir(releases))) if p["keep"] else []
         if not check_mode:
             if stale:

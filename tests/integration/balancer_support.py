@@ -98,7 +98,8 @@ class App:
         # Of the requests for `/`, which are HAProxy's checks, each so many-th fails; 0: none.
         self.failing_check = 0
         self._checks = 0
-        self.port = free_port()
+        # The kernel chooses at the bind: a port that was only found free may be another's by then.
+        self.port = 0
         self._start()
 
     def _start(self) -> None:
@@ -128,6 +129,7 @@ class App:
 
         ThreadingHTTPServer.allow_reuse_address = True
         self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
+        self.port = self._server.server_address[1]
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
@@ -209,7 +211,13 @@ frontend app
         return self.rows()[server]["status"]
 
     def wait(self, server: str, status: str) -> None:
-        until(lambda: self.status(server) == status, f"{server} is {status}")
+        try:
+            until(lambda: self.status(server) == status, f"{server} is {status}")
+        except AssertionError as exc:
+            # Whose fault it is: the server's, the machine's or the test's.
+            row = self.rows()[server]
+            seen = {key: row.get(key) for key in ("addr", "check_status", "last_chk", "lastchg")}
+            raise AssertionError(f"{exc}: {seen}") from None
 
     def wait_up(self, *servers: str) -> None:
         for server in servers:

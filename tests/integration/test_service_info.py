@@ -386,3 +386,48 @@ def report_from(python, fleet, first=""):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+def test_several_questions_in_one_call_are_answered_as_one_by_one(ready):
+    health = {"url": ready.url}
+    stages = [
+        {"stage": 1, "gunicorn": OLD, "python": new_python()},
+        {"stage": 2, "gunicorn": NEW, "python": new_python()},
+        {"stage": 3, "gunicorn": "99.0.0", "python": ""},
+        {"stage": 4, "gunicorn": "99.0.0", "python": "3.99"},
+    ]
+    preview = {"home": str(ready.home), "stages": stages, "keep": 2}
+    told = run_module("server_info", ready.options(health=health, log={}, preview=preview))
+    service = ready.info()
+    assert told["service"]["arbiter"] == service["arbiter"]
+    assert told["service"]["settings"] == service["settings"]
+    assert told["health"]["answers"] == run_module("http_health", health)["answers"] == 1
+    arbiter = service["arbiter"]
+    asked = {"since": str(arbiter["started"]), "arbiter_pid": arbiter["pid"]}
+    log = run_module("log_check", {"paths": service["logs"], **asked})
+    assert (told["log"]["verdict"], told["log"]["tells"]) == (log["verdict"], log["tells"])
+    # What it is past, or on, is not looked at; what names no Python keeps the one before it.
+    assert [each["stage"] for each in told["preview"]["stages"]] == [3, 4]
+    assert [each["found"] for each in told["pythons"]] == [True, False]
+    assert told["prune"]["removed"] == []
+
+
+def test_an_answer_that_cannot_be_had_keeps_nobody_from_the_others(ready):
+    asked = {"health": {"url": "http://127.0.0.1:1/", "timeout": 0.1}, "log": {}}
+    told = run_module("server_info", ready.options(**asked))
+    assert told["health"]["failed"] and "127.0.0.1:1" in told["health"]["msg"]
+    assert told["log"]["verdict"] == "clean"
+    nobody = {"home": str(ready.home), "stages": []}
+    told = run_module("server_info", ready.options(program="nobody", log={}, preview=nobody))
+    assert told["service"]["failed"] and "nobody" in told["service"]["msg"]
+    assert told["log"]["failed"]
+    assert "preview" not in told
+
+
+def test_of_the_options_what_is_secret_is_hidden_and_nothing_else(ready):
+    headers = {"Authorization": "Bearer s3cr3t-4711", "Host": "app.example"}
+    told = run_module("server_info", ready.options(health={"url": ready.url, "headers": headers}))
+    assert "s3cr3t-4711" not in json.dumps(told)
+    assert told["invocation"]["module_args"]["health"]["url"] == ready.url
+    wrong = run_module("server_info", ready.options(health={"url": ready.url, "timout": 3}))
+    assert wrong["failed"] and "timout" in wrong["msg"] and "health" in wrong["msg"]

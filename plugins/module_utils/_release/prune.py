@@ -30,6 +30,18 @@ class Release(NamedTuple):
     built_at: str
 
 
+class State(NamedTuple):
+    """The releases that are there, and what is known of their use."""
+
+    found: Sequence[Release]
+    active: Optional[str]
+    previous: Optional[str]
+    # {release: the one that was active before it}
+    history: Mapping[str, str]
+    # {release: what uses it}
+    used: Mapping[str, str]
+
+
 class Needs(NamedTuple):
     """What must stay, however old it is."""
 
@@ -85,6 +97,20 @@ def decide(
         else:
             go.append(release)
     return go, stay
+
+
+def choose(
+    state: State, keep: int, protect: Sequence[str] = (), coming: Sequence[str] = ()
+) -> Tuple[List[str], Dict[str, str]]:
+    """(what goes, {what stays: why}) now, or after the switches to what is ``coming``."""
+    if not coming:
+        needs = Needs(state.active, state.previous, protect, state.used)
+        return decide(state.found, keep, needs)
+    # Its processes end with the switch.
+    used = {release: why for release, why in state.used.items() if release != state.active}
+    active, previous = foresee(state.active, dict(state.history), coming)
+    needs = Needs(active, previous, [*protect, *coming], used)
+    return decide(state.found, keep, needs, coming)
 
 
 def foresee(

@@ -11,26 +11,34 @@ from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.record import trial_of
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.document import (
-    problems_of,
     stage_problems,
     stages_to_look_at,
-    stale_of,
     who_asks,
 )
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.fingerprint import (
     controller_files,
+)
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.server import (
+    deaf_or_ill,
+    foreseen_releases,
+    missing_pythons,
+    server_plan,
+    to_build,
 )
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.steps import unfinished
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.text import built_lines
 
 INTERNAL: dict[str, Callable[..., Any]] = {
     "controller_files": controller_files,
+    "deaf_or_ill": deaf_or_ill,
+    "foreseen_releases": foreseen_releases,
+    "missing_pythons": missing_pythons,
     "plan_asks": who_asks,
     "plan_built": built_lines,
-    "plan_problems": problems_of,
     "plan_stages": stages_to_look_at,
-    "plan_stale": stale_of,
+    "server_plan": server_plan,
     "stage_problems": stage_problems,
+    "to_build": to_build,
     "trial": trial_of,
     "unfinished": unfinished,
 }

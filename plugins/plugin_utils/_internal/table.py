@@ -12,7 +12,6 @@ from typing import Any
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._internal import (
     bake,
     beside,
-    blind,
     check_hosts,
     failure,
     few,
@@ -33,7 +32,6 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._internal import
 SUBJECTS = (
     bake,
     beside,
-    blind,
     check_hosts,
     failure,
     few,

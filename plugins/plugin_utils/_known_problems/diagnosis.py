@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.catalogue import EVENTS
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.stage_order import minor
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._known_problems.application import (
     Application,
 )
@@ -29,7 +30,6 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._known_problems.
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._known_problems.versions import (
     is_exact,
     is_python_minor,
-    minor,
     python_floor,
     version_key,
 )

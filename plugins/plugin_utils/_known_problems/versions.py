@@ -35,11 +35,6 @@ def is_python_minor(version: object) -> bool:
     return isinstance(version, str) and bool(_MINOR.match(version))
 
 
-def minor(version: str) -> str:
-    """Return ``"3.11"`` for ``"3.11.7"``."""
-    return ".".join(version.split(".")[:2])
-
-
 def python_floor(gunicorn: str) -> str:
     """Return the oldest Python that this gunicorn supports."""
     for since, floor in PYTHON_FLOORS:

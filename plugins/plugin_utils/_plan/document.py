@@ -13,6 +13,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.record import trial_of
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.stage_order import (
+    python_minor_of,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.fleet_record import is_first
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.ramp import ramp_steps
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._known_problems.application import (
@@ -34,7 +37,6 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.shared_ven
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.stage_bake import place
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.steps import (
     Stage,
-    python_minor_of,
     read_stages,
     stages_of_run,
 )
@@ -261,20 +263,20 @@ def stage_problems(stages: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def stages_to_look_at(
-    plan: Mapping[str, Any], app_requirements: str, contents: Mapping[str, str]
+    raw_stages: Any, to: str, app_requirements: str, contents: Mapping[str, str]
 ) -> list[dict[str, Any]]:
-    """Return the option ``stages`` of module ``plan_info``: what a host has yet to be built."""
+    """Return the option ``stages`` of module ``plan_info``: all that a server may have to take."""
+    wanted, _problems = read_stages(raw_stages)
+    chosen, _problems = stages_of_run(wanted, to)
     stages = []
-    for step in plan["steps"]:
-        if step["action"] != "upgrade":
-            continue
-        file = step["requirements"] or app_requirements
+    for stage in chosen:
+        file = stage.requirements or app_requirements
         there = file.startswith("/")
         stages.append(
             {
-                "stage": step["stage"],
-                "gunicorn": step["gunicorn"],
-                "python": step["python"],
+                "stage": stage.number,
+                "gunicorn": stage.gunicorn,
+                "python": stage.python,
                 # A file of one line must not be equal to what else is told: Ansible hides that.
                 "requirements": f"# {file}\n{contents[file]}" if file and not there else "",
                 "requirements_file": file if there else "",

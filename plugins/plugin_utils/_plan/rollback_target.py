@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._known_problems.versions import (
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.stage_order import (
     minor,
+    python_minor_of,
+)
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._known_problems.versions import (
     version_key,
 )
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.steps import (
     Stage,
-    python_minor_of,
     read_stages,
 )
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.stage_order import minor
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._few import few
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._known_problems.versions import (
-    minor,
     version_key,
 )
 

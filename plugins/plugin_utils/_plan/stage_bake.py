@@ -17,16 +17,18 @@ from datetime import datetime, timezone
 from shlex import quote
 from typing import Any, NamedTuple
 
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.stage_order import (
+    minor,
+    python_minor_of,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.fleet_record import (
     passed_with,
 )
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._few import MOST, few
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.bake import duration_words
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._known_problems.versions import (
-    minor,
     version_key,
 )
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.steps import python_minor_of
 
 NOBODY = 0
 # A note that a server has baked counts for as long as the bake, and at least for so long.

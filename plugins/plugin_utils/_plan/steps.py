@@ -10,11 +10,16 @@ Everything here is pure. Nothing raises for an operator's mistake: mistakes are 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.stage_order import (
+    is_there,
+    minor,
+    python_minor_of,
+    why_skip,
+)
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.bake import seconds_of
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._known_problems.application import (
     Application,
@@ -26,7 +31,6 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._known_problems.
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._known_problems.versions import (
     is_exact,
     is_python_minor,
-    minor,
     python_floor,
     supports,
     version_key,
@@ -34,7 +38,6 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._known_problems.
 
 STAGE_KEYS = ("gunicorn", "python", "requirements", "bake")
 MAX_STAGES = 8
-_ABSOLUTE_PYTHON = re.compile(r"^/.*python3\.(\d+)$")
 
 
 class Stage(NamedTuple):
@@ -75,12 +78,6 @@ class Step(NamedTuple):
     from_gunicorn: str
     from_python: str
     hazards: list[Hazard]
-
-
-def python_minor_of(wanted: str) -> str:
-    """Return ``"3.11"`` for ``"3.11"`` and for ``"/opt/python3.11/bin/python3.11"``."""
-    path = _ABSOLUTE_PYTHON.match(wanted)
-    return f"3.{path.group(1)}" if path else wanted
 
 
 def read_stages(raw: Any) -> tuple[list[Stage], list[str]]:
@@ -125,7 +122,7 @@ def _stage_problems(number: int, item: Any) -> list[str]:
             " give one exact version in quotes, such as '23.0.0'."
         )
     python = item.get("python") or ""
-    if python and not is_python_minor(python) and not _ABSOLUTE_PYTHON.match(str(python)):
+    if python and not (isinstance(python, str) and is_python_minor(python_minor_of(python))):
         problems.append(
             f"{name}.python is {python!r}: give a version in quotes such as '3.11'"
             " (unquoted 3.10 is the number 3.1), or an absolute path that ends in python3.11,"
@@ -186,10 +183,11 @@ def host_steps(
     problems: list[str] = []
     gunicorn, python = running.gunicorn, minor(running.python)
     unfinished = running.unfinished
+    # As `_release.stage_order.untaken`, with what the operator is told of each.
     for stage in stages:
         wanted = python_minor_of(stage.python) if stage.python else python
-        skip = _why_skip(stage.gunicorn, wanted, gunicorn, python, allow_downgrade)
-        finish = unfinished and _is_there(stage.gunicorn, wanted, gunicorn, python)
+        skip = why_skip(stage.gunicorn, wanted, gunicorn, python, allow_downgrade)
+        finish = unfinished and is_there(stage.gunicorn, wanted, gunicorn, python)
         if finish:
             unfinished = False
             skip = "an earlier run was stopped before its gates had passed"
@@ -216,27 +214,6 @@ def host_steps(
         if not skip:
             gunicorn, python = stage.gunicorn, wanted
     return steps, problems
-
-
-def _why_skip(
-    gunicorn: str, python: str, has_gunicorn: str, has_python: str, allow_downgrade: bool
-) -> str:
-    """Say why a host needs no step for this stage; empty when it needs one."""
-    wanted, has = version_key(gunicorn), version_key(has_gunicorn)
-    if _is_there(gunicorn, python, has_gunicorn, has_python):
-        return f"runs gunicorn {has_gunicorn} on Python {has_python} already"
-    if allow_downgrade:
-        return ""
-    if has > wanted:
-        return f"is past it: runs gunicorn {has_gunicorn}"
-    if has == wanted and version_key(has_python) > version_key(python):
-        return f"is past it: runs Python {has_python}"
-    return ""
-
-
-def _is_there(gunicorn: str, python: str, has_gunicorn: str, has_python: str) -> bool:
-    same_gunicorn = version_key(gunicorn) == version_key(has_gunicorn)
-    return same_gunicorn and version_key(python) == version_key(has_python)
 
 
 # Phases in which a stopped run may have left a host: out, or with a share of its weight.

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.stage_order import (
+    python_minor_of,
+)
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._few import few
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.bake import duration_words
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.packages import built
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.steps import python_minor_of
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.trials import (
     stale_text,
     trial_text,

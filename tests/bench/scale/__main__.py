@@ -41,6 +41,7 @@ PAPER_MODULES = (
     "python_info",
     "release",
     "release_prune",
+    "server_info",
 )
 # What is no module: it is done by Ansible on the controller, in a process of its own for each host.
 GLUE = {"assert", "debug", "fail", "include_role", "include_tasks", "meta", "set_fact"}

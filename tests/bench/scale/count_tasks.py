@@ -16,7 +16,10 @@ from ansible.plugins.callback import CallbackBase
 
 
 class CallbackModule(CallbackBase):
-    """Writes to the file $BENCH_COUNTS how often each action was started."""
+    """Writes to the file $BENCH_COUNTS how often each action was started.
+
+    With $BENCH_NAMES, each task.
+    """
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"
@@ -28,7 +31,8 @@ class CallbackModule(CallbackBase):
         self._counts: Counter[str] = Counter()
 
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
-        self._counts[str(task.action)] += 1
+        name = f"{task.action} [{task.get_name()}]"
+        self._counts[name if os.environ.get("BENCH_NAMES") else str(task.action)] += 1
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         Path(os.environ["BENCH_COUNTS"]).write_text(json.dumps(self._counts))

@@ -151,7 +151,22 @@ def release(params):
     }
 
 
+def server_info(params):
+    answers = {"service": gunicorn_info(params)}
+    for name in ("health", "log"):
+        if params.get(name) is not None:
+            answers[name] = ANSWERS[{"health": "http_health", "log": "log_check"}[name]](params)
+    if params.get("preview"):
+        answers["preview"] = plan_info(params["preview"])
+        stages = params["preview"]["stages"]
+        answers["pythons"] = [dict(PYTHON, stage=stage["stage"]) for stage in stages]
+        answers["prune"] = {"removed": [], "kept": {}}
+    return answers
+
+
+PYTHON = {"found": True, "executable": "/usr/bin/python3", "version": "3.6.15", "message": ""}
 ANSWERS = {
+    "server_info": server_info,
     "gunicorn_info": gunicorn_info,
     "haproxy_server_info": haproxy_server_info,
     "plan_info": plan_info,
@@ -166,12 +181,7 @@ ANSWERS = {
         "scanned": {"bytes": 1},
     },
     "index_info": lambda params: {"versions": [], "asked": [], "error": "paper has no index"},
-    "python_info": lambda params: {
-        "found": True,
-        "executable": "/usr/bin/python3",
-        "version": "3.6.15",
-        "message": "",
-    },
+    "python_info": lambda params: PYTHON,
     "release_prune": lambda params: {"removed": [], "kept": {}, "leftovers": []},
 }
 

@@ -34,9 +34,10 @@ def asking():
         for task in tasks(yaml.safe_load(path.read_text())):
             for module, option in ASKING.items():
                 if module in task and path.name != "wheelhouse.yml":
-                    yield pytest.param(
-                        task[module], option, id=f"{path.parent.parent.name}/{path.name}"
-                    )
+                    where = f"{path.parent.parent.name}/{path.name}"
+                    yield pytest.param(task[module], option, id=where)
+            if health := task.get("fleetops.gunicorn.server_info", {}).get("health"):
+                yield pytest.param(health, "headers", id=f"{path.parent.parent.name}/{path.name}")
 
 
 @pytest.mark.parametrize(("options", "name"), list(asking()))

@@ -40,8 +40,8 @@ def steps(tasks: list[dict[str, Any]], role: str, given: Vars) -> Iterator[str]:
             yield "rescue"
             yield from steps(task["rescue"], role, own)
             yield "failed"
-        yield from include(short(task, "include_tasks"), role, own)
-        called = short(task, "include_role")
+        yield from include(short(task, "include_tasks") or short(task, "import_tasks"), role, own)
+        called = short(task, "include_role") or short(task, "import_role")
         if called:
             yield from call(called, own)
         if "fleetops.gunicorn.fleet_lock" in task and role == "rollout":

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._logs.catalogue import EVENTS
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.stage_order import minor
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._known_problems.application import (
     CONDITIONS,
     application_of,
@@ -17,7 +18,6 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._known_problems.
     new_hazards,
 )
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._known_problems.versions import (
-    minor,
     python_floor,
     supports,
     version_key,

@@ -244,14 +244,14 @@ def test_who_asks_is_one_that_builds_and_answers():
     assert who_asks([host("web1", _preflight_problems=["too old"]), host("web2")]) == "web2"
 
 
-def test_stages_to_look_at_are_those_that_are_built():
-    plan = plan_host([*STAGES[:1], {**STAGES[1], "requirements": "/on/host.txt"}], "", False, OLD)
-    first, second = stages_to_look_at(plan, "app.txt", {"app.txt": "flask==3"})
+def test_stages_to_look_at_are_those_of_the_run():
+    stages = [*STAGES[:1], {**STAGES[1], "requirements": "/on/host.txt"}]
+    first, second = stages_to_look_at(stages, "", "app.txt", {"app.txt": "flask==3"})
     assert first["requirements"] == "# app.txt\nflask==3"
     assert first["requirements_file"] == ""
     assert (second["requirements"], second["requirements_file"]) == ("", "/on/host.txt")
-    assert stages_to_look_at(plan_host(STAGES, "", False, DONE), "", {}) == []
-    assert stages_to_look_at(plan_host(STAGES, "", False, OLD), "", {})[0]["requirements"] == ""
+    assert [each["stage"] for each in stages_to_look_at(STAGES, "21.2.0", "", {})] == [1]
+    assert stages_to_look_at(STAGES, "", "", {})[0]["requirements"] == ""
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def fleet(host):
     fleet.close()
 
 
-@pytest.mark.parametrize("more", ["", SANDBOX])
+@pytest.mark.parametrize("more", ["", SANDBOX], ids=["plain", "sandbox"])
 def test_units_of_a_template_and_a_worker_are_switched_together(fleet, more):
     fleet.begin(more=more.format(dir=fleet.dir))
     # That systemd stops the worker with it does no harm where it is started again.

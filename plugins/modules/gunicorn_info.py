@@ -449,65 +449,12 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._questions.servi
     OPTIONS,
     ask,
 )
-<<<<<<< HEAD
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.processes import (
-    gunicorn_arguments,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import AnsibleModule
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.launch import arguments_at
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.managers import (
-    SITE_OPTIONS,
-    open_sites,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.programs import (
-    look_at,
-    report,
-)
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._service.site import Site
-
-
-def settings_of(seen: Observation) -> Dict[str, Any]:
-    """How gunicorn is used, as far as that can be seen; a rewritten title shows nothing of it."""
-    if not seen.arbiter:
-        return unseen("gunicorn does not run")
-    arguments = gunicorn_arguments(seen.arbiter.cmdline)
-    if not arguments:
-        words = split_words(seen.program["command"])
-        at = arguments_at(words)
-        if at is None:
-            return unseen("how gunicorn is started cannot be seen")
-        arguments = tuple(words[at:])
-    return settings_seen(arguments, seen.environ, seen.arbiter.cwd)
-=======
->>>>>>> main
-
-
-def programs_of(others: List[Site], seen: Observation) -> List[Dict[str, Any]]:
-    """The programs that are switched with it, in the order of their start."""
-    taken = [each.address for each in seen.listeners]
-    found = []
-    for site in others:
-        look = look_at(site)
-        found.append(report(site, look, taken))
-        taken += [each.address for each in look.seen.listeners]
-    return found
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=dict(OPTIONS), supports_check_mode=True)
     try:
-<<<<<<< HEAD
-        site, others = open_sites(module.params, run)
-        seen = site.observe()
-        module.exit_json(
-            changed=False,
-            settings=settings_of(seen),
-            programs=programs_of(others, seen),
-            **site.report(seen),
-        )
-=======
         module.exit_json(changed=False, **ask(module.params, runner(module)))
->>>>>>> main
     except FleetError as exc:
         module.fail_json(msg=str(exc))
 

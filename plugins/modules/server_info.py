@@ -49,7 +49,8 @@ options:
   log:
     description:
       - Read the log, with the options of M(fleetops.gunicorn.log_check). Without C(paths) those
-        that the running gunicorn writes; without C(since) from its start.
+        that the running gunicorn writes; without C(since) from its start, and not at all where none
+        runs.
     type: dict
   preview:
     description:
@@ -241,7 +242,8 @@ def main() -> None:
     if health_options:
         show_headers(module, health_options["headers"])
         result["health"] = answer(lambda: health.ask(health_options))
-    if log_options:
+    # Of whoever wrote it, without a beginning, nothing could be said.
+    if log_options and log_options["since"]:
         result["log"] = answer(lambda: log.ask(log_options, run, not module.check_mode))
     module.exit_json(changed=False, **result)
 

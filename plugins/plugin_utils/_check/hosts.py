@@ -17,9 +17,6 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._fleet_questions
     answers_about,
 )
 
-# The registered results of a host that are looked at.
-_PARTS = {"health": "_check_health", "log": "_check_log", "history": "_check_history_log"}
-
 
 class Times(NamedTuple):
     """Epoch seconds. ``since`` and ``history`` are 0 where the operator has not asked for them."""
@@ -84,9 +81,10 @@ def _judged(
     at: float,
 ) -> dict[str, Any] | None:
     """None where the inputs of the host were refused, or nothing was asked."""
-    checked, info = host.get("_settings_checked") or {}, host.get("_service_info")
-    if not checked.get("host") or not info:
+    checked, server = host.get("_settings_checked") or {}, host.get("_check_server")
+    if not checked.get("host") or not server:
         return None
+    info = server.get("service") or server
     look = {
         "host": name,
         "at": at,
@@ -99,8 +97,9 @@ def _judged(
     try:
         asked = reads(info, times)
         parts = {
-            part: {} if asked.lost else _answer(host.get(registered))
-            for part, registered in _PARTS.items()
+            "health": _answer(server.get("health")),
+            "log": _answer(host.get("_check_log")) or _answer(server.get("log")),
+            "history": _answer(host.get("_check_history_log")),
         }
         return check(
             {

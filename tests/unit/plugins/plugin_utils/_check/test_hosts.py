@@ -69,9 +69,8 @@ def host(server="web1", **more):
     judged = {"stages": [{"gunicorn": "23.0.0"}], "log_quiet": "fail"}
     return {
         "_settings_checked": {"host": {"server": server, **OF}, "judged_by": judged},
-        "_service_info": INFO,
-        "_check_health": {"answers": 1},
-        "_check_log": CLEAN_LOG,
+        "_check_server": {"service": INFO, "health": {"answers": 1}, "log": CLEAN_LOG},
+        "_check_log": {"skipped": True},
         "_check_history_log": {"skipped": True},
         **more,
     }
@@ -117,7 +116,7 @@ def test_a_host_that_the_balancer_does_not_see_up_is_dirty():
 
 
 def test_a_host_that_cannot_be_reached_is_inconclusive_and_hides_nobody():
-    lost = host(_service_info={"unreachable": True, "msg": "no route"}, _check_health=None)
+    lost = host(_check_server={"unreachable": True, "msg": "no route"})
     told = report(web1=lost, web2=host("web2"))
     assert verdicts(told) == {"web1": "inconclusive", "web2": "clean"}
     assert "no route" in told["hosts"][0]["reasons"][0]
@@ -125,7 +124,7 @@ def test_a_host_that_cannot_be_reached_is_inconclusive_and_hides_nobody():
 
 
 def test_a_host_whose_check_breaks_off_hides_nobody():
-    broken = host(_service_info={**INFO, "program": "what is this"})
+    broken = host(_check_server={"service": {**INFO, "program": "what is this"}})
     told = report(web1=broken, web2=host("web2"))
     assert verdicts(told) == {"web1": "inconclusive", "web2": "clean"}
     assert "broke off: " in told["hosts"][0]["reasons"][0]

@@ -244,6 +244,7 @@ class Judge:
         self.scanner = Scanner(literals, self._on_hit, self._on_chunk, use_ctypes)
         self.reading = Lines(self.scanner, self.clock)
         self.reading.known = self._is_known
+        self.reading.leads = self._leads
         self.scanner.armed[self.arguments] = False
 
     def _on_hit(self, kind: int, at: int) -> None:
@@ -272,12 +273,14 @@ class Judge:
         for match in GUNICORN.finditer(buffer, begin, end):
             at = match.start()
             line = buffer.rfind(b"\n", max(self.scanner.low, at - 1000), at) + 1
-            before = bytes(buffer[line or at : at])
-            if before and before != self.head:
-                found = ENVELOPE.match(before)
-                if found is None or found.end() != len(before):
-                    continue
+            if not self._leads(bytes(buffer[line or at : at])):
+                continue
             yield self.clock.gunicorn(match.group(1), match.group(2)) or 0.0
+
+    def _leads(self, before: bytes) -> bool:
+        """Is this only what a shipper puts before a line?"""
+        found = ENVELOPE.match(before)
+        return before in (b"", self.head) or (found is not None and found.end() == len(before))
 
     def _ours(self, writer: str, own: Stamp, when: Optional[float]) -> int:
         window = self.window

@@ -48,6 +48,8 @@ class Lines:
         self.own = False
         # Whether a pid can be one of gunicorn's: an access line may begin with a client's words.
         self.known: Callable[[int], bool] = lambda _pid: True
+        # Whether gunicorn's own words may stand behind this: what a shipper put there, or nothing.
+        self.leads: Callable[[bytes], bool] = lambda _before: True
 
     def at(self, at: int, context: bool = True) -> Line:
         """The line around ``at``, and when it was written as far as that can be told."""
@@ -98,12 +100,19 @@ class Lines:
                 line = bytes(self.scanner.buffer[start : min(finish, start + 1024)])
                 if len(line) >= SHORTEST_PREFIX:
                     stamp = self.clock.stamp(line, len(line))
-                    if stamp.time is not None:
+                    if stamp.time is not None and self._believed(line, stamp):
                         return stamp
             if begin < 0:
                 return None
             finish = begin
         return None
+
+    def _believed(self, line: bytes, stamp: Stamp) -> bool:
+        """A client may have said of itself what gunicorn says, further on in the line."""
+        found = GUNICORN.search(line) if stamp.layout == "gunicorn" else None
+        if found is None:
+            return True
+        return self.known(int(found.group(3))) and self.leads(line[: found.start()])
 
     def first(self, start: int, stop: int) -> Optional[float]:
         """The first time that is told between two places."""

@@ -186,6 +186,18 @@ def packed(layout, text):
     return {"compose": "app-1  | ", "cri": stamp + " stderr F "}[layout] + text + "\n"
 
 
+@pytest.mark.parametrize("pid", ["7", "1"])
+def test_no_client_tells_the_time_behind_what_a_shipper_adds(paper, pid):
+    """Else reprints of one block would be as many, or many deaths one."""
+    name = "20.1.0-py3.6.blocked"
+    wanted = told(check(fixture(name)))
+    words = f"[2099-01-01 00:00:00 +0000] [{pid}] [INFO] Starting gunicorn 19.0.0"
+    for at in range(160):
+        lines = inserted(name, at, ACCESS["Django"](words)).splitlines()
+        text = "".join(packed("compose", line) for line in lines)
+        assert told(paper.judge(text)) == wanted, at
+
+
 def test_two_parts_of_a_block_sent_one_after_the_other_are_none(paper):
     """In a format that begins with a client's words, and in the user of a common access line."""
     for kind in ("forwarded first", "agent first", "user"):

@@ -16,6 +16,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.health imp
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.record import trial_of
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._balancers import NONE, reach_of
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.bake import seconds_of
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.metrics import metric_problems
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.ramp import ramp_problems
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.tolerance import (
     tolerance_problems,
@@ -42,6 +43,7 @@ def settings_problems(given: Mapping[str, Any], groups: Groups) -> list[str]:
         *tolerance_problems(
             given["gate_balancer_tolerance"], given["gate_tolerance"], given["gate_log_patterns"]
         ),
+        *_metrics(given["gate_metrics"], given["gate_soak_max"]),
         *_trial(given["release_boot_test"], given["release_boot_environment"]),
         *header_problems(given["gate_health_headers"], "gate_health_headers"),
         *wave_problems(given["rollout_waves"], groups),
@@ -54,6 +56,10 @@ def settings_problems(given: Mapping[str, Any], groups: Groups) -> list[str]:
         *hook_problems(given["rollout_hooks"]),
         *notify_problems(given["rollout_notify"]),
     ]
+
+
+def _metrics(metrics: Any, soak_most: Any) -> Iterable[str]:
+    return metric_problems(metrics, float(soak_most)) if metrics else []
 
 
 def _trial(test: Any, environment: Mapping[str, Any]) -> Iterable[str]:

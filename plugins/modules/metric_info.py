@@ -60,7 +60,9 @@ options:
         type: str
         default: ""
       at:
-        description: With C(prometheus), the moment that is asked of, in seconds since the epoch; V(0) is now.
+        description:
+          - With C(prometheus), the moment that is asked of, in seconds since the epoch; V(0) is
+            now.
         type: float
         default: 0
       headers:
@@ -94,7 +96,9 @@ answers:
     name: {description: As asked., type: str, returned: always}
     who: {description: As asked., type: str, returned: always}
     state:
-      description: V(value), V(empty) or V(several) where there is not one number, V(error) where it could not be asked.
+      description:
+        - V(value), V(empty) or V(several) where there is not one number, V(error) where it could
+          not be asked.
       type: str
       returned: always
     value: {description: The number as text; it may be C(nan)., type: str, returned: always}

@@ -40,7 +40,7 @@ METRICS = """
 @app.route("/metrics")
 def metrics():
     length = {new} if gunicorn.__version__ == "21.2.0" else 2
-    return "# TYPE app_queue gauge\\napp_queue %d\\n" % length, 200, {{"Content-Type": "text/plain"}}
+    return "app_queue %d\\n" % length, 200, {{"Content-Type": "text/plain"}}
 
 
 @app.route("/stats")

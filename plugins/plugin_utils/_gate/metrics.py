@@ -242,12 +242,13 @@ def _problems(metric: Metric, soak_most: float) -> Iterable[str]:
     if rule not in RULES:
         yield f"rule is {rule}: give one of {', '.join(RULES)}."
     if rule == BEFORE and kinds[0] != "prometheus":
-        yield f"{BEFORE} asks of a moment past, which only prometheus can. Give {UNDER} or {BESIDE}."
+        yield f"{BEFORE} asks of the past, which only prometheus can. Give {UNDER} or {BESIDE}."
     if (rule == UNDER) != (metric.get("limit") is not None):
         yield f"limit belongs to the rule {UNDER}, and it needs one."
     for key in ("limit", "tolerance", "ignore_under", "window", "timeout"):
         if metric.get(key) is not None and not _is_number(metric[key], key):
-            yield f"{key} is {metric[key]}: give a number{'' if key == 'limit' else ', not below 0'}."
+            least = "" if key == "limit" else ", not below 0"
+            yield f"{key} is {metric[key]}: give a number{least}."
             return
     if not 0 < float(metric.get("timeout", 5)) <= 60:
         yield "timeout is more than 0 and at most 60 seconds."

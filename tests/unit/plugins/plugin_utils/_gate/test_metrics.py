@@ -21,6 +21,8 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.metrics im
 )
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.verdict import judge
 
+from tests.unit.plugins.plugin_utils._gate.paper_fleet import MOST, SOAK, PaperFleet
+
 SWITCHED = 1000.0
 PROMETHEUS = {"url": "https://prometheus.example.net", "query": 'errors{instance="web1"}'}
 UNDER = {"name": "errors", "prometheus": PROMETHEUS, "rule": "under", "limit": 5}
@@ -166,3 +168,37 @@ def test_inputs_that_are_right():
     beside = {"name": "json", "http_json": JSON, "rule": "no_worse_than_beside", "tolerance": "0.5"}
     assert metric_problems([UNDER, {**BEFORE, "name": "more"}, beside], 300.0) == []
     assert "two are called errors" in metric_problems([UNDER, UNDER], 300.0)[0]
+
+
+# --- in a soak -----------------------------------------------------------------------------------
+
+
+def soaked(answer_of, looks=60):
+    """The state at the end of a soak in which each look gets ``answer_of(number)``."""
+    fleet = PaperFleet()
+    fleet.begin()
+    for number in range(1, looks + 1):
+        for name in fleet.names:
+            fleet.serve(name, 50)
+        fleet.metrics = seen([UNDER], {"answers": [answer_of(number)]})
+        state = fleet.look(number)
+        if state["done"] or state["verdict"] == "fail":
+            break
+    return state
+
+
+def test_a_metric_that_is_worse_fails_if_it_lasts():
+    state = soaked(lambda n: told(9 if n > 3 else 1))
+    assert (state["verdict"], state["look"]) == ("fail", 6)
+    # Twice is no verdict, and three times with a good look between is none either.
+    state = soaked(lambda n: told(9 if n in (3, 4, 6, 7) else 1))
+    assert (state["verdict"], state["look"]) == ("pass", SOAK)
+
+
+def test_a_soak_looks_on_while_a_metric_tells_nothing():
+    state = soaked(lambda n: told(1, at=999 if n < SOAK + 3 else 1030))
+    assert (state["verdict"], state["look"]) == ("pass", SOAK + 3)
+    state = soaked(lambda n: told("", state="empty", error="no series"))
+    assert (state["verdict"], state["look"], state["done"]) == ("inconclusive", MOST, True)
+    state = soaked(lambda n: told("", state="error", error="HTTP 503"))
+    assert (state["verdict"], state["look"]) == ("error", MOST)

@@ -6,8 +6,9 @@
 
 import json
 import re
+import threading
 import time
-from typing import Any, Callable, Dict, List, Mapping, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import HTTPRedirectHandler, Request, build_opener
@@ -31,6 +32,29 @@ class _Stay(HTTPRedirectHandler):
 
 def get_json(url: str, headers: Mapping[str, str], timeout: float) -> Any:
     """GET; TLS is verified, no redirect is followed, and all of it takes ``timeout`` at most."""
+    got: List[Any] = []
+
+    def work() -> None:
+        try:
+            got.append(_get(url, headers, timeout))
+        except Unanswered as exc:
+            got.append(exc)
+        except Exception as exc:
+            # What is no HTTP at all.
+            got.append(Unanswered(_words(exc)))
+
+    # A name that is looked up, or a head that trickles, has no timeout of its own.
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(timeout)
+    if not got:
+        raise Unanswered(f"no complete answer within {timeout:g} s")
+    if isinstance(got[0], Unanswered):
+        raise got[0]
+    return got[0]
+
+
+def _get(url: str, headers: Mapping[str, str], timeout: float) -> Any:
     deadline = time.monotonic() + timeout
     asked = {"Accept": "application/json", "User-Agent": "fleetops.gunicorn"}
     asked.update({str(name): str(value) for name, value in headers.items()})
@@ -166,7 +190,7 @@ def _number(value: Any) -> float:
 
 
 def _one(value: Any, at: float, where: str) -> Dict[str, Any]:
-    number = None  # type: Optional[float]
+    number: Optional[float] = None
     if not isinstance(value, (bool, type(None), dict, list)):
         try:
             number = float(value)

@@ -111,6 +111,18 @@ def site():
                 self.send_header("Location", "/ok")
                 self.end_headers()
                 return
+            if self.path == "/head":
+                try:
+                    self.wfile.write(b"HTTP/1.0 200 OK\r\nX: ")
+                    for _each in range(40):
+                        self.wfile.write(b"x")
+                        time.sleep(0.1)
+                except OSError:
+                    pass
+                return
+            if self.path == "/bad":
+                self.wfile.write(b"nonsense\r\n\r\n")
+                return
             status = int(self.path[1:]) if self.path[1:].isdigit() else 200
             self.send_response(status)
             self.end_headers()
@@ -154,6 +166,8 @@ def site():
         ("/html", "not JSON"),
         ("/long", "longer than"),
         ("/slow", "no complete answer within"),
+        ("/head", "no complete answer within"),
+        ("/bad", "nonsense"),
         ("/away", "HTTP 302"),
     ],
 )

@@ -22,6 +22,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._balancers impor
     reach_of,
 )
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.bake import seconds_of
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.metrics import metric_problems
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.ramp import ramp_problems
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.tolerance import (
     tolerance_problems,
@@ -50,6 +51,7 @@ def settings_problems(given: Mapping[str, Any], groups: Groups) -> list[str]:
         *tolerance_problems(
             given["gate_balancer_tolerance"], given["gate_tolerance"], given["gate_log_patterns"]
         ),
+        *_metrics(given["gate_metrics"], given["gate_soak_max"]),
         *_trial(given["release_boot_test"], given["release_boot_environment"]),
         *header_problems(given["gate_health_headers"], "gate_health_headers"),
         *wave_problems(given["rollout_waves"], groups),
@@ -63,6 +65,10 @@ def settings_problems(given: Mapping[str, Any], groups: Groups) -> list[str]:
         *hook_problems(given["rollout_hooks"]),
         *notify_problems(given["rollout_notify"]),
     ]
+
+
+def _metrics(metrics: Any, soak_most: Any) -> Iterable[str]:
+    return metric_problems(metrics, float(soak_most)) if metrics else []
 
 
 def _trial(test: Any, environment: Mapping[str, Any]) -> Iterable[str]:

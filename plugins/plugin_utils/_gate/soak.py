@@ -59,6 +59,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.tolerance 
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.verdict import (
     BUDGET,
     PASSING,
+    WAITS,
     Finding,
     carried,
     findings,
@@ -205,7 +206,9 @@ def _decide(
     # Who is looked at beyond the soak is looked at until nothing is left that is odd.
     odd = [each for each in measures if is_odd(each, ODD if number == plan.soak else CLEAR)]
     open_ones = [each for each in measures if not _proven(each)]
-    wanted = bool(odd or strained) or (given.undecided == "stop" and bool(open_ones))
+    # A metric that tells nothing yet, or could not be asked, may do so by the next look.
+    waits = [each for each in found if each.kind == WAITS]
+    wanted = bool(odd or strained or waits) or (given.undecided == "stop" and bool(open_ones))
     if wanted and number < plan.most:
         return worst(others), reasons, False
     against = [each for each in measures if speaks_against(each, plan)]

@@ -25,6 +25,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._few import few
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.error_budget import (
     error_budget,
 )
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.metrics import judge_metrics
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.tolerance import AUTO, is_auto
 
 ORDER = ("fail", "error", "inconclusive", "pass")
@@ -35,9 +36,9 @@ LOOKED_AT = ("health", "process", "log", "balancers")
 
 
 # What a reason is about, where whoever looks again and again has to know.
-WORKERS, STATUS, BUDGET = "workers", "status", "budget"
+WORKERS, STATUS, BUDGET, METRIC, WAITS = "workers", "status", "budget", "metric", "metric waits"
 # May be over in a moment, such as a worker that is being replaced.
-PASSING = (WORKERS, STATUS)
+PASSING = (WORKERS, STATUS, METRIC)
 
 
 class Finding(NamedTuple):
@@ -73,6 +74,7 @@ def judge(look: dict[str, Any]) -> dict[str, Any]:
 def findings(look: dict[str, Any]) -> list[Finding]:
     """All that one look has against the host."""
     found = [*_health(look), *_process(look), *_log(look), *_balancers(look), *_budget(look)]
+    found += _metrics(look)
     if all(look.get(part) is None for part in LOOKED_AT):
         found.append(Finding("error", "nothing was looked at"))
     return found
@@ -307,6 +309,15 @@ def _budget(look: dict[str, Any]) -> list[Finding]:
         return []
     spent = error_budget(look["balancers"], look["budget"])
     return [] if spent["within"] else [Finding("inconclusive", spent["text"], BUDGET)]
+
+
+def _metrics(look: dict[str, Any]) -> Iterator[Finding]:
+    asked = look.get("metrics")
+    if not asked:
+        return
+    started = float(look["generation"].get("started") or 0)
+    for said in judge_metrics(asked["metrics"], asked["told"], started):
+        yield Finding(said.verdict, said.reason, METRIC if said.verdict == "fail" else WAITS)
 
 
 def summary(look: dict[str, Any]) -> str:

@@ -44,6 +44,8 @@ class PaperFleet:
         self.log: dict[str, int] = {}
         self.log_beside: dict[str, int] = {}
         self.log_past: dict[str, Any] = {}
+        # Of `metrics.seen`.
+        self.metrics: dict[str, Any] = {}
         self.healthy, self.workers, self.status, self.arbiter = True, 4, "UP", 100
         # Whether anything stands before it.
         self.balanced = True
@@ -90,7 +92,8 @@ class PaperFleet:
         arbiter = {"pid": self.arbiter, "start_ticks": 5, "workers_wanted": 4}
         odd = bool(_soak.odd_events({"counts": self.log}, self.given["events"]))
         return {
-            "generation": {"pid": 100, "start_ticks": 5},
+            "generation": {"pid": 100, "start_ticks": 5, "started": 1000.0},
+            "metrics": self.metrics,
             "health": {"answers": 1} if self.healthy else {"msg": "status 500"},
             "process": {
                 "program": {"state": "RUNNING"},

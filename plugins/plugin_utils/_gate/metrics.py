@@ -84,6 +84,13 @@ def questions(metrics: Sequence[Metric], who: str = SELF, at: float = 0) -> list
     return asked
 
 
+def neighbour_questions(
+    beside: Iterable[tuple[str, Sequence[Metric]]],
+) -> list[dict[str, Any]]:
+    """Of pairs of a server beside it and that server's own metrics."""
+    return [each for host, metrics in beside for each in questions(metrics, host)]
+
+
 def seen(metrics: Sequence[Metric], told: Any) -> dict[str, Any]:
     """What a verdict needs of one look; nothing where there are no metrics. Without credentials."""
     if not metrics:

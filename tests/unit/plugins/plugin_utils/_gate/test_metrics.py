@@ -14,6 +14,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.metrics im
     judge_metrics,
     metric_problems,
     metrics_line,
+    neighbour_questions,
     questions,
     refusals,
     seen,
@@ -92,6 +93,15 @@ def test_each_server_is_asked_for_what_is_compared():
     assert [each["at"] for each in questions([BEFORE], at=900)] == [0, 900]
     assert questions([UNDER, BEFORE], "web2") == []
     assert [each["who"] for each in questions([BESIDE], "web2")] == ["web2"]
+
+
+def test_servers_beside_are_asked_for_their_own_metrics():
+    own = {**BESIDE, "prometheus": {**PROMETHEUS, "query": "web3's"}}
+    asked = neighbour_questions([("web2", [BESIDE, UNDER]), ("web3", [own])])
+    assert [(each["who"], each["query"]) for each in asked] == [
+        ("web2", PROMETHEUS["query"]),
+        ("web3", "web3's"),
+    ]
 
 
 def test_credentials_do_not_go_into_the_verdict():

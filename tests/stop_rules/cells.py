@@ -30,10 +30,10 @@ PAPER_MODULES = (
     "http_health",
     "index_info",
     "log_check",
-    "plan_info",
     "python_info",
     "release",
     "release_prune",
+    "server_info",
 )
 # These are the real ones, on a balancer that may be gone.
 REAL_MODULES = ("fleet_lock", "fleet_record")

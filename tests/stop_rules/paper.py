@@ -77,6 +77,24 @@ class ActionModule(ActionBase):
         journal(name, state or "-", host, machine, *share.split())
         return {"changed": False, **getattr(self, f"_{name}")(host, state)}
 
+    def _server_info(self, host: str, state: str) -> dict[str, Any]:
+        """Each question meets the fault of the module that is for it alone."""
+        args, told = self._task.args, {}
+        questions = {"service": "gunicorn_info", "health": "http_health", "log": "log_check"}
+        for question, module in questions.items():
+            if question == "service" or question in args:
+                failure = meet(module, state, host, str(self._task.delegate_to or host))
+                answer = getattr(self, f"_{module}")(host, state)
+                told[question] = {"failed": True, "msg": failure} if failure else answer
+        if "preview" in args:
+            told["preview"] = self._preview(args["preview"]["stages"])
+            python = self._python_info(host, state)
+            told["pythons"] = [
+                {**python, "stage": stage["stage"]} for stage in args["preview"]["stages"]
+            ]
+            told["prune"] = {"removed": [], "kept": {}}
+        return told
+
     def _home(self, host: str) -> Path:
         return paper() / f"{host}.runs"
 
@@ -110,8 +128,8 @@ class ActionModule(ActionBase):
         (paper() / f"{host}.stopped").unlink(missing_ok=True)
         return {"changed": True, "release": self._task.args["release"], "generation": GENERATION}
 
-    def _plan_info(self, host: str, state: str) -> dict[str, Any]:
-        stages = [
+    def _preview(self, stages: list[dict[str, Any]]) -> dict[str, Any]:
+        told = [
             {
                 "stage": stage["stage"],
                 "id": f"{stage['gunicorn']}-py3.6",
@@ -124,10 +142,10 @@ class ActionModule(ActionBase):
                 **{name: [] for name in ("open", "dropped", "caps", "problems", "stale", "vital")},
                 "error": "",
             }
-            for stage in self._task.args["stages"]
+            for stage in stages
         ]
         settings = {"error": "paper has no settings"}
-        return {"packages": {}, "stages": stages, "settings": settings}
+        return {"packages": {}, "stages": told, "settings": settings}
 
     def _host_turn(self, host: str, state: str) -> dict[str, Any]:
         return {"waited": 0.0}

@@ -30,6 +30,7 @@ OPTIONS = {
 NUMBERS = {"tolerance": 0.1, "ignore_under": 0.0, "timeout": 5.0}
 # The server itself, and the same one before its drain; any other `who` is a server beside it.
 SELF, PAST = "", "before"
+MOST_BESIDE = 4
 _RANGE = re.compile(r"\[\s*((?:\d+(?:ms|[smhdwy]))+)")
 _PART = re.compile(r"(\d+)(ms|[smhdwy])")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
@@ -84,11 +85,28 @@ def questions(metrics: Sequence[Metric], who: str = SELF, at: float = 0) -> list
     return asked
 
 
-def seen(metrics: Sequence[Metric], told: Any) -> dict[str, Any]:
-    """What a verdict needs of one look; nothing where there are no metrics. Without credentials."""
-    if not metrics:
+def neighbour_questions(
+    hosts: Iterable[Mapping[str, Any]], servers: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Of at most four of ``hosts`` (their variables) that are ``servers`` of the balancers."""
+    beside = []
+    for host in hosts:
+        name = str(host["inventory_hostname"])
+        if str(host.get("load_balancer_server", name)) in servers:
+            beside.append((name, host.get("gate_metrics") or []))
+    return [each for name, metrics in beside[:MOST_BESIDE] for each in questions(metrics, name)]
+
+
+def seen(metrics: Sequence[Metric], told: Any, servers: Sequence[str]) -> dict[str, Any]:
+    """What a verdict needs of one look; nothing where there are no metrics. Without credentials.
+
+    ``servers``: those that this one is compared with. Who goes back is compared with none, and then
+    no metric is judged by what others tell.
+    """
+    judged = [each for each in metrics if servers or each["rule"] != BESIDE]
+    if not judged:
         return {}
-    rules = [{key: value for key, value in each.items() if key != "headers"} for each in metrics]
+    rules = [{key: value for key, value in each.items() if key != "headers"} for each in judged]
     return {"metrics": rules, "told": dict(told or {})}
 
 
@@ -138,9 +156,6 @@ def _judge(
         else:
             values[who] = other
     if not values:
-        if metric["rule"] == BESIDE and not others:
-            # Nobody is comparable: who goes back is not judged by those that it comes from.
-            return []
         return troubles or [
             Said(
                 "inconclusive", f"metric {name} has nothing to be compared with ({metric['rule']})"

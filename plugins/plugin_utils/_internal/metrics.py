@@ -12,6 +12,7 @@ from typing import Any
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.metrics import (
     alone_problems,
     metrics_line,
+    neighbour_questions,
     questions,
     refusals,
     seen,
@@ -19,6 +20,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.metrics im
 
 INTERNAL: dict[str, Callable[..., Any]] = {
     "metric_questions": questions,
+    "metric_neighbours": neighbour_questions,
     "metrics_seen": seen,
     "metric_refusals": refusals,
     "metrics_alone": alone_problems,

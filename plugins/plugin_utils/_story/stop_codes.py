@@ -165,7 +165,7 @@ STOPS = (
     ),
     Stop(
         "F-SERVER",
-        _tasks("refuse | ", "application | ", "activate | ", "look | "),
+        _tasks("refuse | ", "metrics | ", "application | ", "activate | ", "look | "),
         "a server is not fit for an upgrade as it is",
         "Mend what the message names, then run the same command again.",
     ),

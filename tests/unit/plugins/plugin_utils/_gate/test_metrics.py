@@ -14,6 +14,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.metrics im
     judge_metrics,
     metric_problems,
     metrics_line,
+    neighbour_questions,
     questions,
     refusals,
     seen,
@@ -64,8 +65,7 @@ def verdict(metric: dict[str, Any], *answers: dict[str, Any]) -> tuple[str, str]
         (BESIDE, [told(9), told(0, "web2")], "fail", "beside it 0"),
         ({**BESIDE, "ignore_under": 9}, [told(9), told(0, "web2")], "pass", ""),
         ({**BESIDE, "tolerance": 0}, [told(10.1), told(10, "web2")], "fail", "is 10.1"),
-        # Whoever goes back is compared with nobody.
-        (BESIDE, [told(9)], "pass", ""),
+        (BESIDE, [told(9)], "inconclusive", "nothing to be compared"),
     ],
 )
 def test_a_metric_leads_to_one_verdict(metric, answers, wanted, words):
@@ -94,9 +94,31 @@ def test_each_server_is_asked_for_what_is_compared():
     assert [each["who"] for each in questions([BESIDE], "web2")] == ["web2"]
 
 
+def test_servers_beside_are_asked_for_their_own_metrics():
+    own = {**BESIDE, "prometheus": {**PROMETHEUS, "query": "web3's"}}
+    asked = neighbour_questions(
+        [
+            {"inventory_hostname": "web1", "gate_metrics": [BESIDE]},
+            {"inventory_hostname": "web2", "gate_metrics": [BESIDE, UNDER]},
+            {"inventory_hostname": "web3", "gate_metrics": [own], "load_balancer_server": "s3"},
+        ],
+        ["web2", "s3"],
+    )
+    assert [(each["who"], each["query"]) for each in asked] == [
+        ("web2", PROMETHEUS["query"]),
+        ("web3", "web3's"),
+    ]
+
+
+def test_who_is_compared_with_nobody_is_judged_by_the_other_rules_alone():
+    assert seen([BESIDE], {"answers": []}, []) == {}
+    assert [each["rule"] for each in seen([BESIDE, UNDER], {}, [])["metrics"]] == ["under"]
+    assert len(seen([BESIDE, UNDER], {}, ["web2"])["metrics"]) == 2
+
+
 def test_credentials_do_not_go_into_the_verdict():
     secret = {**UNDER, "headers": {"Authorization": "Bearer sesame"}}
-    assert "sesame" not in str(seen([secret], {"answers": []}))
+    assert "sesame" not in str(seen([secret], {"answers": []}, []))
     assert questions([secret])[0]["headers"] == {"Authorization": "Bearer sesame"}
 
 
@@ -104,7 +126,7 @@ def test_the_verdict_of_a_look_has_the_metrics_in_it():
     look = {
         "health": {"answers": 1},
         "generation": {"started": SWITCHED},
-        "metrics": seen([UNDER], {"answers": [told(6)]}),
+        "metrics": seen([UNDER], {"answers": [told(6)]}, []),
     }
     assert judge(look)["verdict"] == "fail"
     assert judge({**look, "metrics": {}})["verdict"] == "pass"
@@ -180,7 +202,7 @@ def soaked(answer_of, looks=60):
     for number in range(1, looks + 1):
         for name in fleet.names:
             fleet.serve(name, 50)
-        fleet.metrics = seen([UNDER], {"answers": [answer_of(number)]})
+        fleet.metrics = seen([UNDER], {"answers": [answer_of(number)]}, [])
         state = fleet.look(number)
         if state["done"] or state["verdict"] == "fail":
             break

@@ -4,9 +4,8 @@
 
 """Write extensions/awx/templates.yml anew: `make awx`.
 
-Job templates, surveys and a workflow as data, in the variables of infra.controller_configuration, whose
-entries are also the arguments of the modules of awx.awx. What a question means is said once, in
-roles/settings/meta/argument_specs.yml.
+Job templates, surveys and a workflow as data, in the variables of infra.controller_configuration.
+What a question means is said once, in roles/settings/meta/argument_specs.yml.
 """
 
 from __future__ import annotations
@@ -22,7 +21,9 @@ import yaml
 from docs.variables import ROOT, Options, options
 
 FILE = ROOT / "extensions/awx/templates.yml"
-HEAD = "---\n# Made by `make awx` from roles/settings/meta/argument_specs.yml: docs/awx.md says how to use it.\n"
+HEAD = """---
+# Made by `make awx` from roles/settings/meta/argument_specs.yml: docs/awx.md says how to use it.
+"""
 WHY = ("rollout_reason",)
 WORKFLOW = ("rollout_bake", "rollout_canary", "rollout_to", *WHY)
 PLACE = {"organization": "Default", "project": "gunicorn", "inventory": "gunicorn"}
@@ -114,7 +115,7 @@ def templates(declared: Options) -> dict[str, Any]:
             for name, what, then in steps
         ],
     }
-    # Without a bake the canary's run would take every server, and there would be nothing to approve.
+    # Without a bake the canary's run would take every server, with nothing left to approve.
     for asked in workflow["survey_spec"]["spec"]:
         if asked["variable"] == "rollout_bake":
             asked.update(required=True, default="2h")

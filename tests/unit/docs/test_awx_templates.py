@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""extensions/awx/templates.yml is made of what roles/settings declares. When this fails: `make awx`."""
+"""extensions/awx/templates.yml says what roles/settings declares. When this fails: `make awx`."""
 
 import pytest
 import yaml

@@ -25,3 +25,11 @@ docs: $(VENV_DOCS)/.ready ## The documentation as a site in .cache/docs/html; a 
 		--dest-dir $(SITE)/source/reference fleetops.gunicorn >/dev/null
 	$(DOCS_BIN)/sphinx-build -q -W -n --keep-going -b html -c docs/site $(SITE)/source $(SITE)/html
 	@echo 'docs: $(SITE)/html/index.html'
+
+.PHONY: awx
+awx: venv-dev ## Write extensions/awx/templates.yml anew, from what roles/settings declares
+	python -m docs.awx_templates
+
+.PHONY: ee-collection
+ee-collection: build ## Build the collection under the name by which execution-environment.yml takes it
+	cp "$$(ls -t dist/fleetops-gunicorn-*.tar.gz | head -1)" dist/fleetops-gunicorn.tar.gz

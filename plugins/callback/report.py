@@ -55,7 +55,7 @@ class CallbackModule(CallbackBase):
         self._reporter = Reporter(self.story)
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
-        self._reporter.playbook_began(str(playbook._file_name))
+        self._reporter.playbook_began(str(playbook._file_name), self.get_option)
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
         self.story.play_began(time.time(), play.get_name().strip())

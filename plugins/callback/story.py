@@ -166,7 +166,7 @@ class CallbackModule(Default):
     # -- what Ansible tells -------------------------------------------------------------------
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
-        self._reporter.playbook_began(str(playbook._file_name))
+        self._reporter.playbook_began(str(playbook._file_name), self.get_option)
         if not self._quiet:
             super().v2_playbook_on_start(playbook)
         elif float(self.get_option("heartbeat") or 0) > 0:

@@ -55,6 +55,14 @@ class Runner:
             assert last.with_suffix(f".{kind}").exists(), kind
         return dict(json.loads(last.read_text()))
 
+    def artifacts(self) -> dict[str, Any]:
+        """What the last run hands on to a workflow: AWX reads it from this event."""
+        places = (self.place / "artifacts").glob("*/job_events")
+        last = max(places, key=lambda place: place.stat().st_mtime_ns)
+        events = [json.loads(file.read_text()) for file in last.glob("*.json")]
+        (stats,) = [each for each in events if each["event"] == "playbook_on_stats"]
+        return dict(stats["event_data"]["artifact_data"])
+
 
 @pytest.fixture
 def runner(bed: Bed, tmp_path: Path) -> Runner:
@@ -67,18 +75,33 @@ def test_plan_canary_and_stop_leave_report_and_exit_code(
     plan = runner.run("upgrade.yml", "--check", "-l web1", **QUICK)
     assert plan.code == 0, plan.text
     assert runner.report()["check_mode"] is True
+    told = runner.artifacts()
+    assert (told["fleetops_outcome"], told["fleetops_stop_code"]) == ("planned", "")
+    planned = told["fleetops_plan_hash"]
+    assert planned
 
     canary = runner.run("upgrade.yml", "-l web1", **QUICK)
     assert canary.code == 0, canary.text
     report = runner.report()
     assert report["outcome"]["result"] == "done", report["outcome"]
     assert bed.version("web1")["gunicorn"] == "21.2.0"
+    told = runner.artifacts()
+    assert told["fleetops_outcome"] == "done"
+    assert told["fleetops_hosts"] == {"web1": "passed"}
+    assert told["fleetops_plan_hash"] == planned
+    assert Path(told["fleetops_report"]) == max(runner.reports.glob("*.html"))
 
     # Nothing that a hook refuses goes on.
     hook = {"name": "Refuse", "at": "before_drain", "command": ["/bin/false"]}
     stopped = runner.run("upgrade.yml", "-l web2", rollout_hooks=[hook], **QUICK)
     assert stopped.code == 2, stopped.text
-    assert runner.report()["outcome"]["result"] == "stopped"
+    report = runner.report()
+    assert report["outcome"]["result"] == "stopped"
+    told = runner.artifacts()
+    assert told["fleetops_outcome"] == "stopped"
+    assert told["fleetops_stop_code"] == report["outcome"]["code"] == "F-HOOK"
+    assert (told["fleetops_stopped_by"], told["fleetops_hosts"]) == ("web2", {})
+    assert Path(told["fleetops_report"]) == max(runner.reports.glob("*.html"))
     assert "Report: " in stopped.text
     assert bed.version("web2")["gunicorn"] == "20.0.1"
 
@@ -87,3 +110,5 @@ def test_a_check_that_cannot_judge_ends_with_3(bed: Bed, runner: Runner) -> None
     nowhere = str(runner.place / "nothing.log")
     check = runner.run("check.yml", "-l web2", gate_log_paths=[nowhere])
     assert check.code == 3, check.text
+    told = runner.artifacts()
+    assert told == {"fleetops_outcome": "inconclusive", "fleetops_hosts": {"web2": "inconclusive"}}

@@ -13,5 +13,16 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._story.failure i
     failure_text,
     why,
 )
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._story.stop_codes import stop_of
 
-INTERNAL: dict[str, Callable[..., Any]] = {"failure_text": failure_text, "why": why}
+
+def stop_code(words: str) -> str:
+    """The code of the stop that the last words of a run tell of."""
+    return stop_of(words).code
+
+
+INTERNAL: dict[str, Callable[..., Any]] = {
+    "failure_text": failure_text,
+    "stop_code": stop_code,
+    "why": why,
+}

@@ -32,14 +32,18 @@ def write(data: Mapping[str, Any], directory: Path, keep: int) -> Path:
         "html": page(data),
     }
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    name = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(data["began"]))
-    name += "-" + (re.sub(r"[^\w-]+", "_", str(data["playbook"]), flags=re.ASCII)[:40] or "run")
-    base = _write_claim(directory, name, texts["json"])
+    base = _write_claim(directory, base_name(data["began"], data["playbook"]), texts["json"])
     for kind in KINDS[1:]:
         if not _write(directory, f"{base}.{kind}", texts[kind]):
             raise FileExistsError(f"{directory}/{base}.{kind} is there already")
     _forget(directory, keep)
     return directory / f"{base}.html"
+
+
+def base_name(began: float, playbook: str) -> str:
+    """What the files of a report are called, unless another run began in the same second."""
+    name = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(began))
+    return name + "-" + (re.sub(r"[^\w-]+", "_", str(playbook), flags=re.ASCII)[:40] or "run")
 
 
 def _write_claim(directory: Path, name: str, text: str) -> str:

@@ -10,19 +10,25 @@ import os
 import re
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ansible import context
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._controller import myself, user
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._report.data import Run, report
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._report.files import write
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._report.files import (
+    base_name,
+    write,
+)
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._story.story import (
     Line,
     Story,
     Task,
 )
 
+# Names the page to the tasks of the run.
+ANNOUNCED = "_FLEETOPS_REPORT"
 # Of this collection, installed or in a checkout.
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -35,8 +41,20 @@ class Reporter:
         self._began = time.time()
         self._playbook = ""
 
-    def playbook_began(self, file: str) -> None:
+    def playbook_began(self, file: str, option: Callable[[str], Any]) -> None:
+        """Know the playbook, and let its tasks know where the report will be.
+
+        A task hands that on (``set_stats``), since whoever called may hear the end of the run
+        before this does; and tasks inherit the environment.
+        """
         self._playbook = Path(file).stem
+        directory = str(option("report_directory") or "").strip()
+        name = f"{base_name(self._began, self._playbook)}.html"
+        os.environ[ANNOUNCED] = ""
+        # A home that is not known is told where the report is written.
+        with suppress(RuntimeError, OSError):
+            if directory:
+                os.environ[ANNOUNCED] = str(Path(directory).expanduser().absolute() / name)
 
     def write(
         self, failed: Sequence[str], lost: Sequence[str], option: Callable[[str], Any]

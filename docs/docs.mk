@@ -33,3 +33,7 @@ awx: venv-dev ## Write extensions/awx/templates.yml anew, from what roles/settin
 .PHONY: ee-collection
 ee-collection: build ## Build the collection under the name by which execution-environment.yml takes it
 	cp "$$(ls -t dist/fleetops-gunicorn-*.tar.gz | head -1)" dist/fleetops-gunicorn.tar.gz
+
+.PHONY: recording
+recording: venv-dev ## Record `make demo` as docs/images/demo.svg
+	python -m docs.recording docs/images/demo.svg make demo

@@ -57,7 +57,7 @@ def on_site(text: str, page: str, known: Mapping[str, str], root: Path, reposito
             return known[file] + mark + anchor
         if not (root / file).exists():
             raise DeadLinkError(f"{page}: there is no {file}, to which it links as {path}")
-        if file.endswith(".png"):
+        if file.endswith((".png", ".svg")):
             return "images/" + os.path.basename(file)
         return (
             f"{repository}/{'tree' if (root / file).is_dir() else 'blob'}/main/{file}{mark}{anchor}"

@@ -9,7 +9,7 @@ trap 'rm -rf "$work"' EXIT
 
 ansible-galaxy collection build --output-path "$work" >/dev/null
 tarball=$(echo "$work"/fleetops-gunicorn-*.tar.gz)
-if tar tzf "$tarball" | grep -vE '^(MANIFEST.json|FILES.json|README.md|CHANGELOG.md|LICENSE|(docs|inventories|meta|playbooks|plugins|roles)/)'; then
+if tar tzf "$tarball" | grep -vE '^(MANIFEST.json|FILES.json|README.md|CHANGELOG.md|LICENSE|bindep.txt|execution-environment.yml|(docs|extensions|inventories|meta|playbooks|plugins|roles)/)'; then
     echo 'installed: the files above must not ship'
     exit 1
 fi

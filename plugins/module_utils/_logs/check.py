@@ -325,7 +325,8 @@ def sums(
 def read_journal(path: str, entry: Optional[Entry], request: Request, judge: Judge) -> Look:
     """Read what is new in the journal of a unit."""
     window, unit = request.window, unit_of(path)
-    assert unit is not None
+    if unit is None:
+        raise FleetError(f"paths: {path!r} is no journal.")
     place = entry.journal if entry else {}
     until = None if request.cursor else window.until
     try:

@@ -88,7 +88,7 @@ def same_place(one: str, other: str) -> bool:
     """Are these cursors of one entry? Where a journal was moved to /var, it is numbered anew."""
     first, second = _parts(one), _parts(other)
     names = "si" if first.get("s") == second.get("s") else "bmtx"
-    return all(first.get(name) == second.get(name) is not None for name in names)
+    return all(name in first and first[name] == second.get(name) for name in names)
 
 
 def _parts(cursor: str) -> Dict[str, str]:

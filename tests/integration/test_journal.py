@@ -173,7 +173,8 @@ def test_deaths_are_what_was_done(fleet, gunicorn, python, handler):
     fleet.jam(fleet.children()[-1])
     result = fleet.whole()
     if handler:
-        assert result["counts"].get("reentrant") == 1, result
+        # On a busy machine the arbiter hangs long enough to be caught by another signal as well.
+        assert result["counts"].get("reentrant", 0) >= 1, result
         assert result["verdict"] == "dirty"
     else:
         assert result["counts"] == {"worker_killed": 1}, result

@@ -14,7 +14,7 @@ LEASE = 15
 POINTS = {
     "before the drain": "begin | Take the lock",
     "while drained": "drained | Drain on every balancer",
-    "after the switch": "boot | Ask the application itself",
+    "after the switch": "ask | Ask the application, the processes and the log",
     "during the soak": "soak_look | Look",
 }
 

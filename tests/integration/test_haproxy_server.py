@@ -415,7 +415,8 @@ def test_ready_does_not_believe_a_server_out_of_maint(
     apps.web1.stop()
     result = do(balancer, "ready", up_timeout=2)
     assert result["failed"]
-    assert "web1 is DOWN (L4CON Connection refused)" in result["msg"]
+    # On a busy machine HAProxy leaves out the words for it.
+    assert "web1 is DOWN (L4CON" in result["msg"]
     assert {get(balancer.port) for _turn in range(6)} == {"200 web2"}
     assert balancer.rows()["app/web1"]["econ"] == "0", "no user met the dead server"
     apps.web1.start()

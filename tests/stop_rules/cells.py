@@ -85,9 +85,9 @@ class Fault(NamedTuple):
     blames: bool = False
 
 
-# gunicorn_info is asked twice before the builds, before the drain and at each look of the soak;
-# http_health in preflight, before the restore and in the soak; balancer_server_info in preflight,
-# when the run begins and before the drain.
+# gunicorn_info is asked twice before the builds, before the drain, at the boot and at each look of
+# the soak; http_health in preflight, before the restore and in the soak; balancer_server_info in
+# preflight, when the run begins and before the drain.
 FAULTS = (
     Fault(
         "the switch fails",

@@ -355,6 +355,14 @@ class Story:
             )
         return []
 
+    def _after_server_info(
+        self, at: float, host: str, task: Task, result: Mapping[str, Any]
+    ) -> list[Line]:
+        """Several answers at once, as the modules for each would have given them."""
+        self._after_gunicorn_info(at, host, task, result.get("service") or {})
+        self._after_log_check(at, host, task, result.get("log") or {})
+        return []
+
     def _after_release(
         self, at: float, host: str, task: Task, result: Mapping[str, Any]
     ) -> list[Line]:

@@ -128,9 +128,13 @@ def test_a_look_at_the_log_knows_whose_it_is():
     story.ended(4, "web1", task(OURS + "log_check"), {"verdict": "dirty", "counts": {}})
     # It could not look: that is no look.
     story.ended(5, "web1", task(OURS + "log_check"), {"msg": "no such file", "failed": True})
+    # The same answers in one call.
+    answers = {"service": {"arbiter": {**arbiter, "pid": 7}}, "log": {"verdict": "clean"}}
+    story.ended(6, "web1", task(OURS + "server_info"), answers)
     assert kept(story, "log") == [
         {"verdict": "clean", "counts": {"x": 1}, "pid": 5, "started": 100.0},
         {"verdict": "dirty", "counts": {}, "pid": 6, "started": 200.0},
+        {"verdict": "clean", "counts": {}, "pid": 7, "started": 100.0},
     ]
     assert kept(story, "state")[-1]["down"] == 0.5
 

@@ -43,7 +43,9 @@ def record(command: Sequence[str]) -> list[Said]:
         assert process.stdout is not None
         for line in process.stdout:
             sys.stdout.write(line)
-            said.append(Said(time.monotonic() - began, line.rstrip("\n")))
+            # Where the checkout is, is nobody's business.
+            text = line.rstrip("\n").replace(f"{Path.cwd()}/", "")
+            said.append(Said(time.monotonic() - began, text))
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} ended with {process.returncode}: nothing recorded.")
     return said

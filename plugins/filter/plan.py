@@ -71,13 +71,7 @@ _value:
 
 from typing import Any
 
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._known_problems.application import (
-    application_of,
-)
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.steps import (
-    Running,
-    plan_host,
-)
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.steps import plan_arbiter
 
 
 def plan(
@@ -89,11 +83,7 @@ def plan(
     settings: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Plan one host; see RETURN."""
-    running = None
-    if arbiter and arbiter.get("gunicorn") and arbiter.get("python"):
-        release = arbiter.get("release") or ""
-        running = Running(arbiter["gunicorn"], arbiter["python"], release, never_proved)
-    return plan_host(stages, to, allow_downgrade, running, application_of(settings))
+    return plan_arbiter(stages, to, allow_downgrade, arbiter, never_proved, settings)
 
 
 class FilterModule:

@@ -14,22 +14,8 @@ description:
     only where a package does not allow a stage.
 author:
   - The fleetops.gunicorn authors (@fleetops)
-attributes:
-  check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying
-      target.
-    support: full
-    details: Only reads.
-  diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in
-      C(check_mode)), when in diff mode.
-    support: none
-    details: Changes nothing.
-  platform:
-    description: Target OS/families that can be operated against.
-    platforms: linux
-    support: full
 extends_documentation_fragment:
+  - fleetops.gunicorn.reads
   - fleetops.gunicorn.index
   - fleetops.gunicorn.packages
 options:

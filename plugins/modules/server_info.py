@@ -16,22 +16,8 @@ description:
   - Nothing is changed.
 author:
   - The fleetops.gunicorn authors (@fleetops)
-attributes:
-  check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying
-      target.
-    support: full
-    details: Only reads.
-  diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in
-      C(check_mode)), when in diff mode.
-    support: none
-    details: Changes nothing.
-  platform:
-    description: Target OS/families that can be operated against.
-    platforms: linux
-    support: full
 extends_documentation_fragment:
+  - fleetops.gunicorn.reads
   - fleetops.gunicorn.service_manager
   - fleetops.gunicorn.programs
 options:
@@ -185,6 +171,7 @@ def running(p: Params, told: Params) -> Dict[str, Params]:
             "arbiter_pid": arbiter["pid"],
         },
         "preview": {
+            "home": p["home"],
             "venv": told["venv"]["path"],
             "like_pid": arbiter["pid"],
             "command": program.get("command") or "",

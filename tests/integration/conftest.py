@@ -20,6 +20,7 @@ from demo import processes, pythons
 from demo.errors import DemoError
 from demo.fleet import Fleet
 from tests.integration import selection
+from tests.integration.systemd_support import Host
 
 # Which tests run, and in which order: pytest finds its hooks by their names.
 pytest_collection_modifyitems = selection.pytest_collection_modifyitems
@@ -165,6 +166,14 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
         yield Bed(fleet)
     finally:
         fleets.down(fleet, print)
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[Host]:
+    """A systemd of its own for the tests of a file."""
+    host = Host()
+    yield host
+    host.close()
 
 
 @pytest.fixture(autouse=True)

@@ -20,9 +20,13 @@ from pathlib import Path
 
 from tests.integration.service_support import (
     BIN,
+    NEW,
+    OLD,
     ROOT,
     Fleet,
     module_command,
+    new_python,
+    old_python,
     unavailable,
     wait_for,
 )
@@ -193,3 +197,19 @@ StandardError=append:{self.log}
         self.host.systemctl("daemon-reload")
         with contextlib.suppress(OSError):
             shutil.rmtree(self.dir)
+
+
+@contextlib.contextmanager
+def with_both(fleet):
+    """The old release, which runs when it is started, and the new one beside it."""
+    try:
+        fleet.old = fleet.release(OLD, old_python())
+        fleet.new = fleet.release(NEW, new_python())
+        fleet.link(fleet.old)
+        yield fleet
+    finally:
+        fleet.close()
+
+
+def links_to(fleet):
+    return os.readlink(fleet.home / "venv")

@@ -21,7 +21,7 @@ from tests.integration.service_support import (
     old_python,
     wait_for,
 )
-from tests.integration.systemd_support import Host, UnitFleet
+from tests.integration.systemd_support import UnitFleet
 
 APP = """
 import json, os, sys, time, urllib.parse
@@ -62,13 +62,6 @@ def app(environ, start_response):
 """
 UNLIMITED = "LogRateLimitIntervalSec=0\n"
 JOURNAL = "StandardError=journal\n"
-
-
-@pytest.fixture(scope="module")
-def host():
-    host = Host()
-    yield host
-    host.close()
 
 
 class Logged(UnitFleet):

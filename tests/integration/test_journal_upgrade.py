@@ -11,7 +11,6 @@ import pytest
 from nginx_support import needs_nginx
 
 from tests.integration.service_support import NEW, OLD
-from tests.integration.systemd_support import Host
 from tests.integration.test_systemd_nginx import FIRST, Place
 
 pytestmark = needs_nginx
@@ -24,16 +23,10 @@ class Journaled(Place):
 
 
 @pytest.fixture(scope="module")
-def place():
-    host = Host()
-    try:
-        made = Journaled(host)
-        try:
-            yield made
-        finally:
-            made.close()
-    finally:
-        host.close()
+def place(host):
+    place = Journaled(host)
+    yield place
+    place.close()
 
 
 def test_a_plan_says_where_the_log_is_read(place):

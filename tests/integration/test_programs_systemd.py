@@ -10,8 +10,8 @@ import os
 import pytest
 
 from tests.integration.programs_support import LOOP
-from tests.integration.service_support import NEW, OLD, new_python, old_python, wait_for
-from tests.integration.systemd_support import SETTINGS, Host, UnitFleet
+from tests.integration.service_support import NEW, OLD, wait_for
+from tests.integration.systemd_support import SETTINGS, UnitFleet, with_both
 
 UNITS = ["worker.service", "app@2.service"]
 WORKER = """
@@ -27,13 +27,6 @@ RestartSec=100ms
 {more}
 """
 SANDBOX = "PrivateTmp=yes\nProtectSystem=strict\nReadWritePaths={dir}\n"
-
-
-@pytest.fixture(scope="module")
-def host():
-    host = Host()
-    yield host
-    host.close()
 
 
 class Units(UnitFleet):
@@ -65,12 +58,8 @@ class Units(UnitFleet):
 
 @pytest.fixture
 def fleet(host):
-    fleet = Units(host)
-    fleet.old = fleet.release(OLD, old_python())
-    fleet.new = fleet.release(NEW, new_python())
-    fleet.link(fleet.old)
-    yield fleet
-    fleet.close()
+    with with_both(Units(host)) as fleet:
+        yield fleet
 
 
 @pytest.mark.parametrize("more", ["", SANDBOX], ids=["plain", "sandbox"])

@@ -396,7 +396,7 @@ def test_several_questions_in_one_call_are_answered_as_one_by_one(ready):
         {"stage": 3, "gunicorn": "99.0.0", "python": ""},
         {"stage": 4, "gunicorn": "99.0.0", "python": "3.99"},
     ]
-    preview = {"home": str(ready.home), "stages": stages, "keep": 2}
+    preview = {"stages": stages, "keep": 2}
     told = run_module("server_info", ready.options(health=health, log={}, preview=preview))
     service = ready.info()
     assert told["service"]["arbiter"] == service["arbiter"]
@@ -417,7 +417,7 @@ def test_an_answer_that_cannot_be_had_keeps_nobody_from_the_others(ready):
     told = run_module("server_info", ready.options(**asked))
     assert told["health"]["failed"] and "127.0.0.1:1" in told["health"]["msg"]
     assert told["log"]["verdict"] == "clean"
-    nobody = {"home": str(ready.home), "stages": []}
+    nobody = {"stages": []}
     told = run_module("server_info", ready.options(program="nobody", log={}, preview=nobody))
     assert told["service"]["failed"] and "nobody" in told["service"]["msg"]
     assert "log" not in told and "preview" not in told

@@ -4,36 +4,20 @@
 
 """Socket activation by a real systemd: clients that come in the middle of a switch wait."""
 
-import os
 import sys
 
 import pytest
 
-from tests.integration.service_support import NEW, OLD, ROOT, new_python, old_python
+from tests.integration.service_support import NEW, OLD, ROOT
 from tests.integration.socket_support import SocketFleet
-from tests.integration.systemd_support import SETTINGS, Host
+from tests.integration.systemd_support import SETTINGS, links_to, with_both
 from tests.integration.test_systemd_role import play
-
-
-@pytest.fixture(scope="module")
-def host():
-    host = Host()
-    yield host
-    host.close()
 
 
 @pytest.fixture
 def pair(host):
-    fleet = SocketFleet(host)
-    fleet.old = fleet.release(OLD, old_python())
-    fleet.new = fleet.release(NEW, new_python())
-    fleet.link(fleet.old)
-    yield fleet
-    fleet.close()
-
-
-def links_to(fleet):
-    return os.readlink(fleet.home / "venv")
+    with with_both(SocketFleet(host)) as fleet:
+        yield fleet
 
 
 def nothing_lost(told):

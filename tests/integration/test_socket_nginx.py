@@ -10,7 +10,6 @@ from nginx_support import needs_nginx
 
 from tests.integration.service_support import NEW, OLD
 from tests.integration.socket_support import SocketFleet
-from tests.integration.systemd_support import Host
 from tests.integration.test_systemd_nginx import FIRST, Place
 
 pytestmark = needs_nginx
@@ -31,16 +30,10 @@ class SocketPlace(Place):
 
 
 @pytest.fixture(scope="module")
-def place():
-    host = Host()
-    try:
-        made = SocketPlace(host)
-        try:
-            yield made
-        finally:
-            made.close()
-    finally:
-        host.close()
+def place(host):
+    place = SocketPlace(host)
+    yield place
+    place.close()
 
 
 def test_an_upgrade_and_the_way_back_lose_no_request(place):

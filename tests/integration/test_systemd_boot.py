@@ -7,7 +7,7 @@
 import pytest
 
 from tests.integration.service_support import NEW, new_python
-from tests.integration.systemd_support import SETTINGS, Host, UnitFleet
+from tests.integration.systemd_support import SETTINGS, UnitFleet
 
 # Told by what it may do, as the trial does it.
 APP = """
@@ -19,13 +19,6 @@ def app(environ, start_response):
     start_response("200 OK", [])
     return [b"ok"]
 """
-
-
-@pytest.fixture(scope="module")
-def host():
-    host = Host()
-    yield host
-    host.close()
 
 
 @pytest.fixture

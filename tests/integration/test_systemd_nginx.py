@@ -29,7 +29,7 @@ from tests.integration.service_support import (
     unavailable,
     wait_for,
 )
-from tests.integration.systemd_support import SETTINGS, Host, UnitFleet
+from tests.integration.systemd_support import SETTINGS, UnitFleet
 
 pytestmark = needs_nginx
 FIRST = "21.2.0"
@@ -203,16 +203,10 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def place():
-    host = Host()
-    try:
-        made = Place(host)
-        try:
-            yield made
-        finally:
-            made.close()
-    finally:
-        host.close()
+def place(host):
+    place = Place(host)
+    yield place
+    place.close()
 
 
 def test_a_plan_changes_nothing(place):

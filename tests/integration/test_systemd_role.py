@@ -10,25 +10,14 @@ import re
 
 import pytest
 
-from tests.integration.service_support import BIN, NEW, OLD, ROOT, new_python, old_python
-from tests.integration.systemd_support import SETTINGS, Host, UnitFleet
-
-
-@pytest.fixture(scope="module")
-def host():
-    host = Host()
-    yield host
-    host.close()
+from tests.integration.service_support import BIN, NEW, OLD, ROOT
+from tests.integration.systemd_support import SETTINGS, UnitFleet, with_both
 
 
 @pytest.fixture
 def pair(host):
-    fleet = UnitFleet(host)
-    fleet.old = fleet.release(OLD, old_python())
-    fleet.new = fleet.release(NEW, new_python())
-    fleet.link(fleet.old)
-    yield fleet
-    fleet.close()
+    with with_both(UnitFleet(host)) as fleet:
+        yield fleet
 
 
 def play(fleet, action, check=False):

@@ -4,33 +4,16 @@
 
 """active_release and gunicorn_info against a real systemd, as process 1 of a container."""
 
-import os
-
 import pytest
 
-from tests.integration.service_support import NEW, OLD, new_python, old_python
-from tests.integration.systemd_support import SETTINGS, Host, UnitFleet
-
-
-@pytest.fixture(scope="module")
-def host():
-    host = Host()
-    yield host
-    host.close()
+from tests.integration.service_support import NEW, OLD, new_python
+from tests.integration.systemd_support import SETTINGS, UnitFleet, links_to, with_both
 
 
 @pytest.fixture
 def pair(host):
-    fleet = UnitFleet(host)
-    fleet.old = fleet.release(OLD, old_python())
-    fleet.new = fleet.release(NEW, new_python())
-    fleet.link(fleet.old)
-    yield fleet
-    fleet.close()
-
-
-def links_to(fleet):
-    return os.readlink(fleet.home / "venv")
+    with with_both(UnitFleet(host)) as fleet:
+        yield fleet
 
 
 def findings(fleet):

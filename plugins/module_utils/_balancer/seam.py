@@ -89,6 +89,14 @@ class Change(ABC):
     """``drained_at``; or ``ready_at``, then ``up_at`` (epoch seconds); ``waited``,
     ``sessions_cut``."""
 
+    def __init__(self, wish: Wish) -> None:
+        self.wish = wish
+        self.guard = Guard()
+        self.notes = []
+        self.changed = False
+        self.left_drained = False
+        self.measured = {"sessions_cut": 0}
+
     @abstractmethod
     def plan(self, state: str) -> Dict[str, str]:
         """The administrative state of the server per backend when all has gone well."""
@@ -137,9 +145,9 @@ class Access(ABC):
     hand_counts = True
     """Whether who puts a drained server back by hand can be told from what has forgotten it."""
 
-    @abstractmethod
     def is_at(self, text: str) -> bool:
         """Whether a lease with this text is on this balancer."""
+        return text == self.text
 
     @abstractmethod
     def glance(self, server: str, backends: Sequence[str], timeout: float) -> Glance:

@@ -10,16 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._check.unread_logs import blind
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._known_problems.application import (
-    application_of,
-)
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.document import (
     problems_of,
     stale_of,
 )
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.steps import (
-    Running,
-    plan_host,
+    plan_arbiter,
     unfinished,
 )
 
@@ -34,22 +30,14 @@ def server_plan(look: Mapping[str, Any], host: str, asked: Mapping[str, Any]) ->
     """
     # A module that could not run at all has failed as a whole.
     info: Mapping[str, Any] = look.get("service") or look
-    arbiter = info.get("arbiter") or {}
-    running = None
-    if arbiter.get("gunicorn") and arbiter.get("python"):
-        live = (info.get("venv") or {}).get("release") or ""
-        running = Running(
-            arbiter["gunicorn"],
-            arbiter["python"],
-            arbiter.get("release") or "",
-            unfinished(asked["record"], host, live),
-        )
-    plan = plan_host(
+    live = (info.get("venv") or {}).get("release") or ""
+    plan = plan_arbiter(
         asked["stages"],
         asked["to"],
         asked["allow_downgrade"],
-        running,
-        application_of(info.get("settings")),
+        info.get("arbiter"),
+        unfinished(asked["record"], host, live),
+        info.get("settings"),
     )
     problems = problems_of(info, plan, asked["program"])
     found = {} if problems else look.get("preview") or {}

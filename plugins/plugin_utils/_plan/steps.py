@@ -10,7 +10,7 @@ Everything here is pure. Nothing raises for an operator's mistake: mistakes are 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
@@ -23,6 +23,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.stage_o
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.bake import seconds_of
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._known_problems.application import (
     Application,
+    application_of,
 )
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._known_problems.table import (
     Hazard,
@@ -253,3 +254,19 @@ def plan_host(
         ],
         "problems": problems,
     }
+
+
+def plan_arbiter(
+    raw_stages: Any,
+    to: str,
+    allow_downgrade: bool,
+    arbiter: Mapping[str, Any] | None,
+    never_proved: bool,
+    settings: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Return the plan of the host whose ``arbiter`` and ``settings`` gunicorn_info returned."""
+    running = None
+    if arbiter and arbiter.get("gunicorn") and arbiter.get("python"):
+        release = arbiter.get("release") or ""
+        running = Running(arbiter["gunicorn"], arbiter["python"], release, never_proved)
+    return plan_host(raw_stages, to, allow_downgrade, running, application_of(settings))

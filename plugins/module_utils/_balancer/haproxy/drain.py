@@ -37,7 +37,6 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.seam i
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.seam import (
     Clock,
-    Guard,
     Wish,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.shape import (
@@ -96,14 +95,10 @@ class Change(SeamChange):
         For `patience` seconds from now a balancer that gives no answer is asked again.
         """
         haproxy.check_name("server", wish.server)
+        super().__init__(wish)
         self._balancer = balancer
-        self.wish = wish
         self._clock = clock
         self._until = clock.now() + patience
-        self.notes = []
-        self.changed = False
-        self.left_drained = False
-        self.guard = Guard()
         self._cost = 0.0
         self._calm: Optional[float] = None
         self.before = self.picture = self._insist(balancer.read, self._until)
@@ -113,7 +108,6 @@ class Change(SeamChange):
         self._elders = elders or Elders()
         # If not: a container, or another host.
         self._sees = self._elders.meet(self.before.node.pid, self.before.node.uptime)
-        self.measured: Dict[str, float] = {"sessions_cut": 0}
         self._seen = {self.before.node.pid}
         self._reasserted = False
         self._wanted: Dict[str, str] = {}

@@ -48,9 +48,6 @@ class Nginx(Access):
         self._fence = fence
         self._known: Optional[Tuple[Config, Dict[str, Signature]]] = None
 
-    def is_at(self, text: str) -> bool:
-        return text == self.text
-
     def control(self, clock: Clock) -> Control:
         return Control(self.settings, clock, None, self._fence)
 

@@ -36,7 +36,6 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.seam i
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.seam import (
     Clock,
-    Guard,
     Wish,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.shape import (
@@ -78,12 +77,7 @@ class Change(SeamChange):
         tell: Callable[[], Dict[str, object]] = dict,
     ) -> None:
         """`tell` returns what else a result has, such as counters."""
-        self.wish = wish
-        self.guard = Guard()
-        self.notes = []
-        self.changed = False
-        self.left_drained = False
-        self.measured = {"sessions_cut": 0}
+        super().__init__(wish)
         self._control = control
         self._backends = list(dict.fromkeys(backends))
         self._clock = clock

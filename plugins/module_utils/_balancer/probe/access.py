@@ -38,9 +38,6 @@ class Probe(Access):
         self._fence = fence
         self.where = self.text = f"probe:{switch_of(settings, '').text}"
 
-    def is_at(self, text: str) -> bool:
-        return text == self.text
-
     def glance(self, server: str, backends: Sequence[str], timeout: float) -> Glance:
         own = "maint" if switch_of(self.settings, server).glance() else "ready"
         return Glance(0, int(boottime()), dict.fromkeys(backends, own))

@@ -27,7 +27,6 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.seam i
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.seam import (
     Clock,
-    Guard,
     Wish,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.shape import (
@@ -68,12 +67,7 @@ class Change(SeamChange):
         switch: Switch,
         fence: Callable[[], None] = lambda: None,
     ) -> None:
-        self.wish = wish
-        self.guard = Guard()
-        self.notes = []
-        self.changed = False
-        self.left_drained = False
-        self.measured = {"sessions_cut": 0}
+        super().__init__(wish)
         self._settings = settings
         self._backends = list(dict.fromkeys(backends))
         self._clock = clock

@@ -199,13 +199,20 @@ class Change(SeamChange):
         self.guard.keep(out, self.view.picture.node, drained)
 
     def _wait_ill(self) -> None:
-        """Until the page fails, as the balancer will see it."""
+        """Until the page fails, as the balancer will see it, and what was asked for is done: a
+        command such as ``nginx -s quit`` comes back long before."""
         deadline = self._clock.now() + _TURNS
         while True:
             found = self._eyes.own()
-            if not found.up:
+            if not found.up and self._switch.look().ill:
                 return
             if self._clock.now() >= deadline:
+                if not found.up:
+                    raise FleetError(
+                        f"{self.wish.server} was made ill ({self._switch.text}), its health page"
+                        f" fails, and its state is still that of a well one after {_TURNS:g} s. See"
+                        " whether load_balancer_probe_state_command tells when it is ill."
+                    )
                 raise FleetError(
                     f"{self.wish.server} was made ill ({self._switch.text}), and its health page"
                     f" still answers well after {_TURNS:g} s ({found.why}). See whether it is the"
@@ -322,11 +329,16 @@ class Change(SeamChange):
             return False
         self._fence()
         self._switch.make_well()
+        # A command may come back before what it began is done.
+        deadline = self._clock.now() + _TURNS
+        while self._switch.look().ill:
+            if self._clock.now() >= deadline:
+                raise FleetError(
+                    f"It still looks ill {_TURNS:g} s later: that did not help, or somebody does it"
+                    f" again ({self._switch.text}). Find out who."
+                )
+            self._pause()
         self.view = self._see()
-        if self.view.state.ill:
-            raise FleetError(
-                f"It still looks ill: somebody does it again ({self._switch.text}). Find out who."
-            )
         return True
 
     # -- ready -----------------------------------------------------------------------------------

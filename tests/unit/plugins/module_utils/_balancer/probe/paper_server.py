@@ -43,6 +43,8 @@ class Paper:
         self.looks = True
         self.one_page = False
         self.broken = ""
+        # How long a command that came back still works.
+        self.slow = 0
         self.done = []
         self._plans = []
 
@@ -101,11 +103,21 @@ class Paper:
         if self.broken:
             self.state = State(False, True)
             raise FleetError(self.broken)
-        self.state = State(True, True)
+        if self.slow:
+            self.page, self.state = DOWN, State(False, True)
+        self._turn(State(True, True))
 
     def make_well(self):
         self.done.append("well")
-        self.state = State(False, False)
+        if self.slow:
+            self.page = UP
+        self._turn(State(False, False))
+
+    def _turn(self, state):
+        if self.slow:
+            self.at(self.slow, lambda: setattr(self, "state", state))
+        else:
+            self.state = state
 
     # -- the change
 

@@ -149,6 +149,26 @@ def test_somebody_who_undoes_it_is_not_fought():
     assert "somebody has undone it" in text and paper.done == ["ill", "well"]
 
 
+def test_a_command_that_comes_back_before_it_is_done_is_waited_for():
+    paper = Paper()
+    paper.slow = 3
+    change = drain(paper)
+    assert change.changed and paper.state.ill
+    paper.change().carry_out("ready")
+    assert not paper.state.ill and paper.done == ["ill", "well"]
+
+
+def test_a_command_that_never_gets_done_is_told():
+    paper = Paper()
+    paper.slow = 1000
+    _change, text = fails(paper)
+    assert "still that of a well one after 10 s" in text and paper.done == ["ill", "well"]
+    paper, change = out()
+    paper.slow = 1000
+    with pytest.raises(FleetError, match="still looks ill 10 s later"):
+        change.carry_out("ready")
+
+
 def test_a_port_that_nobody_listens_on_is_refused():
     paper = Paper()
     paper.unheard_of = [parse_place("8000")]

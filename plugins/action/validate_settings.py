@@ -65,5 +65,10 @@ class ActionModule(ActionBase):
                 "drain": checked.validated_parameters["load_balancer_drain"],
                 "min_available": str(given["rollout_min_available"]),
                 "ramp": given["rollout_ramp"],
+                "requirements": given["app_requirements"],
+                "log_paths": given["gate_log_paths"],
+                "python_provider": given["release_python_provider"],
+                "force": checked.validated_parameters["rollout_force"],
+                "stop_timeout": given["service_stop_timeout"],
             },
         }

@@ -264,11 +264,10 @@ timings:
 
 import os
 import time
-from typing import Dict
+from typing import Any, Dict
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.commands import User
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.health import check_headers
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._module import (
     AnsibleModule,
     show_headers,
@@ -277,12 +276,13 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._packages.find_p
     user_named,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._packages.installer import Source
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._questions import (
+    trial as trial_question,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.build import (
-    Trial,
     build,
     build_wheelhouse,
     check,
-    launch_of,
     old_prefix,
     require_space,
 )
@@ -290,20 +290,19 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.build_p
     Order,
     plan,
 )
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.launch import secrets_of
-from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.record import (
-    summary,
-    trial_of,
-)
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.record import summary
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.store import (
     read_record,
     why_not_believed,
 )
 
-ARGUMENTS = {
-    "state": {"type": "str", "choices": ["present", "checked", "wheelhouse"], "default": "present"},
-    "home": {"type": "path", "required": True},
-    "path": {"type": "path"},
+ARGUMENTS: Dict[str, Dict[str, Any]] = {
+    **trial_question.OPTIONS,
+    "state": {
+        "type": "str",
+        "choices": ["present", "checked", "wheelhouse"],
+        "default": "present",
+    },
     "gunicorn": {"type": "str"},
     "python": {"type": "str"},
     # The URLs in it may hold credentials.
@@ -319,53 +318,16 @@ ARGUMENTS = {
     "index_url": {"type": "str", "no_log": True},
     "extra_index_urls": {"type": "list", "elements": "str", "default": [], "no_log": True},
     "installer": {"type": "str", "choices": ["auto", "uv", "pip"], "default": "auto"},
-    "like_pid": {"type": "int", "default": 0},
-    "command": {"type": "str", "default": ""},
-    "unit": {"type": "str", "default": ""},
-    "directory": {"type": "path"},
-    "user": {"type": "str", "default": ""},
-    "environment": {"type": "dict", "default": {}, "no_log": True},
-    "boot_test": {"type": "str", "default": "boot"},
-    # They may hold credentials.
-    "boot_environment": {"type": "dict", "default": {}, "no_log": True},
-    "boot_believe": {"type": "float", "default": 0},
-    "boot_timeout": {"type": "float", "default": 60},
-    "boot_path": {"type": "str", "default": "/healthz"},
-    "boot_headers": {"type": "dict", "default": {}, "no_log": True},
     "min_free_mb": {"type": "int", "default": 200},
     "built_by": {"type": "str", "default": ""},
 }
-
-
-def hide_secrets(module: AnsibleModule) -> None:
-    """Of the variables, hide what looks like a secret, and not each "1" and each path as well."""
-    for option in ("environment", "boot_environment"):
-        given = {str(name): str(value) for name, value in module.params[option].items()}
-        module.no_log_values -= set(given.values()) - set(secrets_of(given))
 
 
 def run_module(module: AnsibleModule) -> None:
     p = module.params
     if p["requirements"] and p["requirements_file"]:
         raise FleetError("requirements and requirements_file exclude each other")
-    launch = launch_of(
-        p["like_pid"],
-        p["command"],
-        p["directory"] or "",
-        p["user"],
-        {str(k): str(v) for k, v in p["environment"].items()},
-        p["unit"],
-    )
-    trial = Trial(
-        trial_of(p["boot_test"]),
-        p["boot_path"],
-        p["boot_timeout"],
-        {str(k): str(v) for k, v in p["boot_environment"].items()},
-        p["boot_believe"],
-    )
-    headers = check_headers(p["boot_headers"], "boot_headers")
-    if launch is not None:
-        launch = launch._replace(headers=tuple(sorted(headers.items())))
+    launch, trial = trial_question.read(p)
     if p["state"] == "checked":
         proved = check(p["path"], p["home"], launch, trial)
         module.exit_json(changed=False, **proved)
@@ -452,7 +414,7 @@ def main() -> None:
         ],
         supports_check_mode=True,
     )
-    hide_secrets(module)
+    module.no_log_values -= trial_question.shown(module.params)
     show_headers(module, module.params["boot_headers"])
     try:
         run_module(module)

@@ -47,11 +47,19 @@ options:
       - Two options more are C(allow_downgrade), whether a stage may go down, and C(keep), with
         which M(fleetops.gunicorn.release_prune) would be asked at the end; with 0 it is not.
     type: dict
+  trial:
+    description:
+      - Boot what runs now once more, beside it on a spare port, as M(fleetops.gunicorn.release)
+        does with O(fleetops.gunicorn.release#module:state=checked), of whose options it has those
+        of the boot. What it needs to know of the running gunicorn is filled in.
+      - Only where O(preview) finds a stage that is yet to be taken and nothing against it.
+    type: dict
 seealso:
   - module: fleetops.gunicorn.gunicorn_info
   - module: fleetops.gunicorn.http_health
   - module: fleetops.gunicorn.log_check
   - module: fleetops.gunicorn.plan_info
+  - module: fleetops.gunicorn.release
 """
 
 EXAMPLES = r"""
@@ -87,6 +95,10 @@ pythons:
   returned: with O(preview)
   type: list
   elements: dict
+trial:
+  description: What M(fleetops.gunicorn.release) returns, or C(failed) and C(msg).
+  returned: with O(trial), if it was tried
+  type: dict
 prune:
   description: What M(fleetops.gunicorn.release_prune) would return, or C(failed) and C(msg).
   returned: with O(preview), if releases are to be removed
@@ -108,6 +120,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._questions impor
     preview,
     python,
     service,
+    trial,
 )
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.build import os_errors
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.prune import (
@@ -130,7 +143,12 @@ PREVIEW: Dict[str, Dict[str, Any]] = dict(
     allow_downgrade={"type": "bool", "default": False},
     keep={"type": "int", "default": 0},
 )
-OPTIONS = {"health": health.OPTIONS, "log": log.OPTIONS, "preview": PREVIEW}
+OPTIONS = {
+    "health": health.OPTIONS,
+    "log": log.OPTIONS,
+    "preview": PREVIEW,
+    "trial": trial.OPTIONS,
+}
 
 
 def answer(ask: Callable[[], Params]) -> Params:
@@ -163,23 +181,24 @@ def running(p: Params, told: Params) -> Dict[str, Params]:
     """What each other question needs to know of what runs; nothing where nothing is known."""
     arbiter, program = told.get("arbiter"), told.get("program") or {}
     if not arbiter:
-        return {"log": {"paths": told.get("logs") or []}, "preview": {}}
+        return {"log": {"paths": told.get("logs") or []}, "preview": {}, "trial": {}}
+    start = {
+        "home": p["home"],
+        "like_pid": arbiter["pid"],
+        "command": program.get("command") or "",
+        "directory": program.get("directory") or None,
+        "user": program.get("user") or "",
+        # In whose sandbox a trial would run: that of the system's systemd.
+        "unit": program["name"] if (p["manager"], p["systemd_scope"]) == SYSTEM else "",
+    }
     return {
         "log": {
             "paths": told.get("logs") or [],
             "since": str(arbiter["started"]),
             "arbiter_pid": arbiter["pid"],
         },
-        "preview": {
-            "home": p["home"],
-            "venv": told["venv"]["path"],
-            "like_pid": arbiter["pid"],
-            "command": program.get("command") or "",
-            "directory": program.get("directory") or None,
-            "user": program.get("user") or "",
-            # In whose sandbox a trial would run: that of the system's systemd.
-            "unit": program["name"] if (p["manager"], p["systemd_scope"]) == SYSTEM else "",
-        },
+        "preview": dict(start, venv=told["venv"]["path"]),
+        "trial": dict(start, path=told["venv"]["path"]),
     }
 
 
@@ -209,6 +228,13 @@ def preview_of(home: str, arbiter: Params, options: Params) -> Params:
     return told
 
 
+def worth_a_trial(result: Params) -> bool:
+    """Whether a stage is to be taken, and can be."""
+    stages = result.get("preview", {}).get("stages") or []
+    refused = result["service"].get("refusals") or any(stage["problems"] for stage in stages)
+    return bool(stages) and not refused
+
+
 def main() -> None:
     spec: Dict[str, Dict[str, Any]] = dict(service.OPTIONS)
     # Values in them may be secret: see `checked`.
@@ -223,9 +249,14 @@ def main() -> None:
     health_options = checked(module, "health", {})
     log_options = checked(module, "log", known["log"])
     preview_options = checked(module, "preview", known["preview"]) if known["preview"] else {}
+    trial_options = checked(module, "trial", known["trial"]) if known["trial"] else {}
     result: Params = {"service": told}
     if preview_options:
         result.update(preview_of(p["home"], told["arbiter"], preview_options))
+    if trial_options and worth_a_trial(result):
+        show_headers(module, trial_options["boot_headers"])
+        module.no_log_values -= trial.shown(trial_options)
+        result["trial"] = answer(lambda: trial.ask(trial_options))
     if health_options:
         show_headers(module, health_options["headers"])
         result["health"] = answer(lambda: health.ask(health_options))

@@ -46,8 +46,9 @@ host:
   type: dict
 judged_by:
   description:
-    - By what a check and a plan judge the host, C(stages), C(log_quiet), C(drain), C(min_available)
-      and C(ramp).
+    - By what a check and a plan judge the host, C(stages), C(requirements), C(log_quiet),
+      C(log_paths), C(python_provider), C(force), C(stop_timeout), C(drain), C(min_available) and
+      C(ramp).
   returned: success
   type: dict
 argument_errors:

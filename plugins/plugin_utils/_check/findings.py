@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._check.programs import (
@@ -15,6 +15,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._check.programs 
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._check.unread_logs import (
     unread_sinks,
 )
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._few import few
 
 STRAY = {
     "orphans": "a worker that outlived its arbiter",
@@ -43,3 +44,19 @@ def findings(info: Mapping[str, Any], stop_timeout: Any = None) -> list[str]:
             f"may not be read: {', '.join(info['unread'])}: connect as one who may, or set become"
         )
     return lines
+
+
+def fleet_findings(hosts: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return a headline and a line for each finding, with the hosts that have it; or nothing.
+
+    ``hosts`` are the variables of hosts with their plan.
+    """
+    who: dict[str, list[str]] = {}
+    for host in hosts:
+        service = host["_preflight_seen"]["service"]
+        if "deviations" in service:
+            timeout = host["_settings_checked"]["judged_by"]["stop_timeout"]
+            for line in findings(service, timeout):
+                who.setdefault(line, []).append(str(host["inventory_hostname"]))
+    lines = [f"{few(names)}: {line}" for line, names in who.items()]
+    return ["Worth a look, though nothing of it stops the run:", *lines] if lines else []

@@ -31,7 +31,7 @@ def on_stage(
 
 def server_of(host: Mapping[str, Any]) -> str:
     """The name that the balancers have for it."""
-    kept = _mapping(host, "_rollout_bake_host").get("server")
+    kept = _mapping(_mapping(host, "_settings_checked"), "host").get("server")
     return str(kept or host.get("load_balancer_server") or host["inventory_hostname"])
 
 

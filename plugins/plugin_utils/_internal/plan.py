@@ -10,34 +10,36 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.record import trial_of
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._check.findings import (
+    fleet_findings,
+)
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.document import (
-    stage_problems,
     stages_to_look_at,
     who_asks,
 )
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.fingerprint import (
-    controller_files,
+    fleet_files,
 )
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.server import (
-    deaf_or_ill,
     foreseen_releases,
-    missing_pythons,
     server_plan,
     to_build,
 )
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.steps import unfinished
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.steps import (
+    left_stopped,
+    unfinished,
+)
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.text import built_lines
 
 INTERNAL: dict[str, Callable[..., Any]] = {
-    "controller_files": controller_files,
-    "deaf_or_ill": deaf_or_ill,
+    "fleet_files": fleet_files,
+    "fleet_findings": fleet_findings,
     "foreseen_releases": foreseen_releases,
-    "missing_pythons": missing_pythons,
+    "left_stopped": left_stopped,
     "plan_asks": who_asks,
     "plan_built": built_lines,
     "plan_stages": stages_to_look_at,
     "server_plan": server_plan,
-    "stage_problems": stage_problems,
     "to_build": to_build,
     "trial": trial_of,
     "unfinished": unfinished,

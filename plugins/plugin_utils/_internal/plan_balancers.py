@@ -10,19 +10,23 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.balancers import (
-    balancer_problems,
     hazards_of,
     seen_by,
 )
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.refusals import (
+    bad_releases,
+    refusals,
+)
 
 
-def _problems(hosts: Any, balancers: Any, record: Any, out: Any) -> dict[str, str]:
+def _refusals(hosts: Any, balancers: Any, record: Any, out: Any) -> dict[str, dict[str, str]]:
     """ansible-core 2.16 makes texts of numbers."""
-    return balancer_problems(hosts, balancers, record or {}, int(out))
+    return refusals(hosts, balancers, record or {}, int(out))
 
 
 INTERNAL: dict[str, Callable[..., Any]] = {
-    "balancer_problems": _problems,
+    "bad_releases": bad_releases,
     "hazards_of": hazards_of,
+    "plan_refusals": _refusals,
     "seen_by": seen_by,
 }

@@ -297,7 +297,7 @@ def who_asks(hosts: Sequence[Mapping[str, Any]]) -> str:
     for host in hosts:
         steps = _mapping(host.get("_rollout_plan")).get("steps") or []
         builds = any(step["action"] == "upgrade" for step in steps)
-        if builds and not host.get("_preflight_problems"):
+        if builds and not _mapping(host.get("_preflight_seen")).get("problems"):
             return str(host["inventory_hostname"])
     return ""
 
@@ -308,13 +308,14 @@ class _Host:
     def __init__(self, told: Mapping[str, Any], present: Sequence[str]) -> None:
         plan = _mapping(told.get("_rollout_plan"))
         self.steps: list[dict[str, Any]] = list(plan.get("steps") or [])
-        self.problems: list[str] = [str(each) for each in told.get("_preflight_problems") or []]
+        kept = _mapping(told.get("_preflight_seen"))
+        self.problems: list[str] = [str(each) for each in kept.get("problems") or []]
         if told["inventory_hostname"] not in present and not self.problems:
             said = _mapping(told.get("_service_info"))
             lost = f"cannot be reached: {said.get('msg') or 'it failed earlier'}"
             self.problems = [_bounded(lost)]
         self.info = _mapping(told.get("_service_info"))
-        found = _mapping(told.get("_preflight_found"))
+        found = _mapping(kept.get("found"))
         self.problems += stage_problems(found.get("stages") or [])
         self.unseen = str(found.get("msg") or "the host was not asked")
         self.age = float(self.info.get("age") or 0)
@@ -327,7 +328,7 @@ class _Host:
         seen = _mapping(_mapping(told.get("_service_info")).get("settings"))
         self.application = application_of(self.settings) or application_of(seen)
         self.caps = {each["stage"]: list(each.get("caps") or []) for each in self.releases.values()}
-        self.prune = {"releases": [], "error": ""} if self.problems else self._prune(told)
+        self.prune = {"releases": [], "error": ""} if self.problems else self._prune(kept)
         actions = {step["action"] for step in self.steps}
         self.skipped = self.steps[-1]["reason"] if actions == {"skip"} else ""
 
@@ -346,9 +347,9 @@ class _Host:
             return []
         return planned(self.info, python_minor_of(taken[-1]["python"]), hooks)
 
-    def _prune(self, told: Mapping[str, Any]) -> dict[str, Any]:
+    def _prune(self, kept: Mapping[str, Any]) -> dict[str, Any]:
         """Return what module ``release_prune`` would remove; it is not asked to keep all."""
-        found = _mapping(told.get("_preflight_prune"))
+        found = _mapping(kept.get("prune"))
         unknown_ = [
             step["gunicorn"]
             for step in self.steps

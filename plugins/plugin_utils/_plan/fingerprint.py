@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
@@ -75,6 +76,13 @@ def controller_files(raw_stages: Any, to: str, app_requirements: str) -> list[st
     stages, _problems = stages_of_run(stages, to)
     files = [stage.requirements or app_requirements for stage in stages]
     return [file for file in dict.fromkeys(files) if file and not file.startswith("/")]
+
+
+def fleet_files(hosts: Iterable[Mapping[str, Any]], to: str) -> list[str]:
+    """Return the requirements files of a run that are on the controller, for all its hosts."""
+    given = [host["_settings_checked"]["judged_by"] for host in hosts]
+    files = (controller_files(each["stages"], to, each["requirements"]) for each in given)
+    return list(dict.fromkeys(chain.from_iterable(files)))
 
 
 def _requirements(file: str, app_home: str, contents: Mapping[str, str]) -> dict[str, str]:

@@ -26,7 +26,8 @@ def server_plan(look: Mapping[str, Any], host: str, asked: Mapping[str, Any]) ->
     ``look`` is what module ``server_info`` returned, also where the server was not reached.
     ``asked`` has the inputs ``stages``, ``to``, ``allow_downgrade``, ``program``, ``boot_test``,
     and the ``record`` of the fleet. In the answer are ``service``, ``plan``, ``problems``,
-    ``found`` (a result of ``plan_info``), ``prune``, ``pythons``, ``health`` and ``log``.
+    ``found`` (a result of ``plan_info``), ``prune``, ``pythons``, ``health``, ``log`` and
+    ``trial`` (of what runs now).
     """
     # A module that could not run at all has failed as a whole.
     info: Mapping[str, Any] = look.get("service") or look
@@ -51,6 +52,7 @@ def server_plan(look: Mapping[str, Any], host: str, asked: Mapping[str, Any]) ->
         "pythons": look.get("pythons") or [],
         "health": look.get("health") or {},
         "log": look.get("log") or {},
+        "trial": look.get("trial") or {},
     }
 
 

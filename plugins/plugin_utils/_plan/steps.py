@@ -10,7 +10,7 @@ Everything here is pure. Nothing raises for an operator's mistake: mistakes are 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
@@ -225,6 +225,14 @@ def unfinished(record: Any, host: str, release: str) -> bool:
     """Whether the record of the fleet knows the release as one that this host never passed with."""
     told = ((record or {}).get("hosts") or {}).get(host) or {}
     return bool(release) and told.get("release") == release and told.get("phase") in UNFINISHED
+
+
+def left_stopped(record: Any, hosts: Iterable[str]) -> bool:
+    """Whether a run that was killed may have left one of the hosts without a gunicorn."""
+    told = record or {}
+    phases = {(told.get("hosts") or {}).get(host, {}).get("phase") for host in hosts}
+    running = (told.get("run") or {}).get("status") == "running"
+    return running or not phases.isdisjoint(UNFINISHED)
 
 
 def plan_host(

@@ -147,7 +147,8 @@ def built_lines(hosts: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return what the releases really hold, against what runs; ``hosts`` are their variables."""
     told = []
     for host in hosts:
-        found, releases = host.get("_preflight_found") or {}, host.get("_rollout_releases") or {}
+        found = (host.get("_preflight_seen") or {}).get("found") or {}
+        releases = host.get("_rollout_releases") or {}
         plan = host.get("_rollout_plan") or {}
         for step in plan.get("steps") or []:
             packages = (releases.get(str(step["stage"])) or {}).get("packages")

@@ -57,6 +57,7 @@ STATES = (
     "out",
 )
 OURS = "fleetops.gunicorn."
+WAY_BACK = "the way back boots"
 STOPPED = "STOPPED, since "
 _SAID = ("ansible.builtin.debug", "ansible.builtin.assert", "debug", "assert")
 # What Ansible says where nothing was said.
@@ -361,14 +362,15 @@ class Story:
         """Several answers at once, as the modules for each would have given them."""
         self._after_gunicorn_info(at, host, task, result.get("service") or {})
         self._after_log_check(at, host, task, result.get("log") or {})
-        return []
+        tried = result.get("trial") or {"failed": True}
+        return [] if tried.get("failed") else [Line(host, WAY_BACK)]
 
     def _after_release(
         self, at: float, host: str, task: Task, result: Mapping[str, Any]
     ) -> list[Line]:
         took = sum(float(value or 0) for value in (result.get("timings") or {}).values())
         if str(task.args.get("state", "present")) == "checked":
-            return [Line(host, "the way back boots")]
+            return [Line(host, WAY_BACK)]
         if "id" not in result:
             return []
         if not result.get("changed"):

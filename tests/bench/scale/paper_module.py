@@ -161,6 +161,8 @@ def server_info(params):
         stages = params["preview"]["stages"]
         answers["pythons"] = [dict(PYTHON, stage=stage["stage"]) for stage in stages]
         answers["prune"] = {"removed": [], "kept": {}}
+    if params.get("trial"):
+        answers["trial"] = release(params["trial"])
     return answers
 
 

@@ -46,7 +46,7 @@ def test_of_hosts_outside_the_run_the_record_tells():
 
 
 def test_a_server_has_the_name_that_the_balancers_know():
-    assert server_of(host("web1", _rollout_bake_host={"server": "s1"})) == "s1"
+    assert server_of(host("web1", _settings_checked={"host": {"server": "s1"}})) == "s1"
     assert server_of(host("web1", load_balancer_server="s2")) == "s2"
     assert server_of(host("web1")) == "web1"
 

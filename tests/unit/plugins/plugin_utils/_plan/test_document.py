@@ -36,20 +36,21 @@ def release(stage, gunicorn, **more):
     return told | {"open": [], "may_move": False} | more
 
 
-def host(name, running=OLD, stages=None, to="", **more):
+def host(name, running=OLD, stages=None, to="", seen=None, **more):
     found = {"packages": NOW, "settings": SETTINGS}
     found["stages"] = [release(1, "21.2.0"), release(2, "23.0.0")]
     told = {
         "inventory_hostname": name,
         "_rollout_plan": plan_host(stages or STAGES, to, False, running),
     }
-    return told | {"_preflight_problems": [], "_preflight_found": found} | more
+    seen = {"problems": [], "found": found, "prune": {}} | (seen or {})
+    return told | {"_preflight_seen": seen} | more
 
 
 def down(name, problem="no gunicorn"):
     plan = plan_host(STAGES, "", False, None)
     told = {"inventory_hostname": name, "_rollout_plan": plan}
-    return told | {"_preflight_problems": [problem]}
+    return told | {"_preflight_seen": {"problems": [problem]}}
 
 
 def document(*hosts, **more):
@@ -106,7 +107,7 @@ def test_the_text_tells_what_goes_and_only_what_concerns_the_application():
         settings = {**SETTINGS, "arguments": [*arguments, "app:app"]}
         found = {"packages": NOW, "settings": settings}
         found["stages"] = [release(1, "23.0.0"), release(2, "25.1.0")]
-        one = host("web1", Running("21.2.0", "3.11.7", ""), stages, _preflight_found=found)
+        one = host("web1", Running("21.2.0", "3.11.7", ""), stages, seen={"found": found})
         return text(one, stages=stages, index=index)
 
     sync, gthread = told(), told("-k", "gthread")
@@ -171,10 +172,10 @@ def test_what_is_not_in_the_run_is_said():
 def test_releases_that_go_at_the_end_are_told_by_host():
     old = {"removed": ["20.1.0-py3.6-1", "20.0.0-py3.6-2"]}
     hosts = (
-        host("web1", _preflight_prune=old),
-        host("web2", _preflight_prune=old),
-        host("web3", DONE, _preflight_prune={"removed": []}),
-        host("web4", _preflight_prune={"msg": "venv is\nabsent"}),
+        host("web1", seen={"prune": old}),
+        host("web2", seen={"prune": old}),
+        host("web3", DONE, seen={"prune": {"removed": []}}),
+        host("web4", seen={"prune": {"msg": "venv is\nabsent"}}),
     )
     gone = {"releases": old["removed"], "error": ""}
     unknown = {"releases": [], "error": "venv is absent"}
@@ -189,15 +190,15 @@ def test_releases_that_go_at_the_end_are_told_by_host():
 
 
 def test_nothing_is_told_of_releases_that_all_stay():
-    told = document(host("web1", _preflight_prune={"skipped": True}), keep=0)
+    told = document(host("web1", seen={"prune": {"skipped": True}}), keep=0)
     assert told["prune"] == {"keep": 0, "hosts": {}}
-    assert "Releases removed" not in text(host("web1", _preflight_prune={"removed": []}))
+    assert "Releases removed" not in text(host("web1", seen={"prune": {"removed": []}}))
 
 
 def test_what_goes_is_not_known_where_a_release_that_is_coming_is_not():
     lost = [release(1, "21.2.0"), release(2, "23.0.0", id="", error="no Python 3.11")]
     found = {"packages": NOW, "settings": SETTINGS, "stages": lost}
-    told = document(host("web1", _preflight_found=found, _preflight_prune={"removed": ["a"]}))
+    told = document(host("web1", seen={"found": found, "prune": {"removed": ["a"]}}))
     error = "the release of stage 23.0.0 is not known"
     assert told["prune"]["hosts"] == {"web1": {"releases": [], "error": error}}
 
@@ -211,7 +212,7 @@ def test_waves_are_shown_where_hosts_go_together():
 
 def test_what_is_there_is_exact_and_the_rest_is_not_claimed():
     there = release(1, "21.2.0", there=True, known="all", packages={"gunicorn": "21.2.0"})
-    told = text(host("web1", _preflight_found={"packages": NOW, "stages": [there]}))
+    told = text(host("web1", seen={"found": {"packages": NOW, "stages": [there]}}))
     assert "built already" in told
     assert "gunicorn 20.0.1 -> 21.2.0; removed flask 2.0.3, zipp 3.6" in told
     open_ = text(host("web1"))
@@ -222,7 +223,7 @@ def test_what_is_there_is_exact_and_the_rest_is_not_claimed():
 
 @pytest.mark.parametrize("found", [{"msg": "it broke"}, None, {"stages": [], "msg": "it broke"}])
 def test_packages_that_could_not_be_read_are_not_known(found):
-    told = text(host("web1", _preflight_found=found))
+    told = text(host("web1", seen={"found": found}))
     assert "packages of web1, against now: not known" in told
 
 
@@ -241,7 +242,7 @@ def test_many_hosts_are_counted():
 def test_who_asks_is_one_that_builds_and_answers():
     assert who_asks([down("web1"), host("web2", DONE), host("web3")]) == "web3"
     assert who_asks([down("web1"), host("web2", DONE)]) == ""
-    assert who_asks([host("web1", _preflight_problems=["too old"]), host("web2")]) == "web2"
+    assert who_asks([host("web1", seen={"problems": ["too old"]}), host("web2")]) == "web2"
 
 
 def test_stages_to_look_at_are_those_of_the_run():
@@ -321,7 +322,7 @@ def test_trials_are_counted_for_each_host_and_told():
 def test_a_start_that_names_the_old_python_is_shown_with_its_stage():
     found = {"packages": NOW, "settings": SETTINGS}
     found["stages"] = [release(1, "21.2.0"), release(2, "23.0.0", stale=["PYTHONPATH=/v/lib"])]
-    told = text(host("web1", _preflight_found=found))
+    told = text(host("web1", seen={"found": found}))
     assert told.count("LOOK AT web1: the start names the old Python's directory: PYTHON") == 1
 
 
@@ -334,7 +335,7 @@ def test_what_cannot_be_built_is_a_problem_of_the_host_told_once():
         ),
     ]
     found = {"packages": NOW, "settings": SETTINGS, "stages": stages}
-    told = document(host("web1", _preflight_found=found), host("web2"))
+    told = document(host("web1", seen={"found": found}), host("web2"))
     assert told["problems"] == {
         "web1": ["stage 1, 2: the venv holds config_local.py", f"stage 2: {why}"]
     }
@@ -344,7 +345,7 @@ def test_who_may_have_to_move_is_told_with_the_stage():
     caps = ["pkg 1.0 wants Python<3.11"]
     found = {"packages": NOW, "settings": SETTINGS}
     found["stages"] = [release(1, "21.2.0"), release(2, "23.0.0", caps=caps)]
-    told = text(host("web1", _preflight_found=found), host("web2"))
+    told = text(host("web1", seen={"found": found}), host("web2"))
     assert (
         "not allowed by what web1 runs: pkg 1.0 wants Python<3.11; another version of these must"
         in told

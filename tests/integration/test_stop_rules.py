@@ -25,7 +25,7 @@ def test_after_a_fault_no_other_host_is_drained(cell, collections, tmp_path):
 def test_who_runs_something_else_at_the_end_has_not_passed(collections, tmp_path):
     """After the last soak, before the run is over: exit code 0 would be a lie."""
     cell = Cell(
-        Fault("it runs the old one again", "gunicorn_info", call=6, kind="reverts"), [1], ""
+        Fault("it runs the old one again", "gunicorn_info", call=5, kind="reverts"), [1], ""
     )
     ended = run(cell, tmp_path / "run", collections, Path(sys.executable).parent)
     assert f"FAULT gunicorn_info {ILL}" in ended.journal

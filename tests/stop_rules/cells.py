@@ -85,7 +85,7 @@ class Fault(NamedTuple):
     blames: bool = False
 
 
-# gunicorn_info is asked twice before the builds, before the drain, at the boot and at each look of
+# gunicorn_info is asked once before the builds, before the drain, at the boot and at each look of
 # the soak; http_health in preflight, before the restore and in the soak; balancer_server_info in
 # preflight, when the run begins and before the drain.
 FAULTS = (
@@ -132,7 +132,7 @@ FAULTS = (
         says="was not drained",
         phase="taken",
     ),
-    Fault("the host is lost before the drain", "gunicorn_info", call=3),
+    Fault("the host is lost before the drain", "gunicorn_info", call=2),
     Fault("the host is lost while it is switched", "active_release"),
     Fault("the host is lost in the soak", "http_health", call=3),
     Fault(

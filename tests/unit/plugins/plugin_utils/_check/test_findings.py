@@ -4,7 +4,10 @@
 
 """What an operator should look at."""
 
-from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._check.findings import findings
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._check.findings import (
+    findings,
+    fleet_findings,
+)
 
 QUIET = {"deviations": [], "orphans": [], "unmanaged": [], "unread": []}
 
@@ -48,3 +51,21 @@ def test_what_is_switched_with_it_and_what_is_in_no_program_are_told():
     assert "name it in app_programs" in alone
     assert findings(info) == [short, alone]
     assert findings(info, 601) == [short, alone]
+
+
+def test_a_fleet_is_told_once_what_many_servers_have():
+    setting = {"setting": "umask", "value": "0", "wanted": "022", "why": "anybody writes"}
+
+    def host(name, **more):
+        return {
+            "inventory_hostname": name,
+            "_preflight_seen": {"service": {**QUIET, **more}},
+            "_settings_checked": {"judged_by": {"stop_timeout": 60}},
+        }
+
+    ill = [host(f"web{number}", deviations=[setting]) for number in (1, 2)]
+    told = fleet_findings([*ill, host("web3")])
+    assert told[1:] == ["web1, web2: umask is 0, better 022: anybody writes"]
+    assert fleet_findings([host("web3")]) == []
+    gone = {**host("web4"), "_preflight_seen": {"service": {"unreachable": True}}}
+    assert fleet_findings([gone]) == []

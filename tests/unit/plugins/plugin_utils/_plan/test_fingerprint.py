@@ -8,6 +8,7 @@ import pytest
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.fingerprint import (
     controller_files,
+    fleet_files,
     plan_asks,
     plan_hash,
 )
@@ -111,3 +112,12 @@ def test_it_is_the_same_in_another_process():
         check=True,
     )
     assert found.stdout.strip() == name()
+
+
+def test_a_fleet_has_the_files_of_all_its_hosts():
+    def host(requirements):
+        judged = {"stages": STAGES, "requirements": requirements}
+        return {"_settings_checked": {"judged_by": judged}}
+
+    hosts = [host("app.txt"), host("other.txt"), host("app.txt"), host("")]
+    assert fleet_files(hosts, "") == ["app.txt", "other.txt"]

@@ -175,3 +175,12 @@ def test_versions_of_a_host_are_ordered_as_pep_440_says(has, wanted, action):
     running = plan_steps.Running(has, "3.8.18", "")
     steps, _problems = plan_steps.host_steps(stages, running, False)
     assert steps[0].action == action
+
+
+def test_who_may_have_been_left_stopped():
+    record = {"run": {"status": "halted"}, "hosts": {"web1": {"phase": "taken"}, "web2": {}}}
+    assert plan_steps.left_stopped(record, ["web1", "web2"])
+    assert not plan_steps.left_stopped(record, ["web2", "web3"])
+    assert plan_steps.left_stopped({"run": {"status": "running"}, "hosts": {}}, ["web3"])
+    assert not plan_steps.left_stopped({"run": None, "hosts": {}}, ["web1"])
+    assert not plan_steps.left_stopped(None, ["web1"])

@@ -24,3 +24,7 @@ normal: venv-dev ## A real fleet with 1 % of 500s: RUNS upgrades that pass, RUNS
 .PHONY: bench-scale
 bench-scale: venv-dev ## What status, check and a plan cost by the size of the fleet, hosts on paper: a table
 	nice python -m tests.bench.scale $(SCALE)
+
+.PHONY: bench-window
+bench-window: venv-dev ## For how long a server is out of rotation, part by part, beside a bare restart
+	python -m tests.bench.window

@@ -16,19 +16,27 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+import xmlrpc.client
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+from supervisor.xmlrpc import SupervisorTransport
 
 from demo import fleet as fleets
 from demo import processes, pythons
 from demo.fleet import BALANCER, SERVERS, Fleet
 from demo.processes import Process
-from demo.rotation import Observer
+from demo.rotation import Observer, Seen
 from tests.chaos.playbook import PATIENCE, Run
 from tests.chaos.wrong import Wrong
 
 ROOT = Path(__file__).resolve().parents[2]
+# The kinds of fleet (tests/chaos/beds.py).
+HAPROXY, NGINX, PROBE = "supervisord+haproxy", "systemd+nginx", "supervisord+probe"
+EVERY = (HAPROXY, NGINX, PROBE)
+# Those whose balancer is ours to talk to.
+OURS = (HAPROXY, NGINX)
 CACHE = ROOT / ".demo" / "cache"
 OLD, MIDDLE, NEW = "20.0.1", "21.2.0", "23.0.0"
 # One stage on the Python in place is enough for most cases; watching long is not what is tested.
@@ -69,6 +77,12 @@ class Bed:
     ``broken`` and ``wrong`` are filled by the case; ``memory`` outlives it.
     """
 
+    # Of every run on this kind of fleet: extra variables, and words before the command.
+    kind_inputs: Mapping[str, Any] = {}
+    through: tuple[str, ...] = ()
+    # Processes that are there by right, and would be taken for left behind.
+    at_home = r"sshd|\bssh\b|faketime"
+
     def __init__(self, root: Path) -> None:
         self.fleet = Fleet(root / "fleet", free_network(), CACHE)
         self.memory: dict[str, Any] = {}
@@ -79,7 +93,7 @@ class Bed:
 
     def _fresh(self) -> None:
         # Further inventories of the runs, and what a host's supervisord finds in its environment.
-        self.inventory: list[Path] = []
+        self.inventory: list[Path] = [*self.kind_inventory()]
         self.environment: dict[str, dict[str, str]] = {}
         self.runs: list[Run] = []
         self.wrong: list[str] = []
@@ -98,7 +112,7 @@ class Bed:
         root.mkdir(parents=True)
         self._temporary.mkdir()
         fleets.wheelhouse(CACHE, pythons.find().start, lambda _line: None)
-        fleets.up(self.fleet, lambda _line: None)
+        self.set_up()
         try:
             # Everything is built before the first drain.
             self.run(rollout_stages=None).reaches("Stage 1")
@@ -111,6 +125,18 @@ class Bed:
         for trace in ("locks", "leases"):
             shutil.rmtree(self.fleet.hosts[BALANCER].home / trace, ignore_errors=True)
         shutil.copytree(root, self._template, symlinks=True, ignore=lambda *_: ["cache", "run"])
+
+    def set_up(self) -> None:
+        """The files of the fleet, which serves then."""
+        fleets.up(self.fleet, lambda _line: None)
+
+    def kind_inventory(self) -> list[Path]:
+        """What the hosts of this kind of fleet are told beside inventories/demo."""
+        return []
+
+    def close(self) -> None:
+        """Nothing is left of it."""
+        self.stop()
 
     def restore(self, prepare: Callable[[Bed], object] | None = None) -> None:
         """The fleet as it was made, up and in rotation."""
@@ -139,10 +165,11 @@ class Bed:
         wait_for("the fleet to serve", self.all_in_rotation)
 
     def begin(self) -> None:
-        """Traffic, and somebody who watches HAProxy."""
+        """Traffic, and somebody who watches the balancer."""
         self._client = fleets.start_traffic(self.fleet, 1800, RATE)
         fleets.wait_for_traffic(self.fleet)
-        self.seen = Observer(self.fleet.admin, SERVERS, lambda _name: None)
+        # It asks for nothing but look().
+        self.seen = Observer(cast(Any, self), SERVERS, lambda _name: None)
         self.seen.__enter__()
 
     def finish(self) -> None:
@@ -150,7 +177,7 @@ class Bed:
         time.sleep(0.5)
         summary = fleets.stop_traffic(self._client, self.fleet)
         self.seen.__exit__()
-        by_server = self._lost_by_server()
+        by_server = self.lost_by_server()
         self.sent, self.failed = summary["sent"], summary["failed"]
         if "balancer" in self.broken:
             self.lost = self.failed
@@ -191,7 +218,8 @@ class Bed:
     def run(self, name: str = "upgrade.yml", *arguments: str, **inputs: Any) -> Run:
         """Begin to run a playbook of the checkout. ``inputs`` are extra variables (see INPUTS);
         ``rollout_stages=None`` is all the stages of the demo."""
-        extra = {k: v for k, v in {**INPUTS, **inputs}.items() if v is not None}
+        given = {**INPUTS, **self.kind_inputs, **inputs}
+        extra = {k: v for k, v in given.items() if v is not None}
         command = [str(Path(sys.executable).parent / "ansible-playbook"), name]
         command += ["-i", str(ROOT / "inventories/demo")]
         command += [word for path in self.inventory for word in ("-i", str(path))]
@@ -208,7 +236,8 @@ class Bed:
             # uv brings authorities of its own; a machine may trust others.
             "UV_SYSTEM_CERTS": "1",
         }
-        run = Run([*command, *arguments, "-e", json.dumps(extra)], ROOT, environment)
+        command = [*self.through, *command, *arguments, "-e", json.dumps(extra)]
+        run = Run(command, ROOT, environment, inside=bool(self.through))
         self.runs.append(run)
         return run
 
@@ -280,10 +309,10 @@ class Bed:
             processes.end(self.of_host(name, kind), signal.SIGKILL, 10.0)
 
     def drained(self, name: str) -> None:
-        """Wait until HAProxy has it out and with nothing in flight."""
+        """Wait until the balancer has it out and with nothing in flight."""
 
         def gone() -> bool:
-            seen = self.fleet.admin.look()[name]
+            seen = self.look()[name]
             return bool(seen.admin) and not seen.sessions
 
         wait_for(f"{name} to be drained", gone, 120.0)
@@ -303,6 +332,40 @@ class Bed:
         """So that a run has to build them."""
         shutil.rmtree(self.home(name) / "releases")
 
+    # -- the balancer ----------------------------------------------------------------------------
+
+    def look(self) -> dict[str, Seen]:
+        """Each server as the balancer has it: up, taken out (by us), with so many requests."""
+        return self.fleet.admin.look()
+
+    def balancer_pid(self) -> int:
+        """The process of the balancer that serves; 0 when none does."""
+        with contextlib.suppress(OSError, IndexError):
+            return int(self.fleet.admin.ask("show info").split("\nPid: ")[1].split()[0])
+        return 0
+
+    def reload_balancer(self) -> None:
+        before = self.balancer_pid()
+        with self.manager_of_balancer() as supervisor:
+            master = supervisor.getProcessInfo("haproxy")["pid"]
+        os.kill(master, signal.SIGUSR2)
+        wait_for("HAProxy is another process", lambda: self.balancer_pid() not in (0, before))
+
+    @contextlib.contextmanager
+    def manager_of_balancer(self) -> Iterator[Any]:
+        """Its supervisord."""
+        url = f"unix://{self.fleet.hosts[BALANCER].supervisor_socket}"
+        with contextlib.closing(SupervisorTransport(None, None, url)) as transport:
+            yield xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
+
+    def balancer_gone(self, seconds: float = 0.0) -> None:
+        """Stop it as its service manager does, and start it again so much later."""
+        with self.manager_of_balancer() as supervisor:
+            supervisor.stopProcess("haproxy")
+            time.sleep(seconds)
+            supervisor.startProcess("haproxy")
+        wait_for("HAProxy is back", self.balancer_pid)
+
     def all_in_rotation(self) -> bool:
         return not self.out_of_rotation() and None not in (
             fleets.version(self.fleet, name) for name in SERVERS
@@ -310,7 +373,7 @@ class Bed:
 
     def out_of_rotation(self) -> list[str]:
         try:
-            looked = self.fleet.admin.look()
+            looked = self.look()
         except (OSError, KeyError, ValueError):
             return list(SERVERS)
         return [name for name in SERVERS if name not in looked or not looked[name].in_rotation]
@@ -372,14 +435,14 @@ class Bed:
         found += [Path("tmp") / path.name for path in self._temporary.glob("gunicorn-boot-*")]
         for kind, process in self.processes():
             words = " ".join(process.argv)
-            if kind == "other" and not re.search(r"sshd|\bssh\b|faketime", words):
+            if kind == "other" and not re.search(self.at_home, words):
                 found.append(Path(f"process {process}"))
             if kind == "gunicorn" and "--check-config" in words:
                 found.append(Path(f"process {process}"))
         return found
 
     def undrained(self, *names: str) -> None:
-        """Nobody told HAProxy to take these out. What its checks found is not meant."""
+        """Nobody took these out. What the balancer's own checks found is not meant."""
         for name in names:
             told = [each for each in self.seen.outages(name) if each.draining + each.switching]
             self.check(not told, f"{name} was taken out of rotation {len(told)} times")
@@ -395,7 +458,7 @@ class Bed:
         self.rollback = took
         self.check(took < SLOWEST_ROLLBACK, f"the way back took {took:.1f} s")
 
-    def _lost_by_server(self) -> dict[str, int]:
+    def lost_by_server(self) -> dict[str, int]:
         """Requests that HAProxy could not answer well, by the server that it had chosen."""
         lost: dict[str, int] = {}
         for log in sorted(self.fleet.hosts[BALANCER].home.glob("haproxy.log*")):

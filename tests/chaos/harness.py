@@ -26,8 +26,9 @@ servers named in `broken` ("balancer": by HAProxy itself); they stand in a colum
 `bed.check(x, "otherwise")` and `bed.wrong.append(...)` note what else is wrong and go on;
 `raise LeftOut("no sshd here")` leaves the case out. `@case(..., prepare=f)`: f(bed) may change the
 files of the stopped fleet before it starts. `bed.at_the_end(f)`: take back what was done to the
-machine. `bed.seen` watches HAProxy, `bed.undrained("web2")` insists that it never was out.
+machine. `bed.seen` watches the balancer, `bed.undrained("web2")` insists that it never was out.
 `bed.memory` outlives a case. `@case(..., fast=True)`: also part of `make test`.
+`@case(..., on=EVERY)`: the same on every kind of fleet; else on supervisord behind HAProxy alone.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from demo.errors import DemoError
-from tests.chaos.bed import ROOT, Bed
+from tests.chaos.bed import HAPROXY, ROOT, Bed
 from tests.chaos.wrong import LeftOut, Wrong
 
 HERE = Path(__file__).resolve().parent
@@ -57,9 +58,15 @@ class Case(NamedTuple):
     function: Callable[[Bed], object]
     fast: bool = False
     prepare: Callable[[Bed], object] | None = None
+    bed: str = HAPROXY
 
     def __str__(self) -> str:
-        return f"{self.group}: {self.name}"
+        return f"{self.title}: {self.name}"
+
+    @property
+    def title(self) -> str:
+        """The group, and the kind of fleet if it is not the usual one."""
+        return self.group if self.bed == HAPROXY else f"{self.bed} {self.group}"
 
 
 class Row(NamedTuple):
@@ -83,12 +90,19 @@ _series: list[Callable[[int], Iterable[Case]]] = []
 
 
 def case(
-    group: str, name: str, fast: bool = False, prepare: Function | None = None
+    group: str,
+    name: str,
+    fast: bool = False,
+    prepare: Function | None = None,
+    on: Iterable[str] = (HAPROXY,),
 ) -> Callable[[Function], Function]:
-    """Register a function as a case; several of these may stand above one function."""
+    """Register a function as a case on these kinds of fleet (tests/chaos/beds.py), on the usual
+    one ``fast`` or not; several of these may stand above one function."""
 
     def register(function: Function) -> Function:
-        _cases.append(Case(group, name, function, fast, prepare))
+        for bed in on:
+            quick = fast and bed == HAPROXY
+            _cases.append(Case(group, name, function, quick, prepare, bed))
         return function
 
     return register
@@ -132,7 +146,7 @@ def play(bed: Bed, wanted: Case) -> Row:
         keep(bed, wanted)
     result = "WRONG" if bed.wrong else f"left out: {left_out}" if left_out else "ok"
     return Row(
-        wanted.group,
+        wanted.title,
         wanted.name,
         bed.end_state,
         bed.sent,
@@ -143,6 +157,11 @@ def play(bed: Bed, wanted: Case) -> Row:
         result,
         bed.wrong,
     )
+
+
+def left_out(wanted: Case, why: str) -> Row:
+    """A case whose kind of fleet this machine cannot have."""
+    return Row(wanted.title, wanted.name, "", 0, 0, 0, None, 0.0, f"left out: {why}", [])
 
 
 def keep(bed: Bed, wanted: Case) -> None:

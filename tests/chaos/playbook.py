@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -32,7 +33,14 @@ class Task(NamedTuple):
 class Run:
     """A playbook that was started; a thread reads what it says as it comes."""
 
-    def __init__(self, command: list[str], directory: Path, environment: dict[str, str]) -> None:
+    def __init__(
+        self,
+        command: list[str],
+        directory: Path,
+        environment: dict[str, str],
+        inside: bool = False,
+    ) -> None:
+        """``inside``: the command only enters a container, and what it starts there is the run."""
         self.tasks: list[Task] = []
         self._lines: list[str] = []
         self._news = threading.Condition()
@@ -48,6 +56,7 @@ class Run:
             # So that Ctrl-C reaches the run and nobody else.
             start_new_session=True,
         )
+        self._inside = inside
         self.pid = self._process.pid
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -115,7 +124,11 @@ class Run:
 
     def signal(self, number: int) -> None:
         """SIGINT as a terminal sends it, to the whole group; anything else to the run alone."""
-        if number == signal.SIGINT:
+        if self._inside:
+            for pid in descendants(self.pid)[: None if number == signal.SIGINT else 1]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
+        elif number == signal.SIGINT:
             os.killpg(self.pid, number)
         else:
             self._process.send_signal(number)

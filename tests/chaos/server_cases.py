@@ -12,7 +12,7 @@ import signal
 import time
 from pathlib import Path
 
-from tests.chaos.bed import MIDDLE, OLD, Bed
+from tests.chaos.bed import EVERY, MIDDLE, OLD, Bed
 from tests.chaos.harness import case
 from tests.chaos.playbook import descendants
 
@@ -68,7 +68,11 @@ def supervisord_drained(bed: Bed) -> None:
     bed.expect(web1=MIDDLE, web2=OLD)
 
 
-@case("server", "host rebooted while it is drained (all its processes killed, up again after 3 s)")
+@case(
+    "server",
+    "host rebooted while it is drained (all its processes killed, up again after 3 s)",
+    on=EVERY,
+)
 def rebooted(bed: Bed) -> None:
     run = bed.run("upgrade.yml", *WEB1)
     run.reaches(SWITCHES)
@@ -95,7 +99,11 @@ def orphan(bed: Bed) -> None:
     bed.expect(web1=OLD, web2=OLD)
 
 
-@case("server", "a worker is killed while it soaks (SIGKILL stands in for the memory limit)")
+@case(
+    "server",
+    "a worker is killed while it soaks (SIGKILL stands in for the memory limit)",
+    on=EVERY,
+)
 def worker_killed(bed: Bed) -> None:
     """One failure is evidence, and no verdict."""
     run = bed.run("upgrade.yml", *WEB1, **SOAK)
@@ -106,7 +114,7 @@ def worker_killed(bed: Bed) -> None:
     bed.expect(web1=MIDDLE, web2=OLD, broken=("web1",))
 
 
-@case("server", "one worker after the other is killed while it soaks")
+@case("server", "one worker after the other is killed while it soaks", on=EVERY)
 def workers_killed(bed: Bed) -> None:
     run = bed.run("upgrade.yml", *WEB1, **SOAK)
     run.reaches(SOAKS)
@@ -123,7 +131,7 @@ def workers_killed(bed: Bed) -> None:
     bed.expect(web1=OLD, web2=OLD, broken=("web1",))
 
 
-@case("server", "web2 dies while web1 soaks")
+@case("server", "web2 dies while web1 soaks", on=EVERY)
 def other_dies(bed: Bed) -> None:
     run = bed.run(**SOAK)
     run.reaches(SOAKS)

@@ -16,7 +16,6 @@ from demo import fleet as fleets
 from demo import pythons
 from demo.fleet import APP_PORT, BALANCER, SERVERS
 from demo.rotation import Admin
-from tests.chaos.balancer_cases import reload
 from tests.chaos.bed import CACHE, MIDDLE, OLD, ROOT, Bed, wait_for
 from tests.chaos.harness import case
 from tests.chaos.operator_cases import HELD
@@ -106,7 +105,7 @@ def everything_at_once(bed: Bed) -> None:
     wait_for("the lock", lambda: lock.exists() or first.ended_within(0), 600)
     refused = bed.run("upgrade.yml", "-l", "web2")
     wait_for("app/web1 to be out", lambda: not bed.fleet.admin.look()["web1"].in_rotation, 240)
-    reload(bed)
+    bed.reload_balancer()
     bed.ends(refused, says=HELD)
     bed.ends(first, 0)
     bed.ends(second, 0)

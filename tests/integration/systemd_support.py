@@ -37,7 +37,7 @@ INIT = "/lib/systemd/systemd"
 class Host:
     """One container with systemd 1."""
 
-    def __init__(self):
+    def __init__(self, network="none"):
         why = _missing()
         if why:
             unavailable(f"no systemd in a container: {why}. Run tests/setup_containers.sh as root")
@@ -48,7 +48,7 @@ class Host:
         tmpfs = [f"type=tmpfs,destination={each},notmpcopyup" for each in ("/tmp", "/run")]
         done = subprocess.run(
             ["podman", "run", "--detach", "--name", self.name, "--systemd=always",
-             "--cap-add=SYS_ADMIN", "--cap-add=SYS_PTRACE", "--network=none", "--memory=1g",
+             "--cap-add=SYS_ADMIN", "--cap-add=SYS_PTRACE", f"--network={network}", "--memory=1g",
              "--mount", tmpfs[0], "--mount", tmpfs[1], "--volume", f"{self.dir}:{self.dir}",
              # A checkout below /tmp would be hidden.
              "--volume", f"{ROOT}:{ROOT}:O", "--volume", f"{BIN.parent}:{BIN.parent}:O",
@@ -74,6 +74,12 @@ class Host:
         )  # fmt: skip
         assert not check or done.returncode == 0, f"{command}: {done.stdout}\n{done.stderr}"
         return done
+
+    @property
+    def pid(self):
+        """Its process 1, as this machine numbers it."""
+        words = ["podman", "inspect", "--format={{.State.Pid}}", self.name]
+        return int(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
 
     def systemctl(self, *words):
         return self.run("systemctl", *words, check=False).stdout.strip()

@@ -29,7 +29,7 @@ from demo.fleet import BALANCER, SERVERS, Fleet
 from demo.processes import Process
 from demo.rotation import Observer, Seen
 from tests.chaos.playbook import PATIENCE, Run
-from tests.chaos.wrong import Wrong
+from tests.chaos.wrong import LeftOut, Wrong
 
 ROOT = Path(__file__).resolve().parents[2]
 # The kinds of fleet (tests/chaos/beds.py).
@@ -162,7 +162,7 @@ class Bed:
     def start(self) -> None:
         for name in (*SERVERS, BALANCER):
             self.start_host(name)
-        wait_for("the fleet to serve", self.all_in_rotation)
+        wait_for("the fleet to serve", self.all_in_rotation, 180.0)
 
     def begin(self) -> None:
         """Traffic, and somebody who watches the balancer."""
@@ -327,6 +327,14 @@ class Bed:
         """What workers started from here on will run."""
         with (self.home(name) / "app.py").open("a") as file:
             file.write("\n\n" + code)
+
+    def mount(self, place: Path, options: str) -> None:
+        """A file system that can be full, until the case ends. Only root may."""
+        command = ["mount", "-t", "tmpfs", "-o", f"mode=755,{options}", "tmpfs", str(place)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise LeftOut(f"nothing can be mounted here: {done.stderr.strip()}")
+        self.at_the_end(lambda: subprocess.run(["umount", "-l", str(place)], check=True))
 
     def forget_releases(self, name: str) -> None:
         """So that a run has to build them."""

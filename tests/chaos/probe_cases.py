@@ -7,8 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
 from typing import cast
 
 from tests.chaos.balancer_cases import (
@@ -28,14 +26,14 @@ from tests.chaos.bed import PROBE, wait_for
 from tests.chaos.harness import Function
 from tests.chaos.harness import case as any_case
 from tests.chaos.probe_bed import ProbeBed
+from tests.chaos.release_cases import fill, small_home
 
 Played = Callable[[ProbeBed], object]
 
 
-def case(name: str, prepare: Played | None = None) -> Callable[[Played], Played]:
+def case(name: str, prepare: Function | None = None) -> Callable[[Played], Played]:
     def register(function: Played) -> Played:
-        before = None if prepare is None else cast(Function, prepare)
-        any_case("probe", name, prepare=before, on=(PROBE,))(cast(Function, function))
+        any_case("probe", name, prepare=prepare, on=(PROBE,))(cast(Function, function))
         return function
 
     return register
@@ -102,24 +100,7 @@ def removed_alone(bed: ProbeBed) -> None:
     done_by_another_run(bed)
 
 
-def small_folder(bed: ProbeBed) -> None:
-    """The file's directory, web1's home, on a file system that can be full."""
-    from tests.chaos.release_cases import small_home
-
-    small_home(bed)
-
-
-def fill(place: Path) -> list[Path]:
-    made = []
-    with suppress(OSError):
-        for number in range(100000):
-            path = place / f"filler-{number}"
-            path.touch()
-            made.append(path)
-    return made
-
-
-@case("no room for the file when web1 is to be drained", prepare=small_folder)
+@case("no room for the file when web1 is to be drained", prepare=small_home)
 def full_at_the_drain(bed: ProbeBed) -> None:
     run = bed.run("upgrade.yml", "-l", "web1")
     run.reaches("take | Note what runs now")

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from demo import fleet as fleets
 from demo import pythons
-from tests.chaos.bed import CACHE, MIDDLE, OLD, Bed
+from tests.chaos.bed import CACHE, EVERY, MIDDLE, OLD, Bed
 from tests.chaos.harness import case
 from tests.chaos.wrong import LeftOut
 
@@ -176,18 +176,9 @@ def tampered(bed: Bed) -> None:
     refused(bed, "(?i)hash", *ONLY_WEB1, rollout_stages=[stage], release_require_hashes=True)
 
 
-def mount(bed: Bed, place: Path, options: str) -> None:
-    """A file system that can be full. Only root may."""
-    command = ["mount", "-t", "tmpfs", "-o", f"mode=755,{options}", "tmpfs", str(place)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise LeftOut(f"nothing can be mounted here: {done.stderr.strip()}")
-    bed.at_the_end(lambda: subprocess.run(["umount", "-l", str(place)], check=True))
-
-
 @case("build", "the disk is full while building (a file system of 16 MiB)")
 def disk_full_building(bed: Bed) -> None:
-    mount(bed, bed.home("web1") / "releases", "size=16m,nr_inodes=100000")
+    bed.mount(bed.home("web1") / "releases", "size=16m,nr_inodes=100000")
     refused(bed, "(?i)disk filled up|no space left", *ONLY_WEB1, release_min_free_mb=0)
     left = [path.name for path in (bed.home("web1") / "releases").glob(".build-*/*")]
     bed.check(not left, f"left behind: {left}")
@@ -200,7 +191,7 @@ def small_home(bed: Bed) -> None:
     home.rename(aside)
     home.mkdir()
     inodes = sum(len(dirs) + len(files) for _top, dirs, files in os.walk(aside)) + 300
-    mount(bed, home, f"size=600m,nr_inodes={inodes}")
+    bed.mount(home, f"size=600m,nr_inodes={inodes}")
     subprocess.run(["cp", "-a", f"{aside}/.", str(home)], check=True)
 
 
@@ -223,7 +214,7 @@ def fill(place: Path) -> list[Path]:
     return made
 
 
-@case("switch", "the disk is full while switching", prepare=small_home)
+@case("switch", "the disk is full while switching", prepare=small_home, on=EVERY)
 def disk_full_switching(bed: Bed) -> None:
     run = bed.run("upgrade.yml", *ONLY_WEB1)
     run.reaches("drained | Drain on every balancer")

@@ -176,6 +176,9 @@ class UnitBed(Bed):
 
     # -- the hosts -------------------------------------------------------------------------------
 
+    def home(self, name: str) -> Path:
+        return self.inside(super().home(name))
+
     def start_host(self, name: str) -> None:
         self.host.systemctl("start", "front" if name == BALANCER else name)
 
@@ -209,6 +212,7 @@ class UnitBed(Bed):
         return self.inside(self.fleet.hosts[BALANCER].home / "sites/app")
 
     def inside(self, path: Path) -> Path:
+        """A path of the container, seen from here."""
         return Path(f"/proc/{self.host_init}/root{path}")
 
     def mount(self, place: Path, options: str) -> None:

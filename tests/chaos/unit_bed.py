@@ -170,6 +170,10 @@ class UnitBed(Bed):
             self.host.systemctl(*words, *(f"{name}.service" for name in UNITS))
         super().stop()
 
+    def rewind(self) -> None:
+        super().rewind()
+        self.write_units()
+
     def close(self) -> None:
         self.stop()
         self.host.close()

@@ -32,7 +32,6 @@ from tests.chaos.harness import Function
 from tests.chaos.harness import case as any_case
 from tests.chaos.unit_bed import UnitBed
 
-AGAIN = "somebody rewrote nginx' files meanwhile"
 # For how long nginx may not take a reload in these cases.
 IMPATIENT = {"load_balancer_nginx_reload_timeout": 4}
 Played = Callable[[UnitBed], object]
@@ -88,7 +87,7 @@ def rewritten_waiting(bed: UnitBed) -> None:
     run, slow = waiting(bed, 10)
     rewrite(bed)
     wait_for("web1 is out again", lambda: drained(bed), 10)
-    bed.ends(run, 0, says=AGAIN)
+    bed.ends(run, 0)
     slow.judge(bed)
     theirs_is_kept(bed)
     done(bed)

@@ -376,7 +376,7 @@ def lease_holds(bed: Bed) -> None:
     done_by_another_run(bed)
 
 
-@case("lease", "the controller and its module are gone while web1 is stopped", on=EVERY)
+@case("lease", "the controller and its module are gone while web1 is stopped")
 def lease_of_a_dead_one(bed: Bed) -> None:
     switching(bed, load_balancer_lease=LEASE).kill()
     # It is set ready, and HAProxy's own check keeps it out: nobody has started it.

@@ -202,6 +202,27 @@ def refused_at_the_end(bed: UnitBed) -> None:
     done_by_another_run(bed)
 
 
+# -- the lease ------------------------------------------------------------------------------------
+
+
+@case("the controller and its module are gone while web1 is stopped")
+def lease_of_a_dead_one(bed: UnitBed) -> None:
+    """nginx checks nobody: what does not answer is not put back."""
+    switching(bed, load_balancer_lease=LEASE).kill()
+    wait_for("the lease ends", lambda: "it cannot be restored yet" in story(bed), LEASE + LATE)
+    bed.check(drained(bed), "nginx was given a server that is stopped")
+    done_by_another_run(bed)
+
+
+@case("the controller is gone while web1 is out, and nginx is started anew")
+def lease_holds(bed: UnitBed) -> None:
+    killed(bed)
+    bed.balancer_gone()
+    bed.check(drained(bed), "web1 is not out any more")
+    wait_for("the lease puts web1 back", lambda: serves(bed), LEASE + LATE)
+    done_by_another_run(bed, "balancer")
+
+
 # -- it dies --------------------------------------------------------------------------------------
 
 

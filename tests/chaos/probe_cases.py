@@ -17,6 +17,7 @@ from tests.chaos.balancer_cases import (
     done_by_another_run,
     drained,
     killed,
+    leases,
     serves,
     soaking,
     switching,
@@ -97,6 +98,15 @@ def removed_alone(bed: ProbeBed) -> None:
     killed(bed)
     bed.ill_file("web1").unlink()
     wait_for("web1 serves in the end", lambda: serves(bed), LEASE + LATE)
+    done_by_another_run(bed)
+
+
+@case("the controller and its module are gone while web1 is stopped")
+def lease_of_a_dead_one(bed: ProbeBed) -> None:
+    """It is made well, and the balancer's own check keeps it out: nobody has started it."""
+    switching(bed, load_balancer_lease=LEASE).kill()
+    wait_for("the lease ends", lambda: not leases(bed), LEASE + LATE)
+    bed.check(not drained(bed) and not serves(bed), "a server that is stopped is used")
     done_by_another_run(bed)
 
 

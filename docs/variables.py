@@ -34,6 +34,7 @@ GROUPS = {
     "status": "The table of the fleet",
     "check": "The check",
     "plan": "The plan",
+    "report": "The report",
 }
 
 _MARKUP = re.compile(r"\b([BCEILMOPUV]|RV)\(((?:\\.|[^\\)])*)\)")

@@ -18,7 +18,7 @@ export ANSIBLE_COLLECTIONS_PATH=$work/collections ANSIBLE_HOME=$work/home
 cd "$work"
 ansible-galaxy collection install "$tarball" --offline -p "$work/collections" >/dev/null
 
-for playbook in upgrade rollback check status; do
+for playbook in upgrade rollback check status report; do
     ansible-playbook -i "$checkout/inventories/example" --syntax-check "fleetops.gunicorn.$playbook"
 done
 
@@ -28,8 +28,11 @@ cd "$checkout"
 make --no-print-directory demo-up
 trap 'make --no-print-directory -C "$checkout" demo-down; rm -rf "$work"' EXIT
 cd "$work"
-ansible-playbook -i "$checkout/inventories/demo" fleetops.gunicorn.upgrade -l web1 -e rollout_to=21.2.0
+ANSIBLE_CALLBACKS_ENABLED=fleetops.gunicorn.report \
+    ansible-playbook -i "$checkout/inventories/demo" fleetops.gunicorn.upgrade -l web1 -e rollout_to=21.2.0
 ansible-playbook -i "$checkout/inventories/demo" fleetops.gunicorn.check
+ansible-playbook -i "$checkout/inventories/demo" fleetops.gunicorn.report
+ls "$work"/.cache/fetched-reports/*-upgrade-*.html >/dev/null
 ansible web1 -i "$checkout/inventories/demo" -m fleetops.gunicorn.gunicorn_info \
     -a "home={{ app_home }} program={{ app_program }} supervisor_url={{ service_supervisor_url }}" |
     grep -q '"gunicorn": "21.2.0"'

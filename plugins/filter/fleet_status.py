@@ -15,7 +15,7 @@ author:
 description:
   - Turns what the roles C(service) and C(load_balancer) found on several hosts, and what the
     balancer's host keeps of the fleet, into one dictionary.
-positional: record, lock, waits, balancers
+positional: record, lock, waits, balancers, reports
 options:
   _input:
     description: The variables of each host.
@@ -42,6 +42,10 @@ options:
     type: list
     elements: dict
     version_added: 0.3.0
+  reports:
+    description: A result of M(fleetops.gunicorn.fleet_report_info).
+    type: dict
+    version_added: 1.0.0
 """
 
 EXAMPLES = r"""
@@ -83,6 +87,13 @@ _value:
     bad_releases:
       description: Releases that are marked bad, with C(host), C(by), C(at) and C(why).
       type: dict
+    reports:
+      description: Which are kept, as M(fleetops.gunicorn.fleet_report_info) returns them.
+      type: list
+      elements: dict
+    reports_error:
+      description: Why it could not be said which reports are kept.
+      type: str
     error:
       description: Why the record could not be read.
       type: str

@@ -14,6 +14,7 @@ from typing import Any
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._errors import FleetError
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._host.health import header_problems
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._release.record import trial_of
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.fleet_reports import MOST
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._balancers import (
     NONE,
     asked_of,
@@ -42,7 +43,7 @@ _ALIKE = 0.88
 MAX_PROGRAMS = 20
 _VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 # How the names of inputs begin; what is called otherwise is no slip in one of them.
-_OURS = re.compile(r"^(?:app|check|gate|load_balancer|plan|release|rollout|service|status)_")
+_OURS = re.compile(r"^(?:app|check|gate|load_balancer|plan|release|report|rollout|service|status)_")
 
 
 def settings_problems(given: Mapping[str, Any], groups: Groups) -> list[str]:
@@ -57,6 +58,7 @@ def settings_problems(given: Mapping[str, Any], groups: Groups) -> list[str]:
         *wave_problems(given["rollout_waves"], groups),
         *ramp_problems(given["rollout_ramp"]),
         *_keep(int(given["rollout_keep_releases"])),
+        *_copies(int(given["report_copies"])),
         *_programs(given),
         *_duration("rollout_bake", given["rollout_bake"]),
         *_duration("gate_history", given["gate_history"]),
@@ -114,6 +116,11 @@ def _keep(releases: int) -> Iterable[str]:
             f"rollout_keep_releases is {releases}: the active release and the one before it, the"
             " way back, always stay. Give 2 or more, or 0 to keep all."
         )
+
+
+def _copies(reports: int) -> Iterable[str]:
+    if not 0 <= reports <= MOST:
+        yield f"report_copies is {reports}: give 0, for none, to {MOST}."
 
 
 def _duration(name: str, duration: Any) -> Iterable[str]:

@@ -50,6 +50,8 @@ _WHY = 60
 _REASON = 300
 # So many bad releases has the table, the newest; all of them are in the data.
 _BAD = 20
+# So many of the last runs' reports are named.
+_REPORTS = 3
 
 
 def fleet_status(
@@ -58,6 +60,7 @@ def fleet_status(
     lock: Mapping[str, Any] | None = None,
     waits: Mapping[str, Any] | None = None,
     balancers: Iterable[Mapping[str, Any]] | None = None,
+    reports: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return all that is known of a fleet.
 
@@ -67,11 +70,12 @@ def fleet_status(
     how long before that the first of a stage has its ``ramp``; ``stages`` and ``to``, as the
     operator wrote them, tell which of them bakes.
     ``balancers`` are the results of `_fleet_questions`, where the balancers were asked once about
-    all hosts, and not once for each. What could not be asked says so in ``error``. Times are
-    seconds since the epoch, spans seconds.
+    all hosts, and not once for each; ``reports`` is a result of fleet_report_info. What could not
+    be asked says so in ``error``. Times are seconds since the epoch, spans seconds.
     """
     known = (record or {}).get("record") or {}
     waits = {**waits, **_stages(waits)} if waits else None
+    kept = reports or {}
     told = known.get("hosts") or {}
     incidents = _last_incidents(known.get("events") or [])
     answers = list(balancers or [])
@@ -91,6 +95,10 @@ def fleet_status(
             for name, mark in (known.get("marks") or {}).items()
             if mark.get("mark") == "bad"
         },
+        "reports": [dict(each) for each in kept.get("reports") or []],
+        "reports_error": str(kept.get("msg") or "no answer")
+        if kept and "reports" not in kept
+        else "",
         "error": str(record.get("msg") or "no answer") if record and not known else "",
     }
 
@@ -371,9 +379,20 @@ def _fleet_lines(status: Mapping[str, Any]) -> list[str]:
     for name, mark in sorted(bad[-_BAD:]):
         why = _short(mark["why"], _REASON) or "no reason given"
         lines.append(f"bad       {name}: {mark['host']}, {mark['by']}, {_time(mark['at'])}: {why}")
+    lines += [_report_line(each) for each in (status.get("reports") or [])[:_REPORTS]]
+    if status.get("reports_error"):
+        lines.append(f"report    {_short(status['reports_error'], _REASON)}")
     if status["error"]:
         lines.append(f"record    {status['error']}")
     return lines
+
+
+def _report_line(report: Mapping[str, Any]) -> str:
+    """Under which name `report.yml` fetches it, and how that run ended."""
+    if report.get("error"):
+        return f"report    {report['name']}: {_short(report['error'], _REASON)}"
+    why = f" by {report['host']}, {report['code']}" if report["host"] else ""
+    return f"report    {report['name']}: {report['result']}{why}, by {report['by']}"
 
 
 def _time(seconds: float) -> str:

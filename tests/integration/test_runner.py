@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -104,6 +106,19 @@ def test_plan_canary_and_stop_leave_report_and_exit_code(
     assert Path(told["fleetops_report"]) == max(runner.reports.glob("*.html"))
     assert "Report: " in stopped.text
     assert bed.version("web2")["gunicorn"] == "20.0.1"
+
+    # The container is gone, and what it wrote; the host of the lock knows.
+    forgotten = {**report["outcome"]}
+    shutil.rmtree(runner.reports)
+    status = runner.run("status.yml")
+    assert f"{told['fleetops_report_copy']}: stopped by web2, F-HOOK" in status.text
+    kept = bed.fleet.root / "lb1/locks/app.reports"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o700
+    assert [stat.S_IMODE(file.stat().st_mode) for file in kept.iterdir()] == [0o600, 0o600]
+    fetched = runner.run("report.yml", report_to=str(runner.reports))
+    assert fetched.code == 0, fetched.text
+    assert (runner.reports / f"{told['fleetops_report_copy']}.html").exists()
+    assert runner.report()["outcome"] == forgotten
 
 
 def test_a_check_that_cannot_judge_ends_with_3(bed: Bed, runner: Runner) -> None:

@@ -19,6 +19,10 @@ import subprocess
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.fleet_reports import (
+    FleetReports,
+)
+
 ROOT = Path(__file__).resolve().parents[2]
 HOSTS = [f"web{number}" for number in range(1, 5)]
 PAPER_MODULES = (
@@ -36,7 +40,7 @@ PAPER_MODULES = (
     "server_info",
 )
 # These are the real ones, on a balancer that may be gone.
-REAL_MODULES = ("fleet_lock", "fleet_record")
+REAL_MODULES = ("fleet_lock", "fleet_record", "fleet_report")
 ILL = "web1"
 INVENTORY = """
 all:
@@ -221,6 +225,8 @@ class Ended(NamedTuple):
     journal: list[str]
     record: dict[str, Any]
     locked: bool
+    reports: tuple[dict[str, Any], ...] = ()
+    """What the host of the lock keeps."""
 
 
 def run(cell: Cell, directory: Path, collections: Path, ansible: Path, **inputs: object) -> Ended:
@@ -258,7 +264,8 @@ def run(cell: Cell, directory: Path, collections: Path, ansible: Path, **inputs:
     lines = journal.read_text().splitlines() if journal.exists() else []
     kept = directory / "locks" / "app.record.json"
     record = json.loads(kept.read_text()) if kept.exists() else {}
-    return Ended(done.returncode, done.stdout + done.stderr, lines, record, locked)
+    reports = FleetReports(str(directory / "locks"), "app").listed()
+    return Ended(done.returncode, done.stdout + done.stderr, lines, record, locked, tuple(reports))
 
 
 def wrongs(cell: Cell, ended: Ended) -> list[str]:
@@ -292,7 +299,16 @@ def wrongs(cell: Cell, ended: Ended) -> list[str]:
         found.append(f"left out of rotation: {left}")
     if ended.locked and not balancer_lost:
         found.append("the lock is left")
-    return found + ([] if balancer_lost else record_wrongs(cell, ended.record))
+    if balancer_lost:
+        return found
+    return [*found, *record_wrongs(cell, ended.record), *report_wrongs(ended)]
+
+
+def report_wrongs(ended: Ended) -> list[str]:
+    """The one report that is kept says what the last words say."""
+    code = ended.text.strip().splitlines()[-1].partition(":")[0]
+    told = [(each["result"], each["host"], each["code"]) for each in ended.reports]
+    return [] if told == [("stopped", ILL, code)] else [f"the reports kept are {told}, not {code}"]
 
 
 def record_wrongs(cell: Cell, record: dict[str, Any]) -> list[str]:

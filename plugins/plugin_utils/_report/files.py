@@ -23,8 +23,11 @@ KINDS = ("json", "md", "junit.xml", "html")
 _NAME = re.compile(r"^(\d{8}T\d{6}Z-[\w-]{1,64})\.(?:html|json|md|junit\.xml)$")
 
 
-def write(data: Mapping[str, Any], directory: Path, keep: int) -> Path:
-    """Write the report, forget the oldest beyond ``keep`` (0: none), return the page's path."""
+def write(data: Mapping[str, Any], directory: Path, keep: int, name: str = "") -> Path:
+    """Write the report, forget the oldest beyond ``keep`` (0: none), return the page's path.
+
+    ``name``: what its files are called; empty for `base_name`.
+    """
     texts = {
         "json": json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
         "md": markdown(data),
@@ -32,7 +35,8 @@ def write(data: Mapping[str, Any], directory: Path, keep: int) -> Path:
         "html": page(data),
     }
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    base = _write_claim(directory, base_name(data["began"], data["playbook"]), texts["json"])
+    name = name or base_name(data["began"], data["playbook"])
+    base = _write_claim(directory, name, texts["json"])
     for kind in KINDS[1:]:
         if not _write(directory, f"{base}.{kind}", texts[kind]):
             raise FileExistsError(f"{directory}/{base}.{kind} is there already")

@@ -31,6 +31,14 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._story.story imp
 ANNOUNCED = "_FLEETOPS_REPORT"
 # Of this collection, installed or in a checkout.
 ROOT = Path(__file__).resolve().parents[3]
+# The one that hears this process's run. An action runs in a child that is forked from it, and so
+# finds here all that was heard until then.
+_hearing: list[Reporter] = []
+
+
+def hearing() -> Reporter | None:
+    """Who hears the run that this task is of; None where no callback of this collection does."""
+    return _hearing[-1] if _hearing else None
 
 
 class Reporter:
@@ -48,6 +56,7 @@ class Reporter:
         before this does; and tasks inherit the environment.
         """
         self._playbook = Path(file).stem
+        _hearing[:] = [self]
         directory = str(option("report_directory") or "").strip()
         name = f"{base_name(self._began, self._playbook)}.html"
         os.environ[ANNOUNCED] = ""
@@ -68,19 +77,7 @@ class Reporter:
         if not directory or not self.story.rollout:
             return []
         try:
-            run = Run(
-                playbook=self._playbook,
-                began=self._began,
-                ended=time.time(),
-                failed=tuple(failed),
-                lost=tuple(lost),
-                check_mode=bool(context.CLIARGS.get("check")),
-                user=user(),
-                controller=myself().hostname,
-                limit=str(context.CLIARGS.get("subset") or ""),
-                version=version(),
-            )
-            data = report(self.story.events, run)
+            data = report(self.story.events, self._run(failed, lost))
             place = Path(directory).expanduser().absolute()
             path = write(data, place, int(option("report_keep")))
         except Exception as exc:
@@ -88,6 +85,29 @@ class Reporter:
             what = " ".join(f"{type(exc).__name__}: {exc}".split())[:300]
             return [Line("", f"No report could be written to {directory}: {what}", "warn")]
         return [Line("", f"Report: {near(path)}")]
+
+    def so_far(self, failed: Sequence[str], host: str, words: str) -> dict[str, Any]:
+        """The report as it would be if the run ended now.
+
+        ``failed``: hosts; ``words``: with which ``host`` stops the run, empty where nothing does.
+        """
+        if words:
+            self.story.stops(time.time(), host, words)
+        return report(self.story.events, self._run(failed, []))
+
+    def _run(self, failed: Sequence[str], lost: Sequence[str]) -> Run:
+        return Run(
+            playbook=self._playbook,
+            began=self._began,
+            ended=time.time(),
+            failed=tuple(failed),
+            lost=tuple(lost),
+            check_mode=bool(context.CLIARGS.get("check")),
+            user=user(),
+            controller=myself().hostname,
+            limit=str(context.CLIARGS.get("subset") or ""),
+            version=version(),
+        )
 
 
 def heard_as(task: Any) -> Task:

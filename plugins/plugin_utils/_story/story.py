@@ -199,6 +199,11 @@ class Story:
         word = "CANNOT BE REACHED" if unreachable else "FAILED"
         return [Line(host, f"{word}: {text.splitlines()[0] if ends else text}", "bad")]
 
+    def stops(self, at: float, host: str, words: str) -> None:
+        """Words with which a host will stop the run, told before it does."""
+        text = _bounded(words)
+        self.keep(at, "failure", host, task="", text=text, unreachable=False)
+
     def _said(self, at: float, host: str, task: Task, result: Mapping[str, Any]) -> list[Line]:
         told = result.get("msg")
         texts = [told] if isinstance(told, str) else list(told or [])
@@ -414,6 +419,12 @@ class Story:
         if name == "returned":
             return [Line(host, f"serves with {told.get('before', 'the release before')} again")]
         return []
+
+    def _after_fleet_report(
+        self, at: float, host: str, task: Task, result: Mapping[str, Any]
+    ) -> list[Line]:
+        name = result.get("name")
+        return [Line("", f"report kept on {result['on']} too, as {name}")] if name else []
 
     # -- small things ------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[3]
-DOORS = ("check.yml", "rollback.yml", "status.yml", "upgrade.yml")
+DOORS = ("check.yml", "report.yml", "rollback.yml", "status.yml", "upgrade.yml")
 FILES = [*ROOT.glob("playbooks/*.yml"), *ROOT.glob("roles/*/tasks/**/*.yml")]
 
 

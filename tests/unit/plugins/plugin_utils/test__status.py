@@ -245,3 +245,25 @@ def test_a_program_beside_it_that_does_not_run_is_told_with_the_state():
     more = {**WEB1, "_service_info": {**WEB1["_service_info"], "programs": programs}}
     assert "RUNNING, worker:worker FATAL" in table(more)[1]
     assert "beat" not in table(more)[1]
+
+
+def test_the_last_reports_are_named_and_how_those_runs_ended():
+    kept = [
+        {"name": f"2026112{day}T000000Z-upgrade-1a2b3c4d", "result": "done", "host": "", "code": ""}
+        for day in (9, 8, 7, 6)
+    ]
+    kept = [{**each, "by": "ada", "error": ""} for each in kept]
+    kept[1].update(result="stopped", host="web2", code="F-GATE")
+    kept[2] = {"name": kept[2]["name"], "error": "it is empty"}
+    status = fleet_status([], reports={"reports": kept})
+    assert len(status["reports"]) == 4 and status["reports_error"] == ""
+    assert [line for line in status_table(status) if line.startswith("report ")] == [
+        "report    20261129T000000Z-upgrade-1a2b3c4d: done, by ada",
+        "report    20261128T000000Z-upgrade-1a2b3c4d: stopped by web2, F-GATE, by ada",
+        "report    20261127T000000Z-upgrade-1a2b3c4d: it is empty",
+    ]
+
+
+def test_reports_that_cannot_be_named_are_told_as_such():
+    status = fleet_status([], reports={"failed": True, "msg": "it has the mode 0755"})
+    assert status_table(status)[-1] == "report    it has the mode 0755"

@@ -213,10 +213,13 @@ def test_what_our_modules_fail_with_has_a_code():
     # In a turn, or where nothing can stop: of a gate, a status, a check, and the pruning.
     assert without == {
         "ask | Ask the application, the processes and the log",
+        "keep_report | Keep the report of the run",
         "normal | Read what its log told before the drain",
         "normal | Read what others tell over the same time",
         "prune | Remove old releases",
         "repair | Prove that it serves",
+        "report | Fetch it from the host of the lock",
+        "status | Ask which reports are kept",
         "status | Ask who works on the fleet",
         "status | Read the record of the fleet",
     }

@@ -35,6 +35,7 @@ GROUPS = {
     "check": "The check",
     "plan": "The plan",
     "report": "The report",
+    "metrics": "Metrics of runs and checks",
 }
 
 _MARKUP = re.compile(r"\b([BCEILMOPUV]|RV)\(((?:\\.|[^\\)])*)\)")

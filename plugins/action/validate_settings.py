@@ -59,6 +59,10 @@ class ActionModule(ActionBase):
             **result,
             "changed": False,
             "host": of_host(given, groups, host),
+            "metrics": {
+                "fleet": str(given["rollout_fleet"]),
+                "directory": str(given["metrics_textfile_directory"]),
+            },
             "judged_by": {
                 "stages": given["rollout_stages"],
                 "log_quiet": given["gate_log_quiet"],

@@ -44,6 +44,10 @@ host:
       C(provider), C(reach), C(backends), C(min_available) and C(lease_directory).
   returned: success
   type: dict
+metrics:
+  description: Where the metrics of the run go, C(fleet) and C(directory).
+  returned: success
+  type: dict
 judged_by:
   description:
     - By what a check and a plan judge the host, C(stages), C(requirements), C(log_quiet),

@@ -43,7 +43,9 @@ _ALIKE = 0.88
 MAX_PROGRAMS = 20
 _VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 # How the names of inputs begin; what is called otherwise is no slip in one of them.
-_OURS = re.compile(r"^(?:app|check|gate|load_balancer|plan|release|report|rollout|service|status)_")
+_OURS = re.compile(
+    r"^(?:app|check|gate|load_balancer|metrics|plan|release|report|rollout|service|status)_"
+)
 
 
 def settings_problems(given: Mapping[str, Any], groups: Groups) -> list[str]:

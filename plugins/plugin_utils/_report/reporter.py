@@ -15,11 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from ansible import context
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.fleet_lock import check_fleet
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._controller import myself, user
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._report.data import Run, report
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._report.files import (
     base_name,
     write,
+)
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._report.metrics import (
+    check_metrics,
+    run_metrics,
+)
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._report.textfile import (
+    write_textfile,
 )
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._story.story import (
     Line,
@@ -68,11 +76,39 @@ class Reporter:
     def write(
         self, failed: Sequence[str], lost: Sequence[str], option: Callable[[str], Any]
     ) -> list[Line]:
-        """Write it, and say where; nothing for a run that has none.
+        """Write it and the metrics, and say where; nothing for a run that has none.
 
         ``failed``, ``lost``: hosts; ``option``: a callback's ``report_directory`` and
         ``report_keep``. That it cannot be written is no failure of the run.
         """
+        return [
+            *self._measured(failed, lost),
+            *self._reported(failed, lost, option),
+        ]
+
+    def _measured(self, failed: Sequence[str], lost: Sequence[str]) -> list[Line]:
+        """Write the metrics of a run or a check, where the operator wants them."""
+        fleet, directory = self.story.metrics
+        if not directory or context.CLIARGS.get("check"):
+            return []
+        try:
+            check_fleet(fleet)
+            if self.story.checked:
+                what, text = "check", check_metrics(self.story.checked, fleet)
+            elif self.story.rollout:
+                data = report(self.story.events, self._run(failed, lost))
+                what, text = "run", run_metrics(data, fleet)
+            else:
+                return []
+            place = Path(directory).expanduser().absolute()
+            write_textfile(place, f"fleetops_gunicorn_{fleet}_{what}", text)
+        except Exception as exc:
+            return [_unwritten(f"No metrics could be written to {directory}", exc)]
+        return []
+
+    def _reported(
+        self, failed: Sequence[str], lost: Sequence[str], option: Callable[[str], Any]
+    ) -> list[Line]:
         directory = str(option("report_directory") or "").strip()
         if not directory or not self.story.rollout:
             return []
@@ -81,9 +117,7 @@ class Reporter:
             place = Path(directory).expanduser().absolute()
             path = write(data, place, int(option("report_keep")))
         except Exception as exc:
-            # Whatever it is: the run is over, and its outcome must be heard.
-            what = " ".join(f"{type(exc).__name__}: {exc}".split())[:300]
-            return [Line("", f"No report could be written to {directory}: {what}", "warn")]
+            return [_unwritten(f"No report could be written to {directory}", exc)]
         return [Line("", f"Report: {near(path)}")]
 
     def so_far(self, failed: Sequence[str], host: str, words: str) -> dict[str, Any]:
@@ -108,6 +142,12 @@ class Reporter:
             limit=str(context.CLIARGS.get("subset") or ""),
             version=version(),
         )
+
+
+def _unwritten(what: str, exc: Exception) -> Line:
+    """Whatever it is: the run is over, and its outcome must be heard."""
+    why = " ".join(f"{type(exc).__name__}: {exc}".split())[:300]
+    return Line("", f"{what}: {why}", "warn")
 
 
 def heard_as(task: Any) -> Task:

@@ -101,6 +101,8 @@ class Story:
         self.run: dict[str, Any] = {}
         self.checked: dict[str, Any] = {}
         """The report of a check, if this is one."""
+        self.metrics = ("", "")
+        """The name of the fleet, and the directory that its metrics go to; empty for nowhere."""
         self.rest = ""
         """Until when a stage bakes, for a run that ends there."""
         self.rollout = False
@@ -418,6 +420,13 @@ class Story:
             return [Line(host, f"passed {self._position(host)}".strip(), "good")]
         if name == "returned":
             return [Line(host, f"serves with {told.get('before', 'the release before')} again")]
+        return []
+
+    def _after_validate_settings(
+        self, at: float, host: str, task: Task, result: Mapping[str, Any]
+    ) -> list[Line]:
+        told = result.get("metrics") or {}
+        self.metrics = (str(told.get("fleet") or ""), str(told.get("directory") or ""))
         return []
 
     def _after_fleet_report(

@@ -48,7 +48,7 @@ options:
         not the one in the record.
       - V(passed) marks O(release) as good.
       - V(failed) and V(out) halt the run; V(out) says that the host could not be put back.
-        V(failed) with O(blame) marks O(release) as bad.
+        V(failed) with O(blame) marks O(release) as bad, and with O(tolerate) may let the run go on.
       - V(returned) tells that O(host) serves with O(before) again, and marks that as good; with
         O(blame) it marks O(release) as bad.
       - V(halted) stops the run without a word on a host, V(ended) ends it.
@@ -81,6 +81,14 @@ options:
     description: Whether it speaks against O(release).
     type: bool
     default: false
+  tolerate:
+    description:
+      - With V(failed), how many hosts of the run may have failed, O(host) among them, without the
+        run being halted. Whatever it says, the run is halted if no other host has passed O(stage)
+        with its plan.
+    type: int
+    default: 0
+    version_added: 0.1.0
   kind:
     description: What the run does, for V(began).
     type: str
@@ -249,6 +257,7 @@ ARGUMENTS: Dict[str, Dict[str, Any]] = {
     "event": {"type": "str", "choices": list(EVENT_NAMES)},
     "stage": {"type": "int", "default": 0},
     "blame": {"type": "bool", "default": False},
+    "tolerate": {"type": "int", "default": 0},
     "ran": {"type": "float", "default": 0},
     "overrides": {"type": "list", "elements": "str", "default": []},
     "seen": {"type": "dict", "default": {}},
@@ -263,6 +272,7 @@ def event_of(params: Dict[str, Any]) -> Dict[str, Any]:
         event=params["event"],
         stage=params["stage"],
         blame=params["blame"],
+        tolerate=params["tolerate"],
         overrides=[plain(each) for each in params["overrides"]],
         seen=params["seen"],
         ran=params["ran"],

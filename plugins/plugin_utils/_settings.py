@@ -29,10 +29,14 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.tolerance 
     tolerance_problems,
 )
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._hooks import hook_problems
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.left_behind import (
+    failure_limit_problems,
+)
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.waves import (
     Groups,
     wave_problems,
 )
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.window import window_problems
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._probe_inputs import probe_problems
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._story.notification import (
     notify_problems,
@@ -61,6 +65,8 @@ def settings_problems(given: Mapping[str, Any], groups: Groups) -> list[str]:
         *ramp_problems(given["rollout_ramp"]),
         *_keep(int(given["rollout_keep_releases"])),
         *_copies(int(given["report_copies"])),
+        *window_problems(given["rollout_window"]),
+        *failure_limit_problems(given["rollout_max_failures"]),
         *_programs(given),
         *_duration("rollout_bake", given["rollout_bake"]),
         *_duration("gate_history", given["gate_history"]),

@@ -167,7 +167,8 @@ def tell(record: Record, event: Dict[str, Any]) -> Record:
     ``event`` has the keys ``event`` (one of EVENT_NAMES), ``run`` (its id), ``by``, ``at``, and as
     the event needs ``controller``, ``kind``, ``plan``, ``reason``, ``overrides``, ``host``,
     ``release``, ``stage``, ``why``, ``blame`` (the release is bad), ``before`` (one that is good),
-    ``seen`` (a dictionary), ``gunicorn``, ``python`` and ``ran`` (what has baked, how long).
+    ``seen`` (a dictionary), ``gunicorn``, ``python`` and ``ran`` (what has baked, how long),
+    ``tolerate`` (how many hosts of the run may have failed without it being halted).
     """
     after = dict(
         record,
@@ -181,7 +182,7 @@ def tell(record: Record, event: Dict[str, Any]) -> Record:
     elif name == BAKED:
         after["bakes"][event["host"]] = {each: event[each] for each in _BAKE_KINDS}
     else:
-        after["run"] = _go_on(record["run"], event)
+        after["run"] = _go_on(record["run"], event, _tolerated(record, event))
     if name in PHASES:
         after["hosts"][event["host"]] = _host(event, after["run"])
         after["bakes"].pop(event["host"], None)
@@ -221,7 +222,25 @@ def _begun(event: Dict[str, Any]) -> Dict[str, Any]:
     }
 
 
-def _go_on(run: Optional[Dict[str, Any]], event: Dict[str, Any]) -> Dict[str, Any]:
+def _tolerated(record: Record, event: Dict[str, Any]) -> bool:
+    """May the run go on though the host failed?
+
+    Not before another one has passed the stage with this very plan: until then nothing speaks for
+    what failed.
+    """
+    run, most = record["run"], int(event.get("tolerate") or 0)
+    if event["event"] != "failed" or run is None or not run["plan"] or most < 1:
+        return False
+    failed = {
+        name
+        for name, host in record["hosts"].items()
+        if host["run"] == run["id"] and host["phase"] in ("failed", "returned")
+    }
+    first = is_first(record, event["host"], run["plan"], event.get("stage") or 0)
+    return not first and len(failed | {event["host"]}) <= most
+
+
+def _go_on(run: Optional[Dict[str, Any]], event: Dict[str, Any], tolerated: bool) -> Dict[str, Any]:
     name = event["event"]
     if run is None or run["id"] != event["run"]:
         other = f"the last one is of {run['owner']}, {moment(run['began'])}" if run else "none is"
@@ -237,7 +256,7 @@ def _go_on(run: Optional[Dict[str, Any]], event: Dict[str, Any]) -> Dict[str, An
             + f". {event['host']} is not drained. Repair the cause and start a new run."
         )
     status = run["status"]
-    if name in ("failed", "out", "halted"):
+    if name in ("failed", "out", "halted") and not tolerated:
         status = "halted"
     elif name == "ended" and status == "running":
         status = "done"

@@ -63,7 +63,8 @@ def plan_document(hosts: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) ->
     ``ramp`` (``shares`` in percent and ``soak``, the seconds at each but the last), ``index`` (a
     result of module ``index_info``), ``asked_by``, ``keep`` (how many releases), ``trial`` (the
     ``test`` and the ``environment``, names of variables), ``wait`` (whether the run waits where a
-    stage bakes), ``outage`` (whether nothing takes a server out of rotation).
+    stage bakes), ``outage`` (whether nothing takes a server out of rotation), ``window`` (see
+    `_plan.window.window_verdict`), ``may_fail`` (how many servers).
     """
     told = {str(host["inventory_hostname"]): _Host(host, run["present"]) for host in hosts}
     wanted, _problems = read_stages(run["stages"])
@@ -106,6 +107,8 @@ def plan_document(hosts: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) ->
             ramp["seconds"],
             sum(bake["left"] for bake in bakes["stages"]),
         ),
+        "window": run.get("window") or {},
+        "may_fail": int(run.get("may_fail") or 0),
         "outage": _outage(turns, run),
         "ramp": ramp,
         "bakes": bakes,

@@ -54,6 +54,7 @@ def plan_lines(plan: Mapping[str, Any]) -> list[str]:
     lines += _not_lines(plan)
     lines += _time_lines(plan["seconds"], plan["ramp"])
     lines += _outage_lines(plan["outage"])
+    lines += _pace_lines(plan)
     lines += _unwatched_lines(plan["bakes"])
     for host, problems in plan["problems"].items():
         lines += [f"PROBLEM {host}: {problem}" for problem in problems]
@@ -333,6 +334,22 @@ def _time_lines(told: Mapping[str, Any], ramp: Mapping[str, Any]) -> list[str]:
         seen = told["earlier"]
         past = f"{_count(seen['turns'], 'turn')} on record took {seen['median']:g} s each (median)"
         lines.append(f"  by what was: {_span(told['expected'])}; {past}")
+    return lines
+
+
+def _pace_lines(plan: Mapping[str, Any]) -> list[str]:
+    """What may end the run between two servers, and what does not."""
+    lines = []
+    if plan["window"].get("set") and plan["seconds"]["waves"]:
+        lines.append(
+            f"Window: {plan['window']['text']} (rollout_window, by the controller's clock). A"
+            " server that has begun is finished; then the run ends, and the same command goes on later"
+        )
+    if plan["may_fail"]:
+        lines.append(
+            f"Failures: once a server has passed a stage, {_count(plan['may_fail'], 'other')} may"
+            " fail, go back, and be left behind (rollout_max_failures). No next stage begins then"
+        )
     return lines
 
 

@@ -109,7 +109,7 @@ def _host(name: str, host: Mapping[str, Any], scale: Scale, top: int) -> Markup:
     parts += [_span(span, scale, top + 20) for span in spans]
     last = -100.0
     for failure in host["failures"]:
-        if failure["task"].startswith(("repair | ", "halt | ")):
+        if failure["task"].startswith(("repair | ", "repair_end | ", "halt | ")):
             # How the run came to its end; what broke was before, or is elsewhere.
             continue
         at = scale.percent(failure["at"])

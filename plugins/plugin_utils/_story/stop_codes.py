@@ -5,7 +5,7 @@
 """The ways in which a run stops: a code for each, by which docs/operations.md has its entry.
 
 A code is told from the last words of a run. They begin with the name of the task that failed,
-apart from what is said at the end of a host's turn (by the tasks ``repair | ...``, ``halt | ...``).
+apart from what is said at the end of a host's turn (by the tasks ``repair_end``, ``halt``).
 """
 
 from __future__ import annotations
@@ -53,6 +53,18 @@ STOPS = (
         r"|^(?:  )?Left out of rotation )",
         "a server is out of rotation, and could not be put back",
         "Repair what the message names, then run the same command again.",
+    ),
+    Stop(
+        "F-SOME",
+        r"\A[^\n]* servers failed, went back and serve as before \(rollout_max_failures is ",
+        "some servers failed and went back, as many as rollout_max_failures allows",
+        "Read the evidence, repair the cause; the same release then needs -e rollout_force=true.",
+    ),
+    Stop(
+        "F-WINDOW",
+        _tasks("window | "),
+        "rollout_window does not allow to begin the next server now; nothing is wrong",
+        "Run the same command again when it is open.",
     ),
     Stop(
         "F-HOOK",

@@ -190,7 +190,7 @@ class Story:
         for each in result.get("results") or []:
             self._looked(at, host, task, each)
         # What ends a run says all there is to say; it comes once more at the very end.
-        ends = task.name.startswith(("repair | ", "halt | ")) and "msg" in result
+        ends = task.name.startswith(("repair | ", "repair_end | ", "halt | ")) and "msg" in result
         text = str(result["msg"]) if ends else why(task.name, result)
         self._boot_judged(at, host, task, result)
         if ignored:

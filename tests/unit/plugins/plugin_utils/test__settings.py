@@ -52,6 +52,8 @@ def test_the_defaults_are_right():
         ({"rollout_ramp": [50, 10]}, "larger than the one before"),
         ({"rollout_keep_releases": 1}, "rollout_keep_releases is 1"),
         ({"rollout_keep_releases": "-2"}, "rollout_keep_releases is -2"),
+        ({"rollout_max_failures": -1}, "rollout_max_failures is -1"),
+        ({"rollout_window": {"open": ["9-16"]}}, "rollout_window: open has '9-16'"),
         ({"rollout_bake": "soon"}, "rollout_bake: 'soon' is no duration"),
         ({"rollout_bake": "1h", "rollout_wait": True}, "rollout_wait is true and rollout_bake is"),
         ({"rollout_promote": True}, "rollout_reason is empty"),

@@ -267,3 +267,45 @@ def test_whatever_happens_to_a_host_takes_its_note_away(name):
 def test_a_record_of_before_has_no_notes():
     old = {key: value for key, value in empty("app").items() if key != "bakes"}
     assert parse(dump(old), "app")["bakes"] == {}
+
+
+def failing(*hosts, **more):
+    """web1 passed stage 1 of plan p1, and then so many fail it."""
+    events = [
+        event("began", plan="p1"),
+        host_event("taken", stage=1),
+        host_event("passed", stage=1),
+    ]
+    for name in hosts:
+        told_of = {"host": name, "stage": 1, "blame": True, **more}
+        events += [host_event("taken", host=name, stage=1), host_event("failed", **told_of)]
+        events += [host_event("returned", host=name, before=OLD)]
+    return events
+
+
+def test_as_many_as_are_tolerated_may_fail_in_the_whole_run():
+    record = told(*failing("web2", "web3", tolerate=2))
+    assert record["run"]["status"] == "running"
+    assert record["marks"][NEW]["mark"] == "bad"
+    record = tell(record, host_event("taken", host="web4", stage=1))
+    halted = tell(record, host_event("failed", host="web4", stage=1, tolerate=2, why="500"))
+    assert (halted["run"]["status"], halted["run"]["host"]) == ("halted", "web4")
+
+
+def test_who_fails_again_is_no_other_one():
+    record = told(*failing("web2", "web2", tolerate=1))
+    assert record["run"]["status"] == "running"
+
+
+@pytest.mark.parametrize("why", ["nobody has passed", "no plan", "another stage", "out", "halted"])
+def test_what_is_not_tolerated(why):
+    events = failing("web2", tolerate=1)
+    if why == "nobody has passed":
+        del events[1:3]
+    elif why == "no plan":
+        events[0]["plan"] = ""
+    elif why == "another stage":
+        events[-2]["stage"] = 2
+    else:
+        events[-1] = event(why, host="web2", release=NEW, tolerate=1)
+    assert told(*events)["run"]["status"] == "halted"

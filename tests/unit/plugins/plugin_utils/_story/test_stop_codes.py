@@ -54,6 +54,16 @@ MARKED = "x is marked bad since 2026-11-23 03:00:00Z (web1, by ada): no reason g
 REFUSE = "refuse | Refuse a host or a plan that cannot be: "
 
 SAID = [
+    (
+        "F-SOME",
+        "2 of 40 servers failed, went back and serve as before (rollout_max_failures is 2). Every"
+        " other server passed. What failed: hook | Stop: Hook x (after_soak) failed on web1: y.",
+    ),
+    (
+        "F-WINDOW",
+        "window | Stop outside of rollout_window: The run pauses before web2 is touched:"
+        " rollout_window is closed now (Sat 2026-11-28 20:00:00 UTC): frozen from x until y.",
+    ),
     ("F-HOOK", "hook | Stop: Hook warm (before_drain) failed on web1: it ended with 3: cold"),
     (
         "F-HOOK",
@@ -194,7 +204,7 @@ def fixed() -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize(("name", "told"), [pytest.param(*each, id=each[0]) for each in fixed()])
 def test_every_fixed_message_of_a_role_has_a_code(name, told):
-    if name.startswith(("repair | ", "halt | ")):
+    if name.startswith(("repair | ", "repair_end | ", "halt | ")):
         # Told without the name of the task; put together by failure.py, or what failed before it.
         assert "failure_text" in told or told == "{{ rollout_halt_why }}"
         return

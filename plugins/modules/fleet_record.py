@@ -55,8 +55,10 @@ options:
       - V(baked) tells that O(host) was seen to have run O(gunicorn) on O(python) for O(ran) seconds
         with nothing against it. Whoever has looked may tell it, whichever run the record is of.
         What else happens to the host takes the note away.
+      - V(once) tells that what is done once for the fleet was done on O(host), at O(point), for the
+        plan of the run. A run that begins without a plan forgets it.
     type: str
-    choices: [began, taken, passed, failed, returned, out, halted, ended, baked]
+    choices: [began, taken, passed, failed, returned, out, halted, ended, baked, once]
   host:
     description: The host that it happened to.
     type: str
@@ -81,6 +83,10 @@ options:
     description: Whether it speaks against O(release).
     type: bool
     default: false
+  point:
+    description: What was done, for V(once).
+    type: str
+    choices: [once_before, once_after]
   tolerate:
     description:
       - With V(failed), how many hosts of the run may have failed, O(host) among them, without the
@@ -200,6 +206,12 @@ record:
         - By host that was seen to have baked, its C(gunicorn), C(python), C(ran), C(by) and C(at).
       returned: always
       type: dict
+    once:
+      description:
+        - For C(once_before) and C(once_after), the C(plan) for which it was done last, the C(host)
+          on which, C(by) and C(at).
+      returned: always
+      type: dict
     events:
       description: The last 500 events, the oldest first.
       returned: always
@@ -238,6 +250,8 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.document 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.fleet_record import (
     BAKED,
     EVENT_NAMES,
+    ONCE,
+    ONCE_POINTS,
     PHASES,
     FleetRecord,
     Halted,
@@ -259,6 +273,7 @@ ARGUMENTS: Dict[str, Dict[str, Any]] = {
     "blame": {"type": "bool", "default": False},
     "tolerate": {"type": "int", "default": 0},
     "ran": {"type": "float", "default": 0},
+    "point": {"type": "str", "choices": list(ONCE_POINTS)},
     "overrides": {"type": "list", "elements": "str", "default": []},
     "seen": {"type": "dict", "default": {}},
     "about": {"type": "list", "elements": "str", "default": []},
@@ -276,6 +291,7 @@ def event_of(params: Dict[str, Any]) -> Dict[str, Any]:
         overrides=[plain(each) for each in params["overrides"]],
         seen=params["seen"],
         ran=params["ran"],
+        point=params["point"],
         at=round(time.time(), 3),
     )
     return event
@@ -301,7 +317,10 @@ def answer(record: Record, params: Dict[str, Any]) -> Dict[str, Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec=ARGUMENTS,
-        required_if=[("event", name, ["host"]) for name in (*PHASES, BAKED)],
+        required_if=[
+            *[("event", name, ["host"]) for name in (*PHASES, BAKED)],
+            ("event", ONCE, ["host", "point"]),
+        ],
         supports_check_mode=True,
     )
     params = module.params

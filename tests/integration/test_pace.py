@@ -32,11 +32,9 @@ def collections(tmp_path_factory):
 
 @pytest.fixture
 def upgrade(collections, tmp_path):
-    def begin(fault: Fault, waves: list[object], **inputs: object) -> Ended:
-        place = tmp_path / "run"
-        return run(
-            Cell(fault, waves, ""), place, collections, Path(sys.executable).parent, **inputs
-        )
+    def begin(fault: Fault, waves: list[object], limit: str = "", **inputs: object) -> Ended:
+        cell, python = Cell(fault, waves, limit), Path(sys.executable)
+        return run(cell, tmp_path / "run", collections, python.parent, **inputs)
 
     return begin
 
@@ -123,3 +121,36 @@ def test_what_else_goes_wrong_ends_the_run_as_ever(waves, fault, code, upgrade):
     assert code in ended.text.splitlines()[-1]
     assert ended.record["run"]["status"] == "halted"
     assert not ended.locked
+
+
+def test_what_is_done_once_is_done_once_however_many_runs_it_takes(upgrade, tmp_path):
+    done = tmp_path / "done"
+    words = f'echo "$ROLLOUT_HOOK $ROLLOUT_HOST $ROLLOUT_RELEASE" >> {done}'
+    hooks = [
+        {"at": at, "name": at, "command": ["sh", "-c", words]}
+        for at in ("once_before", "once_after", "after_soak")
+    ]
+    ill = [{**hooks[0], "command": ["sh", "-c", "echo the database is locked; exit 3"]}, *hooks]
+    stopped = upgrade(NOTHING, [4], rollout_hooks=ill)
+    assert stopped.code == 2, stopped.text[-3000:]
+    assert (
+        "Hook once_before (once_before) failed on web1: it ended with 3: the data" in stopped.text
+    )
+    assert "F-HOOK" in stopped.text.splitlines()[-1]
+    assert drained(stopped) == [] and not stopped.locked and not done.exists()
+    canaries = upgrade(NOTHING, [4], "web1:web2:web3", rollout_hooks=hooks)
+    assert canaries.code == 0, canaries.text[-3000:]
+    assert "Once for the fleet, before the first server: once_before" in canaries.text
+    release = "21.2.0-py3.6-00000000"
+    lines = done.read_text().splitlines()
+    assert lines[0] == f"once_before web1 {release}"
+    assert {line.split()[0] for line in lines[1:]} == {"after_soak"} and len(lines) == 4
+    assert "What is done once after the last server waits for web4" in canaries.text
+    rest = upgrade(NOTHING, [4], rollout_hooks=hooks)
+    assert rest.code == 0, rest.text[-3000:]
+    lines = done.read_text().splitlines()[4:]
+    assert lines == [f"after_soak web4 {release}", f"once_after web1 {release}"]
+    assert set(rest.record["once"]) == {"once_before", "once_after"}
+    again = upgrade(NOTHING, [4], rollout_hooks=hooks)
+    assert again.code == 0, again.text[-3000:]
+    assert len(done.read_text().splitlines()) == 6

@@ -12,11 +12,15 @@ A record is a dictionary of this shape (times are seconds since the epoch)::
      "hosts": {"web1": {"phase", "release", "stage", "plan", "run", "by", "at", "why", "seen"}},
      "marks": {"23.0.0-py3.11-1a2b3c4d": {"mark": "good|bad", "host", "by", "at", "why"}},
      "bakes": {"web1": {"gunicorn", "python", "ran", "by", "at"}},
+     "once": {"once_before": {"plan", "host", "by", "at"}, "once_after": ..},
      "events": [the last EVENTS of them, as they were told]}
 
 ``seen`` is what the balancers had counted when the host passed, for the hosts that passed last.
 ``bakes`` are the hosts that somebody has seen to have baked what they run (``ran`` seconds); what
 happens to a host takes its note away.
+
+``once`` is what was done once for the whole fleet and a plan; a run without a plan (who goes back)
+forgets it.
 
 ``tell`` is pure: a record and an event become the next record, or a refusal.
 
@@ -72,7 +76,10 @@ PHASES = {
 }
 # Told of a host by whoever has looked at it, whether that is a run or not.
 BAKED = "baked"
-EVENT_NAMES = ("began", *PHASES, "halted", "ended", BAKED)
+# Done once for the fleet and the plan of the run.
+ONCE = "once"
+ONCE_POINTS = ("once_before", "once_after")
+EVENT_NAMES = ("began", *PHASES, "halted", "ended", BAKED, ONCE)
 
 Record = Dict[str, Any]
 
@@ -89,6 +96,7 @@ def empty(fleet: str) -> Record:
         "hosts": {},
         "marks": {},
         "bakes": {},
+        "once": {},
         "events": [],
     }
 
@@ -132,6 +140,12 @@ _BAKE_KINDS: Dict[str, Tuple[type, ...]] = {
     "by": (str,),
     "at": (int, float),
 }
+_ONCE_KINDS: Dict[str, Tuple[type, ...]] = {
+    "plan": (str,),
+    "host": (str,),
+    "by": (str,),
+    "at": (int, float),
+}
 
 
 def parse(content: Optional[bytes], fleet: str) -> Record:
@@ -153,6 +167,7 @@ def _read(found: Dict[str, Any], fleet: str) -> Record:
         "marks": {str(k): fields(v, _MARK_KINDS) for k, v in found["marks"].items()},
         # Versions before knew of none.
         "bakes": {str(k): fields(v, _BAKE_KINDS) for k, v in found.get("bakes", {}).items()},
+        "once": {str(k): fields(v, _ONCE_KINDS) for k, v in found.get("once", {}).items()},
         "events": [dict(event) for event in found["events"]],
     }
 
@@ -168,21 +183,28 @@ def tell(record: Record, event: Dict[str, Any]) -> Record:
     the event needs ``controller``, ``kind``, ``plan``, ``reason``, ``overrides``, ``host``,
     ``release``, ``stage``, ``why``, ``blame`` (the release is bad), ``before`` (one that is good),
     ``seen`` (a dictionary), ``gunicorn``, ``python`` and ``ran`` (what has baked, how long),
-    ``tolerate`` (how many hosts of the run may have failed without it being halted).
+    ``point`` (one of ONCE_POINTS), ``tolerate`` (how many hosts of the run may have failed without
+    it being halted).
     """
     after = dict(
         record,
         hosts=dict(record["hosts"]),
         marks=dict(record["marks"]),
         bakes=dict(record["bakes"]),
+        once=dict(record["once"]),
     )
     name = event["event"]
     if name == "began":
         after["run"] = _begun(event)
+        if not after["run"]["plan"]:
+            after["once"] = {}
     elif name == BAKED:
         after["bakes"][event["host"]] = {each: event[each] for each in _BAKE_KINDS}
     else:
         after["run"] = _go_on(record["run"], event, _tolerated(record, event))
+    if name == ONCE:
+        done = {"plan": after["run"]["plan"], **{key: event[key] for key in ("host", "by", "at")}}
+        after["once"][event["point"]] = done
     if name in PHASES:
         after["hosts"][event["host"]] = _host(event, after["run"])
         after["bakes"].pop(event["host"], None)

@@ -10,7 +10,13 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._hooks import hook_outcome
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.once import (
+    after_waits_for,
+    before_on,
+)
 
 INTERNAL: dict[str, Callable[..., Any]] = {
     "hook_outcome": hook_outcome,
+    "once_after": after_waits_for,
+    "once_before_on": before_on,
 }

@@ -29,6 +29,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._known_problems.
 )
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.journals import logs_read
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.newer import newer
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.once import once_lines
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.packages import (
     difference,
     unknown,
@@ -108,6 +109,7 @@ def plan_document(hosts: Sequence[Mapping[str, Any]], run: Mapping[str, Any]) ->
             sum(bake["left"] for bake in bakes["stages"]),
         ),
         "window": run.get("window") or {},
+        "once": once_lines(run.get("hooks") or [], run["record"], str(run["hash"])),
         "may_fail": int(run.get("may_fail") or 0),
         "outage": _outage(turns, run),
         "ramp": ramp,

@@ -54,6 +54,7 @@ def plan_lines(plan: Mapping[str, Any]) -> list[str]:
     lines += _not_lines(plan)
     lines += _time_lines(plan["seconds"], plan["ramp"])
     lines += _outage_lines(plan["outage"])
+    lines += plan["once"] if plan["seconds"]["waves"] else []
     lines += _pace_lines(plan)
     lines += _unwatched_lines(plan["bakes"])
     for host, problems in plan["problems"].items():
@@ -343,7 +344,7 @@ def _pace_lines(plan: Mapping[str, Any]) -> list[str]:
     if plan["window"].get("set") and plan["seconds"]["waves"]:
         lines.append(
             f"Window: {plan['window']['text']} (rollout_window, by the controller's clock). A"
-            " server that has begun is finished; then the run ends, and the same command goes on later"
+            " server that has begun is finished; then the run ends, and the same command goes on"
         )
     if plan["may_fail"]:
         lines.append(

@@ -68,7 +68,8 @@ STOPS = (
     ),
     Stop(
         "F-HOOK",
-        _tasks("hook | ") + r"|^(?:Why: )?[^\n]*\bHook [^\n]* \((?:before|after)_\w+\) failed on ",
+        _tasks("hook | ")
+        + r"|^(?:Why: )?[^\n]*\bHook [^\n]* \((?:once_)?(?:before|after)\w*\) failed on ",
         "one of the operator's own hooks failed, and on_failure is stop",
         "Repair the hook or what it found, then run the same command again.",
     ),

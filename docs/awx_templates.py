@@ -33,6 +33,8 @@ JOBS: dict[str, tuple[str, str, Sequence[str]]] = {
     "upgrade": ("upgrade", "run", (*WORKFLOW, "rollout_promote", "rollout_force")),
     "check": ("check", "run", ("check_since",)),
     "status": ("status", "run", ()),
+    "drain": ("drain", "run", ("load_balancer_out_for", *WHY)),
+    "ready": ("ready", "run", ()),
     "rollback": ("rollback", "run", ("rollout_release", "rollout_force", *WHY)),
 }
 _MARKUP = re.compile(r"\b(?:[BCEILMOPUV]|RV)\(([^)]*)\)")

@@ -57,8 +57,10 @@ options:
         What else happens to the host takes the note away.
       - V(once) tells that what is done once for the fleet was done on O(host), at O(point), for the
         plan of the run. A run that begins without a plan forgets it.
+      - V(held) tells that somebody has taken O(host) out of rotation for work on it, for
+        O(seconds), and V(freed) that it is back. No run needs to be in the record.
     type: str
-    choices: [began, taken, passed, failed, returned, out, halted, ended, baked, once]
+    choices: [began, taken, passed, failed, returned, out, halted, ended, baked, once, held, freed]
   host:
     description: The host that it happened to.
     type: str
@@ -87,6 +89,10 @@ options:
     description: What was done, for V(once).
     type: str
     choices: [once_before, once_after]
+  seconds:
+    description: For how long, for V(held).
+    type: float
+    default: 0
   tolerate:
     description:
       - With V(failed), how many hosts of the run may have failed, O(host) among them, without the
@@ -206,6 +212,11 @@ record:
         - By host that was seen to have baked, its C(gunicorn), C(python), C(ran), C(by) and C(at).
       returned: always
       type: dict
+    held:
+      description:
+        - By host that is out of rotation for work on it, C(until) when, C(why), C(by) and C(at).
+      returned: always
+      type: dict
     once:
       description:
         - For C(once_before) and C(once_after), the C(plan) for which it was done last, the C(host)
@@ -250,6 +261,8 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.document 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.fleet_record import (
     BAKED,
     EVENT_NAMES,
+    FREED,
+    HELD,
     ONCE,
     ONCE_POINTS,
     PHASES,
@@ -273,6 +286,7 @@ ARGUMENTS: Dict[str, Dict[str, Any]] = {
     "blame": {"type": "bool", "default": False},
     "tolerate": {"type": "int", "default": 0},
     "ran": {"type": "float", "default": 0},
+    "seconds": {"type": "float", "default": 0},
     "point": {"type": "str", "choices": list(ONCE_POINTS)},
     "overrides": {"type": "list", "elements": "str", "default": []},
     "seen": {"type": "dict", "default": {}},
@@ -292,6 +306,7 @@ def event_of(params: Dict[str, Any]) -> Dict[str, Any]:
         seen=params["seen"],
         ran=params["ran"],
         point=params["point"],
+        seconds=params["seconds"],
         at=round(time.time(), 3),
     )
     return event
@@ -318,7 +333,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec=ARGUMENTS,
         required_if=[
-            *[("event", name, ["host"]) for name in (*PHASES, BAKED)],
+            *[("event", name, ["host"]) for name in (*PHASES, BAKED, HELD, FREED)],
             ("event", ONCE, ["host", "point"]),
         ],
         supports_check_mode=True,

@@ -28,6 +28,7 @@ from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.ramp impor
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._gate.tolerance import (
     tolerance_problems,
 )
+from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._held import held_for_problems
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._hooks import hook_problems
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._plan.left_behind import (
     failure_limit_problems,
@@ -65,6 +66,7 @@ def settings_problems(given: Mapping[str, Any], groups: Groups) -> list[str]:
         *ramp_problems(given["rollout_ramp"]),
         *_keep(int(given["rollout_keep_releases"])),
         *_copies(int(given["report_copies"])),
+        *_held_for(given["load_balancer_out_for"]),
         *window_problems(given["rollout_window"]),
         *failure_limit_problems(given["rollout_max_failures"]),
         *_programs(given),
@@ -136,6 +138,11 @@ def _duration(name: str, duration: Any) -> Iterable[str]:
         seconds_of(duration)
     except FleetError as error:
         yield f"{name}: {error}"
+
+
+def _held_for(duration: Any) -> Iterable[str]:
+    wrong = list(_duration("load_balancer_out_for", duration))
+    return wrong or held_for_problems(seconds_of(duration))
 
 
 def _wait(wait: bool, bake: Any) -> Iterable[str]:

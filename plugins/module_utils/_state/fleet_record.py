@@ -12,6 +12,7 @@ A record is a dictionary of this shape (times are seconds since the epoch)::
      "hosts": {"web1": {"phase", "release", "stage", "plan", "run", "by", "at", "why", "seen"}},
      "marks": {"23.0.0-py3.11-1a2b3c4d": {"mark": "good|bad", "host", "by", "at", "why"}},
      "bakes": {"web1": {"gunicorn", "python", "ran", "by", "at"}},
+     "held": {"web1": {"until", "why", "by", "at"}},
      "once": {"once_before": {"plan", "host", "by", "at"}, "once_after": ..},
      "events": [the last EVENTS of them, as they were told]}
 
@@ -19,6 +20,7 @@ A record is a dictionary of this shape (times are seconds since the epoch)::
 ``bakes`` are the hosts that somebody has seen to have baked what they run (``ran`` seconds); what
 happens to a host takes its note away.
 
+``held`` are the servers that somebody has taken out of rotation for work on them, and until when.
 ``once`` is what was done once for the whole fleet and a plan; a run without a plan (who goes back)
 forgets it.
 
@@ -79,7 +81,9 @@ BAKED = "baked"
 # Done once for the fleet and the plan of the run.
 ONCE = "once"
 ONCE_POINTS = ("once_before", "once_after")
-EVENT_NAMES = ("began", *PHASES, "halted", "ended", BAKED, ONCE)
+# Out of rotation for work on it, and back: by no run that the record knows.
+HELD, FREED = "held", "freed"
+EVENT_NAMES = ("began", *PHASES, "halted", "ended", BAKED, ONCE, HELD, FREED)
 
 Record = Dict[str, Any]
 
@@ -97,6 +101,7 @@ def empty(fleet: str) -> Record:
         "marks": {},
         "bakes": {},
         "once": {},
+        "held": {},
         "events": [],
     }
 
@@ -146,6 +151,12 @@ _ONCE_KINDS: Dict[str, Tuple[type, ...]] = {
     "by": (str,),
     "at": (int, float),
 }
+_HELD_KINDS: Dict[str, Tuple[type, ...]] = {
+    "until": (int, float),
+    "why": (str,),
+    "by": (str,),
+    "at": (int, float),
+}
 
 
 def parse(content: Optional[bytes], fleet: str) -> Record:
@@ -168,6 +179,7 @@ def _read(found: Dict[str, Any], fleet: str) -> Record:
         # Versions before knew of none.
         "bakes": {str(k): fields(v, _BAKE_KINDS) for k, v in found.get("bakes", {}).items()},
         "once": {str(k): fields(v, _ONCE_KINDS) for k, v in found.get("once", {}).items()},
+        "held": {str(k): fields(v, _HELD_KINDS) for k, v in found.get("held", {}).items()},
         "events": [dict(event) for event in found["events"]],
     }
 
@@ -183,8 +195,8 @@ def tell(record: Record, event: Dict[str, Any]) -> Record:
     the event needs ``controller``, ``kind``, ``plan``, ``reason``, ``overrides``, ``host``,
     ``release``, ``stage``, ``why``, ``blame`` (the release is bad), ``before`` (one that is good),
     ``seen`` (a dictionary), ``gunicorn``, ``python`` and ``ran`` (what has baked, how long),
-    ``point`` (one of ONCE_POINTS), ``tolerate`` (how many hosts of the run may have failed without
-    it being halted).
+    ``point`` (one of ONCE_POINTS), ``seconds`` (for how long it is held), ``tolerate`` (how many
+    hosts of the run may have failed without it being halted).
     """
     after = dict(
         record,
@@ -192,6 +204,7 @@ def tell(record: Record, event: Dict[str, Any]) -> Record:
         marks=dict(record["marks"]),
         bakes=dict(record["bakes"]),
         once=dict(record["once"]),
+        held=dict(record["held"]),
     )
     name = event["event"]
     if name == "began":
@@ -200,6 +213,12 @@ def tell(record: Record, event: Dict[str, Any]) -> Record:
             after["once"] = {}
     elif name == BAKED:
         after["bakes"][event["host"]] = {each: event[each] for each in _BAKE_KINDS}
+    elif name == HELD:
+        until = event["at"] + float(event["seconds"])
+        note = {"until": until, **{key: event[key] for key in ("why", "by", "at")}}
+        after["held"][event["host"]] = note
+    elif name == FREED:
+        after["held"].pop(event["host"], None)
     else:
         after["run"] = _go_on(record["run"], event, _tolerated(record, event))
     if name == ONCE:
@@ -218,6 +237,7 @@ def tell(record: Record, event: Dict[str, Any]) -> Record:
     after["hosts"] = _seen_lately(_newest(after["hosts"], HOSTS))
     after["marks"] = _newest(after["marks"], MARKS)
     after["bakes"] = _newest(after["bakes"], HOSTS)
+    after["held"] = _newest(after["held"], HOSTS)
     told = {
         key: value
         for key, value in event.items()
@@ -420,7 +440,7 @@ class FleetRecord:
 
     def tell(self, event: Dict[str, Any]) -> Tuple[Record, Record]:
         """Returns the record before and after."""
-        create = event["event"] in ("began", BAKED) and not self._check_mode
+        create = event["event"] in ("began", BAKED, HELD) and not self._check_mode
         with self._directory.locked(create=create) as box:
             found = self._read(box)
             before = self._whole(box, found)

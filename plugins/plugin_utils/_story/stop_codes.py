@@ -67,6 +67,18 @@ STOPS = (
         "Run the same command again when it is open.",
     ),
     Stop(
+        "F-HELD",
+        _tasks("not_held | ", "take_out | ", "put_in | "),
+        "a server is out for work on it, or cannot be taken out for that",
+        "Do what the message says; ready.yml puts back what is out.",
+    ),
+    Stop(
+        "F-STAYS",
+        r"\A\S+ was not put back: ",
+        "a server is not well, and ready.yml did not put it back",
+        "Repair what the message names, then run ready.yml again.",
+    ),
+    Stop(
         "F-HOOK",
         _tasks("hook | ")
         + r"|^(?:Why: )?[^\n]*\bHook [^\n]* \((?:once_)?(?:before|after)\w*\) failed on ",

@@ -59,6 +59,8 @@ STATES = (
 OURS = "fleetops.gunicorn."
 WAY_BACK = "the way back boots"
 STOPPED = "STOPPED, since "
+# What a host says that was stopped by another one (halt.yml).
+NOT_MINE = "Another server stopped the run."
 _SAID = ("ansible.builtin.debug", "ansible.builtin.assert", "debug", "assert")
 # What Ansible says where nothing was said.
 _NOTHING = ("All assertions passed", "All items completed")
@@ -484,20 +486,22 @@ class Story:
             lines.append(Line(host, text, "bad" if host in self._out_since else "plain"))
         ill = {*failed, *lost}
         told = sorted(
-            (failure["at"], host) for host, failure in self.failures.items() if host in ill
+            (failure["text"] == NOT_MINE, failure["at"], host)
+            for host, failure in self.failures.items()
+            if host in ill
         )
         lines += [
             Line(host, self.failures[host]["text"].splitlines()[0][:300], "bad")
-            for _at, host in told[1:]
+            for _mine, _at, host in told[1:]
         ]
         lines += [Line(host, "failed", "bad") for host in sorted(ill - set(self.failures))]
         if self.checked and ill <= {host["host"] for host in self.checked["hosts"]}:
             # It stopped nothing, and what it found is on the screen already.
             lines = [_check_said(self.checked)]
         elif told:
-            first = self.failures[told[0][1]]
+            first = self.failures[told[0][2]]
             stop = stop_of(str(first["text"]), bool(first["unreachable"]))
-            who = who_stopped(told[0][1], bool(first["unreachable"]), stop.code)
+            who = who_stopped(told[0][2], bool(first["unreachable"]), stop.code)
             lines.append(Line("", f"{STOPPED}{who}: {first['text']}", "bad"))
             lines.append(Line("", stop.words(self.docs), "bad"))
         elif not ill:

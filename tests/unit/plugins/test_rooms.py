@@ -38,7 +38,7 @@ FLOORS = {
     "plugin_utils": (
         "_few _times _clock _counters _hooks _controller _declared _fleet_questions _balancers"
         " _probe_inputs",
-        "_known_problems _gate/canary",
+        "_known_problems _gate/canary _held",
         "_gate",
         "_check",
         "_plan",

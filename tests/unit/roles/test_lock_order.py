@@ -105,6 +105,15 @@ def test_nothing_changes_before_the_lock_is_held(playbook: str) -> None:
             held = before.pop()
 
 
+@pytest.mark.parametrize(("playbook", "change"), [("drain.yml", "drained"), ("ready.yml", "ready")])
+def test_what_is_done_to_one_server_is_done_with_the_lock(playbook: str, change: str) -> None:
+    found = story(playbook)
+    assert found.count(change) == 1 and {each for each in found if each in CHANGES} == {change}
+    before = found[: found.index(change)]
+    assert "held" in before and "free" not in before
+    assert "free" in found[found.index(change) :]
+
+
 @pytest.mark.parametrize("playbook", ["check.yml", "status.yml"])
 def test_who_only_looks_changes_nothing(playbook: str) -> None:
     assert not set(CHANGES) & set(story(playbook))

@@ -48,6 +48,16 @@ def restored(story, at, host):
     return story.ended(at + 1, host, ready, {"results": [{"item": "lb1", "servers": []}]})
 
 
+def test_who_was_stopped_by_another_one_is_not_the_one_who_stopped_it():
+    story = Story()
+    halt = task("m", "halt | Stop")
+    story.failed(1, "web2", halt, {"msg": "Another server stopped the run."})
+    story.failed(2, "web1", halt, {"msg": "hook | Stop: Hook x (once_before) failed on web1: no"})
+    lines = [line.text for line in story.summary(["web1", "web2"], [])]
+    assert lines[-2].startswith("STOPPED, since web1 failed: hook | Stop")
+    assert lines[-1].startswith("F-HOOK")
+
+
 def test_a_ramp_is_told_and_is_no_outage(story):
     drained(story, 10, "web1")
     ready = ours("haproxy_server", state="ready")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""On a real fleet under load: a server out for work on it and back, what is left behind, a pause."""
+"""A real fleet under load: a server out for work and back, one left behind, a pause."""
 
 from __future__ import annotations
 

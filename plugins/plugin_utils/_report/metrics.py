@@ -164,7 +164,8 @@ def _in_rotation(host: Data) -> int | None:
 
 
 def _seconds_out(host: Data) -> float:
-    return round(sum(each["ended"] - each["began"] for each in host["outages"]), 3)
+    out = sum(float(each["ended"]) - float(each["began"]) for each in host["outages"])
+    return round(out, 3)
 
 
 # -- the format ------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.fleet_rec
     tell,
 )
 from ansible_collections.fleetops.gunicorn.plugins.plugin_utils._held import (
+    any_held,
     cannot_hold,
     held_for_problems,
     held_out,
@@ -71,3 +72,5 @@ def test_no_run_takes_it_until_it_is_back_or_its_time_is_over():
     back = tell(again, {"event": "freed", "host": "web1", **TOLD})
     assert held_out(back, "web1", 4600) == ""
     assert held_out(None, "web1", 0) == ""
+    assert any_held(again, ["web2", "web1"], 4600)
+    assert not any_held(again, ["web2"], 4600)

@@ -18,7 +18,16 @@ import testinfra
 from testinfra.host import Host
 
 HOME = PurePosixPath("/srv/app")
+PID_BY = {
+    "supervisord": "env PATH=/opt/supervisor/bin:$PATH supervisorctl pid app",
+    "systemd": "systemctl show --value --property=MainPID app.service",
+}
 ASK = "import sys; from urllib.request import urlopen as u; print(u(sys.argv[1]).read().decode())"
+
+
+def variables(host: Host) -> dict[str, Any]:
+    """What the inventory says about a host; nothing is rendered."""
+    return host.ansible.get_variables()
 
 
 class Server:
@@ -51,8 +60,14 @@ class Server:
         }
 
     @property
-    def supervised_pid(self) -> int:
-        return int(self.sh("env PATH=/opt/supervisor/bin:$PATH supervisorctl pid app"))
+    def managed_pid(self) -> int:
+        """The process that the service manager takes for the application."""
+        return int(self.sh(PID_BY[variables(self.host)["service_manager"]]))
+
+    @property
+    def by_socket(self) -> bool:
+        """Whether process 1 holds the listener."""
+        return self.host.file("/etc/systemd/system/app.socket").exists
 
     @property
     def live_release(self) -> PurePosixPath:
@@ -67,25 +82,45 @@ class Server:
         return json.loads(self.sh("cat %s", str(HOME / "releases" / release / "release.json")))
 
 
-class Balancer:
+class HAProxy:
     """HAProxy's own word, and its log."""
+
+    log = "/var/log/haproxy.log"
 
     def __init__(self, host: Host) -> None:
         self.host = host
 
-    def servers(self) -> dict[str, dict[str, str]]:
+    def states(self) -> dict[str, str]:
+        """Server → ``UP``, or what it is instead."""
         stat = self.host.check_output("echo show stat | socat - /run/haproxy/admin.sock")
         rows = csv.DictReader(stat.removeprefix("# ").splitlines())
         return {
-            row["svname"]: row
+            row["svname"]: row["status"]
             for row in rows
             if row["pxname"] == "app" and row["svname"] != "BACKEND"
         }
 
     def drains(self) -> list[str]:
-        """The servers in the order in which they were taken out, ever since HAProxy started."""
-        log = self.host.check_output("cat /var/log/haproxy.log")
+        """The servers in the order in which they were taken out, ever since the host started."""
+        log = self.host.check_output("cat %s", self.log)
         return re.findall(r"^Server app/(\S+) enters drain state", log, re.MULTILINE)
+
+
+class Nginx(HAProxy):
+    """What nginx is configured for, who answers it, and what was seen of its file meanwhile."""
+
+    log = "/var/log/fleet-watch.log"
+
+    def states(self) -> dict[str, str]:
+        conf = self.host.check_output("nginx -T 2>/dev/null")
+        lines = re.findall(r"^ *server (web\d+):8000(.*?);", conf, re.MULTILINE)
+        return {name: self._state(name, more) for name, more in lines}
+
+    def _state(self, name: str, more: str) -> str:
+        if more.strip():
+            return more.strip()
+        asked = self.host.run("python3 -c %s %s", ASK, f"http://{name}:8000/healthz")
+        return "UP" if asked.rc == 0 else "DOWN"
 
 
 @pytest.fixture
@@ -100,5 +135,6 @@ def inventory(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def balancer(inventory: str) -> Balancer:
-    return Balancer(testinfra.get_host("ansible://lb1", ansible_inventory=inventory))
+def balancer(inventory: str) -> HAProxy:
+    host = testinfra.get_host("ansible://lb1", ansible_inventory=inventory)
+    return {"haproxy": HAProxy, "nginx": Nginx}[variables(host)["load_balancer_provider"]](host)

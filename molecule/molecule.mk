@@ -1,5 +1,7 @@
-# The fleet in containers; part of ../Makefile. FLEET_ENGINE=docker uses docker instead of podman.
-MOLECULE_SCENARIOS := default canary bake stage_bake rollback failing_gate deploy_user legacy_python
+# The fleet in containers; part of ../Makefile. FLEET_ENGINE=docker uses docker instead of podman; FLEET_MANAGER=systemd
+# and FLEET_BALANCER=nginx make another fleet for a scenario than supervisord and HAProxy.
+MOLECULE_SCENARIOS := default canary bake stage_bake rollback failing_gate deploy_user legacy_python \
+	systemd_nginx socket_activation
 # What CI has time for: the whole way, the way back, the oldest core with its Pythons, and the newest core.
 MOLECULE_IN_CI := default failing_gate legacy_python newest
 # The oldest supported ansible-core and the newest, each with what runs its scenarios.
@@ -18,8 +20,12 @@ molecule-every: $(MOLECULE_SCENARIOS:%=molecule-%) ## A fleet in containers: eve
 molecule-newest: $(CORE_NEW)/.ready
 	@$(call molecule,$(CORE_NEW),test -s canary)
 
-molecule-default molecule-canary molecule-bake molecule-stage_bake molecule-rollback molecule-failing_gate molecule-deploy_user: molecule-%: venv-dev
+molecule-default molecule-canary molecule-bake molecule-stage_bake molecule-rollback molecule-failing_gate molecule-deploy_user molecule-systemd_nginx molecule-socket_activation: molecule-%: venv-dev
 	@$(call molecule,$(VENV),test -s $*)
+
+.PHONY: molecule-matrix
+molecule-matrix: venv-dev $(CORE_OLD)/.ready ## The scenarios over supervisord or systemd with HAProxy or nginx (ONLY=regex)
+	@ONLY='$(ONLY)' molecule/matrix.sh
 
 # Apart from the others: a kernel that runs out of a host's memory may end more than the worker that is meant.
 .PHONY: molecule-reentrant

@@ -13,6 +13,7 @@ steps=(
     stop-rules            # every fault in every kind of run, on every ansible-core
     chaos                 # a fleet broken in every way we know
     molecule-every        # every scenario
+    molecule-matrix       # the scenarios over each service manager with each balancer
     molecule-cores        # the canary on the oldest and the newest ansible-core
     molecule-reentrant    # a memory limit kills workers for real
     log-matrix            # real gunicorns, killed in four ways

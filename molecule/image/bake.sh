@@ -1,8 +1,8 @@
 #!/bin/sh
 # Runs inside a container of the Containerfile's image, which is then committed: a host as it is in
-# production before the upgrade. Usage: bake.sh lb|web PYTHON (the old one, mounted from outside).
+# production before the upgrade. Usage: bake.sh haproxy|nginx|supervisord|systemd PYTHON (the old one, mounted from outside).
 set -eu
-role=$1
+serves=$1
 python=$2
 
 make_venv() { # make_venv DIRECTORY: with a pip that takes the right wheels (3.6 bundles 18.1)
@@ -15,18 +15,29 @@ if [ ! -e /usr/bin/python3 ]; then
   ln -s "$python" /usr/bin/python3
 fi
 
-if [ "$role" = lb ]; then
-  cp /fleet/files/haproxy.cfg /etc/haproxy/fleet.cfg
-  exit
-fi
+put_supervisord() {
+  if [ ! -e /usr/bin/supervisord ]; then
+    make_venv /opt/supervisor
+    /opt/supervisor/bin/pip install --quiet --no-index --find-links /srv/wheelhouse supervisor
+    mkdir -p /etc/supervisor/conf.d /var/log/supervisor
+    cp /fleet/files/supervisord.conf /etc/supervisor/
+  fi
+  cp /fleet/files/app.conf /etc/supervisor/conf.d/
+}
 
-if [ ! -e /usr/bin/supervisord ]; then
-  make_venv /opt/supervisor
-  /opt/supervisor/bin/pip install --quiet --no-index --find-links /srv/wheelhouse supervisor
-  mkdir -p /etc/supervisor/conf.d /var/log/supervisor
-  cp /fleet/files/supervisord.conf /etc/supervisor/
-fi
-cp /fleet/files/app.conf /etc/supervisor/conf.d/
+put_systemd() { # process 1; what else the image has must not start with it, nor anything in the middle of a run
+  cp /fleet/files/app.service /etc/systemd/system/
+  systemctl --quiet set-default multi-user.target
+  systemctl --quiet enable app.service ssh.service
+  systemctl --quiet mask haproxy.service nginx.service supervisor.service \
+    apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer
+}
+
+case $serves in
+  haproxy) cp /fleet/files/haproxy.cfg /etc/haproxy/fleet.cfg && exit ;;
+  nginx) rm /etc/nginx/sites-enabled/default && cp /fleet/files/nginx.conf /etc/nginx/conf.d/app.conf && exit ;;
+  supervisord | systemd) "put_$serves" ;;
+esac
 
 useradd --system --user-group --home-dir /srv/app --shell /usr/sbin/nologin app
 install --directory --owner=app --group=app /srv/app /var/log/app

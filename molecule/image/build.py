@@ -4,7 +4,9 @@
 
 """Make the images of the test fleet, if they are not there, and say in JSON how to run them.
 
-    python molecule/image/build.py [modern|legacy]
+    python molecule/image/build.py modern|legacy supervisord|systemd haproxy|nginx
+
+systemd is process 1 of web servers only; the balancer is a host without it.
 
 FLEET_ENGINE   podman (default) or docker
 FLEET_PYTHONS  directories (as in PATH) that each hold a whole Python installation, looked at before
@@ -120,13 +122,13 @@ def download(directory: Path, version: str, pins: list[str]) -> None:
     )
 
 
-def bake(engine: str, kind: str, role: str, mounts: list[str], python: Python) -> str:
+def bake(engine: str, kind: str, serves: str, mounts: list[str], python: Python) -> str:
     """The image of a host in production: the operating system's with bake.sh run in it."""
-    sources = [HERE / "Containerfile", HERE / "init", HERE / "bake.sh", *HERE.glob("files/*")]
-    digest = hashlib.sha256(repr((kind, role, mounts)).encode())
+    sources = [path for path in HERE.glob("**/*") if path.is_file() and "py" not in path.suffix]
+    digest = hashlib.sha256(repr((kind, serves, mounts)).encode())
     for source in sorted([*sources, *APP.glob("*.*")]):
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
-    image = f"{REPOSITORY}:{kind}-{role}-{digest.hexdigest()[:12]}"
+    image = f"{REPOSITORY}:{kind}-{serves}-{digest.hexdigest()[:12]}"
     if (
         subprocess.run(
             [engine, "image", "inspect", image], capture_output=True, check=False
@@ -145,16 +147,28 @@ def bake(engine: str, kind: str, role: str, mounts: list[str], python: Python) -
         run(
             *(engine, "run", "--name", oven, "--network=none", *mounts),
             *("-v", f"{HERE}:/fleet:ro", "-v", f"{APP}:/fleet-app:ro"),
-            *(system, "sh", "/fleet/bake.sh", role, python.executable),
+            *(system, "sh", "/fleet/bake.sh", serves, python.executable),
         )
-        run(engine, "commit", "--change", 'CMD ["/usr/sbin/fleet-init"]', oven, image)
+        process_1 = "/lib/systemd/systemd" if serves == "systemd" else "/usr/sbin/fleet-init"
+        run(engine, "commit", "--change", f'CMD ["{process_1}"]', oven, image)
     finally:
         subprocess.run([engine, "rm", "-f", oven], capture_output=True, check=False)
     return image
 
 
+def how_to_run(engine: str, serves: str) -> list[str]:
+    """Options of `run` for what is process 1 of such a host."""
+    if serves != "systemd":
+        return ["--init"]
+    if engine == "podman":
+        return ["--systemd=always", "--cap-add=SYS_ADMIN"]
+    # As podman does by itself; a writable /sys/fs/cgroup comes only with `privileged`.
+    own = [f"--tmpfs={path}:exec" for path in ("/run", "/run/lock", "/tmp")]
+    return ["--privileged", *own, "--stop-signal=SIGRTMIN+3"]
+
+
 def main() -> None:
-    kind = sys.argv[1] if len(sys.argv) > 1 else "modern"
+    kind, manager, balancer = sys.argv[1:]
     engine = os.environ.get("FLEET_ENGINE", "podman")
     if shutil.which(engine) is None:
         sys.exit(
@@ -171,8 +185,11 @@ def main() -> None:
     except DemoError as error:
         sys.exit(str(error))
     mounts = ["-v", f"{python.tree}:{python.tree}:ro", "-v", f"{wheels}:/srv/wheelhouse:ro"]
-    images = {role: bake(engine, kind, role, mounts, python) for role in ("lb", "web")}
-    print(json.dumps({"images": images, "mounts": mounts, "old_python": python.version}))
+    run_as = {
+        role: [*how_to_run(engine, serves), *mounts, bake(engine, kind, serves, mounts, python)]
+        for role, serves in (("lb", balancer), ("web", manager))
+    }
+    print(json.dumps({"run_as": run_as, "old_python": python.version}))
 
 
 if __name__ == "__main__":

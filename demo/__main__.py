@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ def story(fleet: Fleet, state: dict[str, Any], wanted: argparse.Namespace) -> in
         say(f"{wanted.rate:g} requests a second are under way; the client never retries")
         playbook = [str(Path(sys.executable).parent / "ansible-playbook"), wanted.playbook]
         playbook += [] if wanted.drain else ["-e", '{"load_balancer_drain": false}']
-        with Observer(fleet.admin, fleets.SERVERS, partial(fleets.version, fleet)) as seen:
+        with Observer(fleet.balancer, fleets.SERVERS, partial(fleets.version, fleet)) as seen:
             # A look at the fleet as it was before, so that "before" is seen and not assumed.
             time.sleep(2.0)
             print(f"\n$ {' '.join(['ansible-playbook', *playbook[1:]])}", flush=True)
@@ -71,7 +71,8 @@ def story(fleet: Fleet, state: dict[str, Any], wanted: argparse.Namespace) -> in
             client.kill()
     restart = None
     if not code:
-        print("\nFor comparison: a bare `supervisorctl restart` of web2.", flush=True)
+        command = fleets.restart_command(fleet)
+        print(f"\nFor comparison: a bare `{command}` of web2.", flush=True)
         restart = bare_restart(fleet, "web2")
     measured = report.Measured(
         drain=wanted.drain,
@@ -88,10 +89,16 @@ def story(fleet: Fleet, state: dict[str, Any], wanted: argparse.Namespace) -> in
         restart=restart,
         remark=state["remark"],
         logs=[relative(fleet.root / name) for name in ("upgrade.log", "traffic.jsonl")]
-        + [relative(fleet.root / "web?" / "app.log"), relative(fleet.root / "lb1" / "haproxy.log")],
+        + [relative(fleet.root / "web?" / "app.log"), relative(balancer_log(fleet))],
+        checks=fleet.provider == "haproxy",
     )
     print("\n".join(report.screen(measured)), flush=True)
     return 0 if report.verdict(measured)[0] else 1
+
+
+def balancer_log(fleet: Fleet) -> Path:
+    name = "access.log" if fleet.provider == "nginx" else "haproxy.log"
+    return fleet.root / "lb1" / name
 
 
 def watch(command: list[str], fleet: Fleet, log: Path) -> int:
@@ -142,7 +149,7 @@ def bare_restart(fleet: Fleet, name: str) -> report.Restart:
     prober = threading.Thread(target=probe, daemon=True)
     prober.start()
     began = time.monotonic()
-    fleets.supervisorctl(host, "restart", "app")
+    fleets.restart(fleet, name)
     deadline = time.monotonic() + 30
     while not answers_200(fleet.server(name)):
         if time.monotonic() > deadline:
@@ -150,7 +157,9 @@ def bare_restart(fleet: Fleet, name: str) -> report.Restart:
     until_200 = time.monotonic() - began
     over.set()
     prober.join(10)
-    return report.Restart(name, gone(answers), until_200, startsecs(host.home))
+    seconds = startsecs(host.home) if fleet.manager == "supervisord" else None
+    command = fleets.restart_command(fleet)
+    return report.Restart(name, gone(answers), until_200, seconds, command)
 
 
 def answers_200(netloc: str) -> bool:
@@ -222,6 +231,17 @@ def on_off(text: str) -> bool:
     return known[text.lower()]
 
 
+def one_of(name: str, known: Sequence[str]) -> Callable[[str], str]:
+    """A value of the Makefile's variable ``name``."""
+
+    def check(text: str) -> str:
+        if text not in known:
+            raise argparse.ArgumentTypeError(f"{name} is {' or '.join(known)}, not {text!r}")
+        return text
+
+    return check
+
+
 def parse(arguments: list[str] | None) -> tuple[Callable[[Fleet, Any], int], argparse.Namespace]:
     parser = argparse.ArgumentParser(prog="demo", description=(__doc__ or "").partition("\n")[0])
     verbs = parser.add_subparsers(required=True, metavar="VERB")
@@ -230,6 +250,11 @@ def parse(arguments: list[str] | None) -> tuple[Callable[[Fleet, Any], int], arg
         added.set_defaults(verb=verb)
         if verb in (run, up):
             added.add_argument("--rate", type=float, default=40.0, help="requests per second")
+            for name, known in (("MANAGER", fleets.MANAGERS), ("BALANCER", fleets.BALANCERS)):
+                added.add_argument(
+                    f"--{name.lower()}", type=one_of(name, known), default=known[0],
+                    help=" or ".join(known),
+                )  # fmt: skip
         if verb is up:
             added.add_argument("--hours", type=float, default=HOURS, help="of traffic; 0: none")
         if verb is run:
@@ -253,8 +278,12 @@ def main(arguments: list[str] | None = None) -> int:
     cache = os.environ.get("DEMO_CACHE")
     known = fleets.read_json(root / "fleet.json") or {}
     network = os.environ.get("DEMO_NETWORK") or known.get("network", "127.0.0")
+    # What runs says itself what it is; what is to be started is as it was asked for.
+    manager = getattr(wanted, "manager", None) or known.get("manager", fleets.MANAGERS[0])
+    provider = getattr(wanted, "balancer", None) or known.get("balancer", fleets.BALANCERS[0])
     try:
-        return verb(Fleet(root, network, Path(cache) if cache else None), wanted)
+        fleet = Fleet(root, network, Path(cache) if cache else None, manager, provider)
+        return verb(fleet, wanted)
     except DemoError as exc:
         print(f"demo: {exc}", file=sys.stderr)
         return 1

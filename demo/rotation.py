@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How long each server was out of rotation, seen by an observer that only HAProxy talks to.
+"""How long each server was out of rotation, seen by an observer that only the balancer talks to.
 
-It takes no word of the rollout's: it looks at the admin socket every 50 ms, and asks each server
-directly what it runs on every 100 ms.
+It takes no word of the rollout's: it looks at the balancer every 50 ms (HAProxy's admin socket, or
+demo/nginx.py), and asks each server directly what it runs on every 100 ms.
 """
 
 import csv
@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 LOOK_EVERY = 0.05
 ASK_EVERY = 0.1
@@ -22,7 +22,7 @@ SERVING = {"1", "2"}
 
 
 class Seen(NamedTuple):
-    """One server in one look at HAProxy."""
+    """One server in one look at the balancer."""
 
     up: bool
     admin: int
@@ -36,6 +36,12 @@ class Seen(NamedTuple):
     def words(self) -> str:
         taken_out = f"taken out (flags {self.admin:#x})" if self.admin else ""
         return taken_out or ("UP" if self.up else "DOWN")
+
+
+class Balancer(Protocol):
+    """Whoever tells who is in rotation."""
+
+    def look(self) -> dict[str, Seen]: ...
 
 
 class Outage(NamedTuple):
@@ -150,12 +156,15 @@ def gone(answers: Sequence[tuple[float, bool]]) -> float:
 
 
 class Observer:
-    """One thread looks at HAProxy, one asks each server. They only read."""
+    """One thread looks at the balancer, one asks each server. They only read."""
 
     def __init__(
-        self, admin: Admin, servers: Sequence[str], ask: Callable[[str], dict[str, Any] | None]
+        self,
+        balancer: Balancer,
+        servers: Sequence[str],
+        ask: Callable[[str], dict[str, Any] | None],
     ) -> None:
-        self._admin = admin
+        self._balancer = balancer
         self._servers = servers
         self._ask = ask
         self._stop = threading.Event()
@@ -182,7 +191,7 @@ class Observer:
     def _watch_balancer(self) -> None:
         while not self._stop.wait(LOOK_EVERY):
             try:
-                seen = self._admin.look()
+                seen = self._balancer.look()
             except (OSError, ValueError, KeyError):
                 self.missed += 1
                 continue

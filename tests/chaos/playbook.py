@@ -20,7 +20,7 @@ from tests.chaos.wrong import Wrong
 
 BEGINS = re.compile(r"^(?:PLAY|TASK) \[(.+?)\] \**$")
 # A bound, and no figure: a run takes half a minute on a machine that has nothing else to do.
-PATIENCE = 600.0
+PATIENCE = 1200.0
 
 
 class Task(NamedTuple):

@@ -80,6 +80,8 @@ class Bed:
     # Of every run on this kind of fleet: extra variables, and words before the command.
     kind_inputs: Mapping[str, Any] = {}
     through: tuple[str, ...] = ()
+    # Whether a reloaded balancer knows no more who was taken out.
+    forgets = True
     # Processes that are there by right, and would be taken for left behind.
     at_home = r"sshd|\bssh\b|faketime"
 

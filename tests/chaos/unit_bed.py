@@ -92,6 +92,7 @@ class UnitBed(Bed):
         "load_balancer_provider": "nginx",
     }
     at_home = "nginx"
+    forgets = False
 
     def __init__(self, _root: Path) -> None:
         self.nginx = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin")

@@ -109,7 +109,7 @@ def edited_waiting(bed: UnitBed) -> None:
     bed.ends(run, 0)
     slow.judge(bed)
     bed.undrained("web2")
-    bed.ends(bed.run("upgrade.yml", *WEB1, "--check"), 0, says="NeedDaemonReload")
+    bed.ends(bed.run("upgrade.yml", *WEB1, "--check", "-v"), 0, says="NeedDaemonReload")
     done(bed)
 
 

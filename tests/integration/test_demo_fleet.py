@@ -7,6 +7,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,6 +25,7 @@ from demo.errors import DemoError
 from demo.fleet import Fleet
 from demo.rotation import Observer
 
+NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -187,6 +189,53 @@ def test_inventory_reads_the_fleet_or_says_how_to_get_one(
     else:
         assert done.returncode != 0
         assert "make demo-up" in said and "Traceback" not in said
+
+
+@pytest.mark.skipif(not NGINX and os.environ.get("CI") != "true", reason="no nginx here")
+def test_behind_nginx_only_a_drained_restart_loses_nothing(fleet: Fleet, tmp_path: Path) -> None:
+    made = Fleet(tmp_path.resolve(), free_network(), fleet.cache, provider="nginx")
+    fleets.up(made, print)
+    try:
+        assert fleets.status(made)[1]
+        with traffic(made) as careless:
+            restart(made, "web1")
+        assert careless["failed"] > 0, careless
+
+        with (
+            traffic(made) as careful,
+            Observer(made.balancer, fleets.SERVERS, partial(fleets.version, made)) as seen,
+        ):
+            mark(made, "web1", " down")
+            wait("no session", lambda: not made.balancer.look()["web1"].sessions)
+            restart(made, "web1")
+            mark(made, "web1", "")
+            time.sleep(0.5)
+        assert careful["failed"] == 0, careful
+        (outage,) = seen.outages("web1")
+        assert outage.over and outage.draining > 0.5 and outage.switching > 6
+        assert not seen.outages("web2")
+    finally:
+        assert fleets.down(made, print)
+    assert processes.of_fleet(made.root) == {}
+
+
+def mark(fleet: Fleet, name: str, word: str) -> None:
+    """Take a server out of nginx, or put it back, as an operator does it by hand."""
+    text = fleet.nginx_conf.read_text()
+    line = f"server {fleet.server(name)} weight=100"
+    fleet.nginx_conf.write_text(text.replace(f"{line} down", line).replace(line, line + word))
+    (master,) = [p for p in processes.of_fleet(fleet.root)["nginx"] if "master" in p.argv[0]]
+    os.kill(master.pid, signal.SIGHUP)
+    # Until its old workers have stopped to accept.
+    time.sleep(2)
+
+
+@pytest.mark.skipif(Path("/run/systemd/system").exists(), reason="a systemd may be the user's here")
+def test_without_a_systemd_nothing_is_started(fleet: Fleet, tmp_path: Path) -> None:
+    wanted = Fleet(tmp_path.resolve(), free_network(), fleet.cache, manager="systemd")
+    with pytest.raises(DemoError, match=r"MANAGER=systemd needs .*MANAGER=supervisord"):
+        fleets.up(wanted, print)
+    assert not list(tmp_path.iterdir())
 
 
 def test_second_demo_in_the_same_place_is_refused(fleet: Fleet) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from demo import fleet as fleets
-from demo import gunicorn_20_0_1
+from demo import gunicorn_20_0_1, nginx, units
 from demo.errors import DemoError
 from demo.fleet import Fleet
 from demo.pythons import Choice, Python
@@ -30,8 +30,8 @@ def test_another_source_than_expected_is_refused(text: str) -> None:
         gunicorn_20_0_1.change_version(text)
 
 
-def configured(root: Path) -> Fleet:
-    fleet = Fleet(root, "127.9.9")
+def configured(root: Path, **parts: str) -> Fleet:
+    fleet = Fleet(root, "127.9.9", None, **parts)
     for host in fleet.hosts.values():
         host.home.mkdir(parents=True)
     fleets.configure(fleet)
@@ -55,6 +55,36 @@ def test_balancer_hides_no_loss(tmp_path: Path) -> None:
     settings = [line.strip() for line in text.splitlines() if not line.startswith("#")]
     assert "retries 0" in settings
     assert not any(line.startswith(("retry-on", "option redispatch")) for line in settings)
+
+
+def test_nginx_hides_no_loss_and_tells_its_connections_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nginx, "binary", lambda _path: "/usr/sbin/nginx")
+    configured(tmp_path, provider="nginx")
+    text = (tmp_path / "lb1" / "nginx.conf").read_text()
+    assert "proxy_next_upstream off;" in text and "proxy_bind 127.9.9.10;" in text
+    assert "server 127.9.9.11:8000 weight=100;" in text and "$upstream_status" in text
+    supervisord = (tmp_path / "lb1" / "supervisord.conf").read_text()
+    assert f"-c {tmp_path}/lb1/nginx.conf" in supervisord
+
+
+def test_units_name_the_places_of_their_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+    monkeypatch.setattr(units, "do", lambda *_words: None)
+    monkeypatch.setattr(nginx, "binary", lambda _path: "/usr/sbin/nginx")
+    fleet = configured(tmp_path / "demo", manager="systemd", provider="nginx")
+    web, balancer = (
+        (tmp_path / "run" / "systemd" / "user" / fleet.units.name(name)).read_text()
+        for name in ("web2", "lb1")
+    )
+    assert f"ExecStart={tmp_path}/demo/web2/app/venv/bin/gunicorn --bind 127.9.9.12:8000" in web
+    assert {"KillMode=mixed", "TimeoutStopSec=35", "Type=notify"} <= set(web.splitlines())
+    assert f"nginx -c {tmp_path}/demo/lb1/nginx.conf" in balancer
+    other = Fleet(tmp_path / "other")
+    assert other.units.name("web2") != fleet.units.name("web2") and not other.units.files()
 
 
 def test_stages_keep_the_python_when_there_is_no_other() -> None:

@@ -24,12 +24,17 @@ ROOT = "/home/me/.demo"
     [
         ("/v/bin/python /v/bin/supervisord -c R/web1/supervisord.conf", "supervisord"),
         ("/v/haproxy -W -db -f R/lb1/haproxy.cfg", "haproxy"),
+        ("/usr/sbin/nginx -c R/lb1/nginx.conf -p R/lb1", "nginx"),
+        ("nginx: master process /usr/sbin/nginx -c R/lb1/nginx.conf -p R/lb1", "nginx"),
+        ("nginx: master process /usr/sbin/nginx -c R2/lb1/nginx.conf", None),
+        ("nginx: worker process", None),
         ("/v/bin/python /r/demo/traffic.py http://x --out R/traffic", "traffic"),
         ("R/web1/app/venv/bin/python R/web1/app/venv/bin/gunicorn app:app", "gunicorn"),
         ("R/web1/app/releases/x/bin/python3 R/web1/app/venv/bin/gunicorn app:app", "gunicorn"),
         ("/bin/python3 R/web1/app/releases/.build-1/bin/gunicorn app:app", "gunicorn"),
         # A reader who looks at things
         ("tail -f R/web1/app.log", None),
+        ("vim R/lb1/nginx.conf", None),
         ("vim R/web1/supervisord.conf", None),
         ("less R/lb1/haproxy.cfg", None),
         ("grep gunicorn R/web1/app.log", None),
@@ -42,6 +47,11 @@ ROOT = "/home/me/.demo"
 )
 def test_role(command: str, role: str | None) -> None:
     assert processes.role(command.replace("R", ROOT).split(), ROOT) == role
+
+
+@pytest.mark.parametrize(("cwd", "role"), [(f"{ROOT}/lb1", "nginx"), ("/etc/nginx", None)])
+def test_worker_of_nginx_is_known_by_where_it_is(cwd: str, role: str | None) -> None:
+    assert processes.role(["nginx: worker process"], ROOT, cwd) == role
 
 
 def test_only_the_process_that_was_found_is_ended() -> None:

@@ -20,7 +20,7 @@ upstream app {
 }
 server { listen 127.0.0.10:8080; }
 """
-# To web2 from the balancer, twice, and from another; to web1 in TIME_WAIT; and the other end of one.
+# To web2 from the balancer, twice, and from another; to web1 in TIME_WAIT; one other end.
 TABLE = """  sl  local_address rem_address   st
    0: 0A00007F:C001 0C00007F:1F40 01 0
    1: 0A00007F:C002 0C00007F:1F40 01 0

@@ -51,8 +51,9 @@ FILLER = b"#" + b"." * 62 + b"\n"
 class Venvs:
     """One virtualenv per (gunicorn, Python), built when it is first wanted."""
 
-    def __init__(self):
-        self.dir = Path(tempfile.mkdtemp(prefix="log-venvs-"))
+    def __init__(self, where=None):
+        self.dir = Path(tempfile.mkdtemp(prefix="log-venvs-", dir=where))
+        self.dir.chmod(0o755)
         self.built = {}
 
     def get(self, gunicorn, python):
@@ -247,3 +248,62 @@ def check(*paths, since=None, until=None, arbiter_pid=None, now=None, **options)
         advance=options.pop("advance", True),
     )
     return look(request, time.time() if now is None else now, **options)
+
+
+def logs_in_handler(gunicorn):
+    """Gunicorn 20.1 to 23 log inside of the SIGCHLD handler; that is what the error comes from."""
+    return (20, 1) <= tuple(int(part) for part in gunicorn.split(".")[:2]) < (24, 0)
+
+
+def as_done(gunicorn, how, result, killed, provoked, died, exact=True):
+    """Assert that what was found is what was done, whichever log it was found in.
+
+    ``killed``: pids; ``provoked``: deaths that met an arbiter in the middle of a line;
+    ``died``: the arbiter's exit code, None if it lives; ``exact``: it was in one line, no longer.
+    """
+    counts, verdict = result["counts"], result["verdict"]
+    told = {i["worker_pid"] for i in result["incidents"] if i["event"] == "worker_killed"}
+    # Nobody is said to have been killed who was not.
+    assert told <= killed
+    assert counts.get("worker_killed", 0) <= len(killed)
+    reentrant = counts.get("reentrant", 0)
+    if how == "calm":
+        assert (verdict, counts, died) == ("clean", {}, None)
+    elif not logs_in_handler(gunicorn):
+        assert reentrant == 0
+        assert died is None
+        if gunicorn.startswith("20.0."):
+            # It says nothing of dead workers at all.
+            assert counts == {}
+        elif how != "burst":
+            # Each worker had been booted, so the arbiter knew it and tells of its death.
+            assert counts == {"worker_killed": len(killed)}
+            assert told == killed
+    elif how == "one":
+        # One death at a time while the arbiter writes: each is one incident, exactly.
+        assert provoked == len(killed)
+        assert reentrant == provoked if exact else reentrant >= provoked
+    else:
+        # Deaths that come together may be one incident or several; never more than deaths.
+        assert reentrant <= len(killed)
+        if how == "blocked":
+            assert reentrant >= 1
+    if died is not None:
+        assert reentrant >= 1
+    if reentrant:
+        assert verdict == "dirty"
+
+
+def row(gunicorn, python, how, killed, died, result):
+    """One line of the table of docs/log-gate.md."""
+    counts = sorted(result["counts"].items())
+    found = ", ".join(f"{count} {name}" for name, count in counts) or "nothing"
+    arbiter = "lived" if died is None else f"died ({died})"
+    return (gunicorn, python, how, len(killed), arbiter, found, result["verdict"])
+
+
+def table(rows):
+    head = ("gunicorn", "Python", "treatment", "workers killed", "arbiter", "found", "verdict")
+    print("\n\n| " + " | ".join(head) + " |\n|" + "---|" * len(head))
+    for each in rows:
+        print("| " + " | ".join(str(cell) for cell in each) + " |")

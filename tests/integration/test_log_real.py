@@ -15,7 +15,19 @@ import time
 
 import pytest
 
-from tests.integration.log_support import APP, Gunicorn, Venvs, alive_children, answers, check, kill
+from tests.integration.log_support import (
+    APP,
+    Gunicorn,
+    Venvs,
+    alive_children,
+    answers,
+    as_done,
+    check,
+    kill,
+    logs_in_handler,
+    row,
+    table,
+)
 from tests.integration.service_support import (
     Fleet,
     interpreters,
@@ -69,15 +81,7 @@ def _venvs():
     yield venvs
     venvs.close()
     if FULL:
-        head = ("gunicorn", "Python", "treatment", "workers killed", "arbiter", "found", "verdict")
-        print("\n\n| " + " | ".join(head) + " |\n|" + "---|" * len(head))
-        for row in ROWS:
-            print("| " + " | ".join(str(cell) for cell in row) + " |")
-
-
-def logs_in_handler(gunicorn):
-    """Gunicorn 20.1 to 23 log inside of the SIGCHLD handler; that is what the error comes from."""
-    return (20, 1) <= tuple(int(part) for part in gunicorn.split(".")[:2]) < (24, 0)
+        table(ROWS)
 
 
 def treat(server, how, rounds=3):
@@ -111,40 +115,8 @@ def test_incidents_are_what_was_done(venvs, tmp_path, gunicorn, python, how):
     finally:
         server.stop()
     result = check(log, max_excerpts=0, arbiter_pid=server.pid, since=server.began)
-    counts = result["counts"]
-    told = {i["worker_pid"] for i in result["incidents"] if i["event"] == "worker_killed"}
-    found = ", ".join(f"{count} {name}" for name, count in sorted(counts.items())) or "nothing"
-    arbiter = "lived" if died is None else f"died ({died})"
-    ROWS.append((gunicorn, python, how, len(server.killed), arbiter, found, result["verdict"]))
-
-    # Nobody is said to have been killed who was not.
-    assert told <= server.killed
-    assert counts.get("worker_killed", 0) <= len(server.killed)
-    reentrant = counts.get("reentrant", 0)
-    if how == "calm":
-        assert (result["verdict"], counts, died) == ("clean", {}, None)
-    elif not logs_in_handler(gunicorn):
-        assert reentrant == 0
-        assert died is None
-        if gunicorn.startswith("20.0."):
-            # It says nothing of dead workers at all.
-            assert counts == {}
-        elif how != "burst":
-            # Each worker had been booted, so the arbiter knew it and tells of its death.
-            assert counts == {"worker_killed": len(server.killed)}
-            assert told == server.killed
-    elif how == "one":
-        # One death at a time while the arbiter writes: each is one incident, exactly.
-        assert reentrant == provoked == len(server.killed)
-    else:
-        # Deaths that come together may be one incident or several; never more than deaths.
-        assert reentrant <= len(server.killed)
-        if how == "blocked":
-            assert reentrant >= 1
-    if died is not None:
-        assert reentrant >= 1
-    if reentrant:
-        assert result["verdict"] == "dirty"
+    ROWS.append(row(gunicorn, python, how, server.killed, died, result))
+    as_done(gunicorn, how, result, server.killed, provoked, died)
 
 
 def test_what_cures_it(venvs, tmp_path):

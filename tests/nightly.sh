@@ -16,7 +16,7 @@ steps=(
     molecule-matrix       # the scenarios over each service manager with each balancer
     molecule-cores        # the canary on the oldest and the newest ansible-core
     molecule-reentrant    # a memory limit kills workers for real
-    log-matrix            # real gunicorns, killed in four ways
+    log-matrix            # real gunicorns, killed in four ways, in files and in the journal
     log-schedules         # 1000 schedules of each kind of rotation
     bench-canary          # how often the canary's judge errs
     bench-log             # the log gate beside grep

@@ -1,7 +1,8 @@
 # Proofs of the log gate that take minutes; docs/log-gate.md has what they printed.
 .PHONY: log-matrix log-schedules bench-log
 log-matrix: venv-dev ## Real gunicorns of nine kinds, killed in four ways: what was done, what was found, in files and in the journal
-	LOG_MATRIX=1 python -m pytest -q -s tests/integration/test_log_real.py tests/integration/test_log_journal.py
+	LOG_MATRIX=1 python -m pytest -q -s tests/integration/test_log_real.py tests/integration/test_log_journal.py \
+		tests/integration/test_journal.py::test_each_death_is_told_once_over_looks_rotations_and_restarts
 
 log-schedules: venv-dev ## 1000 random schedules of writing, rotating and looking for each kind of rotation
 	LOG_SCHEDULES=1000 python -m pytest -q -s tests/unit/plugins/module_utils/_logs/test_schedules.py

@@ -351,6 +351,10 @@ class Run:
     def running(self) -> bool:
         return self._process.poll() is None
 
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.communicate(timeout=90)
+
     def result(self) -> dict[str, Any]:
         try:
             out, err = self._process.communicate(timeout=90)

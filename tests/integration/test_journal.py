@@ -22,6 +22,7 @@ from tests.integration.service_support import (
     wait_for,
 )
 from tests.integration.systemd_support import UnitFleet
+from tests.integration.test_log_real import FULL, MATRIX, chosen
 
 APP = """
 import json, os, sys, time, urllib.parse
@@ -286,8 +287,13 @@ def test_a_worker_does_not_speak_for_its_arbiter(fleet):
 # --- exactly once ---------------------------------------------------------------------------------
 
 
-def test_each_death_is_told_once_over_looks_rotations_and_restarts(fleet):
-    fleet.begin(workers=3)
+@pytest.mark.parametrize(
+    # 20.0 says nothing of dead workers.
+    ("gunicorn", "python"),
+    MATRIX[1:] if FULL else [(NEW, "new")],
+)
+def test_each_death_is_told_once_over_looks_rotations_and_restarts(fleet, gunicorn, python):
+    fleet.begin(gunicorn, chosen(python), workers=3)
     killed, told, looks = [], [], []
 
     def look():

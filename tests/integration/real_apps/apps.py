@@ -24,6 +24,7 @@ a file of the operator's in the venv      pgadmin4: ``config_local.py``
 started inside the virtualenv             pgadmin4
 threads (gthread)                         pgadmin4
 an API under uvicorn's workers            fastapi
+those of the package uvicorn-worker       starlette
 gevent's workers                          gevent
 TLS to the server                         gevent
 a second program on the same virtualenv   gevent
@@ -217,6 +218,20 @@ FASTAPI = App(
     },
 )
 
+STARLETTE = App(
+    # The same workers from the package of their own in which they are since uvicorn 0.30.
+    "starlette",
+    ["starlette", "uvicorn-worker"],
+    COMMAND + "-k uvicorn_worker.UvicornWorker api:app",
+    python="3.9",
+    files={
+        "api.py": "import asyncio\nfrom starlette.applications import Starlette\n"
+        "from starlette.responses import PlainTextResponse\nfrom starlette.routing import Route\n"
+        "async def root(request):\n    await asyncio.sleep(0.05)\n"
+        "    return PlainTextResponse('ok')\napp = Starlette(routes=[Route('/', root)])\n"
+    },
+)
+
 GEVENT = App(
     # gevent's workers, TLS to the server, and a second program of the same virtualenv.
     "gevent",
@@ -246,5 +261,6 @@ EVERY = (
     MLFLOW,
     PGADMIN,
     FASTAPI,
+    STARLETTE,
     GEVENT,
 )

@@ -333,10 +333,10 @@ def digests(config: Config) -> Dict[str, str]:
     }
 
 
-def states(config: Config) -> Dict[str, Tuple[bool, int]]:
+def states(config: Config) -> Dict[str, Tuple[int, int]]:
     """Of each server of each upstream whether it is down, and its weight."""
     return {
-        f"{up.name}\0{line.entry.address}": (line.entry.down, line.entry.weight)
+        f"{up.name}\0{line.entry.address}": (line.entry.out, line.entry.weight)
         for up in config.upstreams
         for line in up.lines
     }

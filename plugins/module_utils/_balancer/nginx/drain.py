@@ -5,9 +5,12 @@
 """Taking one server out of nginx' upstreams and putting it back: `down` in the files, a reload, and
 what then really runs. Idle is a server to which no process of nginx is connected any more."""
 
-from typing import Callable, Dict, List, Optional, Sequence, Set
+from typing import Callable, Dict, List, Optional, Sequence, Set, Tuple
 
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.nginx import mark
+from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.nginx.bound import (
+    first_word,
+)
 from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.nginx.config import (
     find,
 )
@@ -54,6 +57,10 @@ _QUIET = 1.0
 # A worker of before the reload knows nothing of the drain, and may still choose the server for a
 # request that it is receiving: only when it had no connection for so long is it left to itself.
 _CALM = 10.0
+# Users that `sticky` binds to the server are let finish: until nobody came for so long, and for no
+# longer than this, nor than half of the wait. Connections that nginx keeps open look like users.
+_QUIET_STICKY = 3.0
+_LET_FINISH = 30.0
 # How often the others are asked whether they are up while the server drains.
 _ASK_AGAIN = 1.0
 # So often somebody may rewrite the files in the middle.
@@ -86,6 +93,7 @@ class Change(SeamChange):
         self._asked: Optional[float] = None
         self._version = ""
         self._rewritten = 0
+        self._lets_finish = False
         self._calm: Optional[float] = None
         self._guarded: List[str] = []
         self._addresses: List[Address] = []
@@ -215,7 +223,8 @@ class Change(SeamChange):
         texts = self.view.sight.config.texts
         for row in self.view.mine(self.wish.server):
             weight = (weights or {}).get(row.server.backend, 0)
-            each = mark.splices(texts[row.line.path], row.line.directive, down, weight)
+            word = self._word(row) if self._lets_finish else "down"
+            each = mark.splices(texts[row.line.path], row.line.directive, down, weight, word)
             # One file may be included in two upstreams: it is changed once.
             made.setdefault(row.line.path, {})[row.line.directive.start] = each
         found = {
@@ -224,10 +233,14 @@ class Change(SeamChange):
         }
         return {path: text for path, text in found.items() if text != texts[path]}
 
+    def _word(self, row: Row) -> str:
+        return first_word(self._version, find(self.view.sight.config, row.server.backend).sticky)
+
     def _pending(self) -> bool:
         """Whether what the files say of the server is not what runs."""
         return any(
             row.filed_down != (row.server.admin != "ready")
+            or not row.loaded
             or row.line.entry.weight != row.server.weight_set
             for row in self.view.mine(self.wish.server)
         )
@@ -275,6 +288,9 @@ class Change(SeamChange):
                 self._guarded = self._lowers(self.rows)
                 self._addresses = self._all_addresses()
                 self.guard.begin()
+                self._lets_finish = any(
+                    row.server.admin != "maint" and self._word(row) == "drain" for row in self.rows
+                )
                 self._mark_down()
                 if not self._out_now():
                     raise FleetError(
@@ -282,7 +298,9 @@ class Change(SeamChange):
                         " nginx' files. Find out who, then try again."
                     )
                 self._keep()
-            left = self._wait_idle()
+            until = self._clock.now() + self.wish.drain_timeout
+            self._let_finish()
+            left = self._idle(until)
             if left:
                 self.measured["sessions_cut"] = left
                 self.note(f"{left} connection(s) did not end in time and were given up")
@@ -310,9 +328,27 @@ class Change(SeamChange):
         out = {row.server.backend: "maint" for row in rows if row.server.own != "ready"}
         self.guard.keep(out, self.view.picture.node, drained)
 
-    def _wait_idle(self) -> int:
+    def _let_finish(self) -> None:
+        """From `drain` to `down`, as soon as the users that are bound to it leave a gap."""
+        if not self._lets_finish:
+            return
+        most = min(_LET_FINISH, self.wish.drain_timeout / 2)
+        self._wait_idle(self._clock.now() + most, _QUIET_STICKY)
+        with self.guard.alone():
+            self._lets_finish = False
+            self.view = self._see()
+            self._mark_down()
+        self._keep()
+
+    def _idle(self, deadline: float) -> int:
         """Until nobody is connected to it. With on_timeout=force, how many still were."""
-        deadline = self._clock.now() + self.wish.drain_timeout
+        count, workers = self._wait_idle(deadline, _QUIET)
+        if not count or self.wish.on_timeout == "force":
+            return count
+        raise TimedOut(self._why_busy(workers, count))
+
+    def _wait_idle(self, deadline: float, silence: float) -> Tuple[int, Workers]:
+        """Until nobody was connected for so long; how many are, and nginx' workers."""
         quiet: Optional[float] = None
         while True:
             self._stay_out()
@@ -321,16 +357,11 @@ class Change(SeamChange):
             count = self._connections(workers)
             waits = count > 0 or bool(self._leaving(workers, count))
             quiet = None if waits else now if quiet is None else quiet
-            if quiet is not None and now - quiet >= _QUIET:
-                return 0
-            if now >= deadline + (_QUIET if quiet is not None else 0):
-                break
+            if quiet is not None and now - quiet >= silence:
+                return 0, workers
+            if now >= deadline + (silence if quiet is not None else 0):
+                return count, workers
             self._pause()
-        if not count:
-            return 0
-        if self.wish.on_timeout == "force":
-            return count
-        raise TimedOut(self._why_busy(workers, count))
 
     def _workers(self) -> Workers:
         until = self._clock.now() + max(self.wish.patience, self._control.settings.reload_timeout)

@@ -16,7 +16,7 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._balancer.nginx.
 )
 
 _COMMENT = re.compile(
-    r" # fleetops\.gunicorn:(?P<down> down)?(?P<weight> weight was (?P<was>\d+|none))?\n"
+    r" # fleetops\.gunicorn:(?P<down> (?:down|drain))?(?P<weight> weight was (?P<was>\d+|none))?\n"
 )
 
 
@@ -29,6 +29,8 @@ class Mark(NamedTuple):
 
 
 NONE = Mark(False, None)
+# What takes a server out, the second for all but the users that `sticky` binds to it.
+OUT = ("down", "drain")
 Splice = Tuple[int, int, str]
 
 
@@ -41,11 +43,18 @@ class Entry(NamedTuple):
     weight: int
     max_fails: int
     mark: Mark
+    word: str = ""
+    """Of `OUT`, which nginx heeds; empty if it is in."""
 
     @property
     def full(self) -> int:
         """Its weight in the operator's own configuration."""
         return self.weight if self.mark.was is None else int(self.mark.was or 1)
+
+    @property
+    def out(self) -> int:
+        """0: in, 1: `down`, 2: `drain`."""
+        return OUT.index(self.word) + 1 if self.word else 0
 
     @property
     def own(self) -> bool:
@@ -61,13 +70,15 @@ def read(text: str, found: Directive) -> Entry:
         was = comment.group("was")
         mark = Mark(bool(comment.group("down")), "" if was == "none" else was)
     values = found.values
+    word = next((value for value in reversed(values[1:]) if value in OUT), "")
     return Entry(
         address=values[0] if values else "",
-        down="down" in values[1:],
+        down=bool(word),
         backup="backup" in values[1:],
         weight=_number(values, "weight", 1),
         max_fails=_number(values, "max_fails", 1),
         mark=mark,
+        word=word,
     )
 
 
@@ -79,31 +90,37 @@ def _number(values: List[str], name: str, default: int) -> int:
     return default
 
 
-def splices(text: str, found: Directive, down: bool, weight: int = 0) -> List[Splice]:
+def splices(
+    text: str, found: Directive, down: bool, weight: int = 0, word: str = "down"
+) -> List[Splice]:
     """What to replace so that the server is out (or not), at a weight; 0 leaves the weight alone.
 
-    ``down`` of somebody else's hand is never taken away.
+    ``word``: of `OUT`; `drain` may become `down`, never the other way. What somebody else's hand
+    took out is left as it is.
     """
     entry = read(text, found)
     mark = entry.mark
     made: List[Splice] = []
     words = found.words
     last = words[-1].end
-    ours = entry.own
+    ours = entry.word if entry.own else ""
+    place = max((i for i, each in enumerate(words) if i > 1 and each.value in OUT), default=0)
     if down and not entry.down:
-        made.append((last, last, " down"))
-        ours = True
+        made.append((last, last, f" {word}"))
+        ours = word
+    elif down and ours == "drain" and word == "down":
+        made.append((words[place].start, words[place].end, word))
+        ours = word
     elif not down and entry.own:
-        place = max(i for i, word in enumerate(words) if i > 1 and word.value == "down")
         made.append((words[place - 1].end, words[place].end, ""))
-        ours = False
+        ours = ""
     was = mark.was
     goal = None if weight == entry.full else weight
     if weight and not (goal is None and mark.was is None):
         made += _weighed(found, entry, goal)
         was = None if goal is None else (mark.was if mark.was is not None else _written(found))
     comment = _COMMENT.match(text, found.end)
-    told = _told(Mark(ours, was))
+    told = _told(ours, was)
     end = comment.end() if comment else found.end
     if text[found.end : end] != told:
         made.append((found.end, end, told))
@@ -132,12 +149,12 @@ def _weighed(found: Directive, entry: Entry, goal: Optional[int]) -> List[Splice
     return []
 
 
-def _told(mark: Mark) -> str:
-    if mark == NONE:
+def _told(word: str, was: Optional[str]) -> str:
+    if not word and was is None:
         return ""
-    down = " down" if mark.down else ""
-    weight = "" if mark.was is None else f" weight was {mark.was or 'none'}"
-    return f" # fleetops.gunicorn:{down}{weight}\n"
+    out = f" {word}" if word else ""
+    weight = "" if was is None else f" weight was {was or 'none'}"
+    return f" # fleetops.gunicorn:{out}{weight}\n"
 
 
 def spliced(text: str, made: List[Splice]) -> str:

@@ -23,12 +23,12 @@ from ansible_collections.fleetops.gunicorn.plugins.module_utils._state.document 
 SCHEMA = 1
 # A worker's start is known in hundredths of a second.
 _TICK = 0.02
-State = Tuple[bool, int]
+State = Tuple[int, int]
 
 
 class Record(NamedTuple):
-    """What was loaded. ``digests``: of each file without our marks; ``states``: down, and weight,
-    of each server of each upstream."""
+    """What was loaded. ``digests``: of each file without our marks; ``states``: whether each server
+    of each upstream is out (0: in, 1: `down`, 2: `drain`), and its weight."""
 
     boot_id: str
     generation: Generation
@@ -62,7 +62,7 @@ def _read(found: Dict[str, Any]) -> Record:
     return Record(
         generation=Generation(*numbers),
         digests={str(path): str(digest) for path, digest in found["digests"].items()},
-        states={str(name): (bool(one[0]), int(one[1])) for name, one in found["states"].items()},
+        states={str(name): (int(one[0]), int(one[1])) for name, one in found["states"].items()},
         **fields(found, {"boot_id": (str,)}),
     )
 

@@ -101,6 +101,8 @@ class Row(NamedTuple):
     line: Line
     filed_down: bool
     """Whether the files say that it is out; what runs may differ until a reload."""
+    loaded: bool = True
+    """Whether it is out in the way that the files say, if it is."""
 
 
 class View(NamedTuple):
@@ -188,9 +190,10 @@ def _age(ticks: int) -> float:
     return boottime() - ticks / os.sysconf("SC_CLK_TCK")
 
 
-def running_state(sight: Sight, up: Upstream, line: Line) -> Tuple[bool, int]:
-    """Down, and weight, in what runs; what the files say where that is not known."""
-    filed = (line.entry.down, line.entry.weight)
+def running_state(sight: Sight, up: Upstream, line: Line) -> Tuple[int, int]:
+    """Out (0, 1: `down`, 2: `drain`), and weight, in what runs; what the files say where that is
+    not known."""
+    filed = (line.entry.out, line.entry.weight)
     return sight.running.states.get(f"{up.name}\0{line.entry.address}", filed)
 
 
@@ -209,11 +212,11 @@ def _row(
     entry = line.entry
     down, weight = running_state(sight, up, line)
     answer = answers.get((up.scheme, entry.address), NOT_ASKED)
-    state = "maint" if down else "ready"
+    state = ("ready", "maint", "drain")[down]
     server = Server(
         backend=up.name,
         server=name,
-        status="MAINT" if down else answer.status,
+        status=("", "MAINT", "DRAIN")[down] or answer.status,
         admin=state,
         # Where a run was killed between the file and the reload, it is to be put back all the same.
         own="maint" if down or entry.own else "ready",
@@ -229,7 +232,7 @@ def _row(
         cookie="",
         counters=counters.get((up.name, entry.address), {}),
     )
-    return Row(server, line, entry.down)
+    return Row(server, line, entry.down, down == entry.out)
 
 
 # -- what may be said before anything is touched ---------------------------------------------------
@@ -239,6 +242,11 @@ def obstacles(view_of: View, server: str) -> List[str]:
     """Why the server cannot be taken out by `down`, whatever the others do."""
     found = []
     for row in view_of.mine(server):
+        if row.server.admin == "drain" and not row.line.entry.own:
+            found.append(
+                f"{row.line.path}, line {row.line.line}, has it in `drain` by somebody else's hand:"
+                " users that `sticky` binds to it still come. Write `down` instead, or take it out"
+            )
         if row.server.admin != "ready":
             continue
         backend = view_of.picture.backend(row.server.backend)

@@ -78,3 +78,26 @@ def test_what_is_behind_it_on_the_line_is_not_swallowed():
 )
 def test_a_comment_that_is_not_exactly_ours_says_nothing(behind):
     assert entry(f"server a down;{behind}").mark == mark.NONE
+
+
+@pytest.mark.parametrize("text", WRITTEN)
+def test_first_for_all_but_its_own_users_and_then_for_all(text):
+    found = parse(text.replace("}", ""))[0]
+    first = mark.spliced(text, mark.splices(text, found, True, word="drain"))
+    assert (entry(first).word, entry(first).own) == ("drain", True)
+    assert "fleetops.gunicorn: drain\n" in first
+    assert change(first, False) == text
+    assert plain(first.replace("}", "")) == text.replace("}", "")
+    second = change(first, True)
+    assert second == change(text, True)
+    again = parse(second.replace("}", ""))[0]
+    assert mark.splices(second, again, True, word="drain") == [], "never back to drain"
+    assert change(second, False) == text
+
+
+def test_drain_by_somebody_else_is_out_and_left():
+    text = "server a drain;\n"
+    assert (entry(text).down, entry(text).out, entry(text).own) == (True, 2, False)
+    assert change(text, True) == text == change(text, False)
+    # The last word is what nginx heeds.
+    assert entry("server a drain down;\n").out == 1

@@ -75,7 +75,10 @@ class User:
 
     def _go_on(self) -> None:
         while not self._over.is_set():
-            self.came.append(self._ask())
+            try:
+                self.came.append(self._ask())
+            except OSError as exc:
+                self.came.append(repr(exc))
             time.sleep(self.every)
 
     def leave(self) -> None:
@@ -102,6 +105,7 @@ def test_bound_users_finish_and_nobody_is_lost(bed: Bed) -> None:
         assert len(user.came) > bound and set(user.came) == {"200 web1"}
         assert load.by.get("web1", 0) == others
         user.leave()
+        assert set(user.came) == {"200 web1"}
         out = drain.result()
         assert out["changed"] and out["servers"][0]["status"] == "MAINT", out
         assert f"{bed.at1} down; # fleetops.gunicorn: down" in file.read_text()
@@ -138,6 +142,25 @@ def test_a_run_that_is_killed_in_between_can_be_finished(bed: Bed) -> None:
     user.leave()
     assert bed.do()["servers"][0]["status"] == "MAINT"
     assert " down; # fleetops.gunicorn: down" in file.read_text()
+    bed.do("ready")
+    assert file.read_text() == before
+
+
+def test_a_run_that_is_killed_between_the_second_word_and_its_reload_too(bed: Bed) -> None:
+    """The file says `down`, and what runs is in `drain`."""
+    file = bed.nginx.site("app", bed.at1, bed.at2, top=TOP)
+    bed.nginx.start()
+    before = file.read_text()
+    user = User(bed.nginx.ports["app"], every=0.1)
+    drain = bed.begin(drain_timeout=60, lease=0)
+    until(lambda: bed.status() == "DRAIN", "it runs")
+    drain.kill()
+    user.leave()
+    first, second = (f" {word}; # fleetops.gunicorn: {word}\n" for word in ("drain", "down"))
+    file.write_text(file.read_text().replace(first, second))
+    assert (bed.status(), user.comes_once_more()) == ("DRAIN", "200 web1")
+    assert bed.do()["servers"][0]["status"] == "MAINT"
+    assert user.comes_once_more() == "200 web2"
     bed.do("ready")
     assert file.read_text() == before
 

@@ -221,7 +221,7 @@ FASTAPI = App(
 STARLETTE = App(
     # The same workers from the package of their own in which they are since uvicorn 0.30.
     "starlette",
-    ["starlette", "uvicorn-worker"],
+    ["starlette", "uvicorn-worker", "uvicorn<0.36"],
     COMMAND + "-k uvicorn_worker.UvicornWorker api:app",
     python="3.9",
     files={

@@ -96,6 +96,17 @@ sanity: venv-dev ## ansible-test sanity, on a copy
 installed: venv-dev ## Build the collection, install the tarball, and run its playbooks from there
 	tests/installed.sh
 
+VENV_EDA := .venv-eda
+$(VENV_EDA)/.ready: requirements-eda.txt | $(VENV)/bin/python
+	@command -v java >/dev/null || { echo 'make: ansible-rulebook needs a Java; on Debian: apt-get install openjdk-17-jre-headless' >&2; exit 1; }
+	@rm -rf $(VENV_EDA) && $(BIN)/python -m venv $(VENV_EDA)
+	@$(VENV_EDA)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+.PHONY: eda
+eda: venv-dev $(VENV_EDA)/.ready ## A real ansible-rulebook hears a log shipper and Alertmanager, and runs check.yml
+	python -m pytest --instafail tests/eda
+
 .PHONY: chaos stop-rules variables build clean
 POINTS ?= 50
 chaos: venv-dev ## Break a fleet in every way we know, under traffic (ONLY=regex; POINTS=50 kills)
@@ -112,4 +123,4 @@ build: venv-dev ## Build the collection's tarball into dist/
 
 clean: ## Remove what the verbs made (a running demo fleet is ended first)
 	@if [ -e .demo ]; then $(MAKE) --no-print-directory demo-down; fi
-	rm -rf $(VENV) .venv-core* .venv-docs .cache .demo dist .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-core* .venv-docs .venv-eda .cache .demo dist .pytest_cache .hypothesis

@@ -12,6 +12,7 @@ steps=(
     real-apps             # applications from the index, upgraded and taken back under load
     stop-rules            # every fault in every kind of run, on every ansible-core
     chaos                 # a fleet broken in every way we know
+    eda                   # a real ansible-rulebook runs check.yml; needs a Java
     molecule-every        # every scenario
     molecule-matrix       # the scenarios over each service manager with each balancer
     molecule-cores        # the canary on the oldest and the newest ansible-core

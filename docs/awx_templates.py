@@ -33,6 +33,7 @@ JOBS: dict[str, tuple[str, str, Sequence[str]]] = {
     "upgrade": ("upgrade", "run", (*WORKFLOW, "rollout_promote", "rollout_force")),
     "check": ("check", "run", ("check_since",)),
     "status": ("status", "run", ()),
+    "release": ("release", "run", ("rollout_to",)),
     "drain": ("drain", "run", ("load_balancer_out_for", *WHY)),
     "ready": ("ready", "run", ()),
     "rollback": ("rollback", "run", ("rollout_release", "rollout_force", *WHY)),

@@ -18,7 +18,7 @@ export ANSIBLE_COLLECTIONS_PATH=$work/collections ANSIBLE_HOME=$work/home
 cd "$work"
 ansible-galaxy collection install "$tarball" --offline -p "$work/collections" >/dev/null
 
-for playbook in upgrade rollback check status report drain ready; do
+for playbook in upgrade rollback check status report drain ready release; do
     ansible-playbook -i "$checkout/inventories/example" --syntax-check "fleetops.gunicorn.$playbook"
 done
 

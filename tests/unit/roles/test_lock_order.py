@@ -114,7 +114,7 @@ def test_what_is_done_to_one_server_is_done_with_the_lock(playbook: str, change:
     assert "free" in found[found.index(change) :]
 
 
-@pytest.mark.parametrize("playbook", ["check.yml", "status.yml"])
+@pytest.mark.parametrize("playbook", ["check.yml", "status.yml", "release.yml"])
 def test_who_only_looks_changes_nothing(playbook: str) -> None:
     assert not set(CHANGES) & set(story(playbook))
 

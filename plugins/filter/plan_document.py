@@ -55,6 +55,9 @@ _value:
     trials: {description: "What is tried beside the live application, by host.", type: dict}
     prune: {description: "Which releases are removed at the end, by host.", type: dict}
     not: {description: What will not be done., type: dict}
+    window: {description: "Whether servers may be begun now, and until or from when.", type: dict}
+    once: {description: "What hooks do once for the fleet, in words.", type: list}
+    may_fail: {description: "How many servers may fail while the run goes on.", type: int}
     beside:
       description: What becomes of other programs on the same virtualenv, texts by host.
       type: dict

@@ -100,7 +100,6 @@ options:
         with its plan.
     type: int
     default: 0
-    version_added: 0.1.0
   kind:
     description: What the run does, for V(began).
     type: str

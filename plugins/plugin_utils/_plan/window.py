@@ -150,13 +150,14 @@ def _wall(text: Any, whole_day: bool = False) -> datetime:
 # -- what is so at a moment ----------------------------------------------------------------------
 
 
-def window_verdict(given: Any, now: float) -> dict[str, Any]:
-    """Whether a server may be begun at ``now`` (epoch seconds), for how long, or when again.
+def window_verdict(given: Any, at: Any) -> dict[str, Any]:
+    """Whether a server may be begun ``at`` a moment (epoch seconds), for how long, or when again.
 
     Returns ``set`` (whether there is a window at all), ``open``, ``until`` and ``again`` (epoch
     seconds; 0 if nobody can tell) and ``text``, the same in words without a full stop.
     """
-    window = read_window(given)
+    # ansible-core 2.16 makes texts of numbers.
+    window, now = read_window(given), float(at)
     told: dict[str, Any] = {"set": bool(window.spans or window.freezes), "until": 0.0, "again": 0.0}
     if not told["set"]:
         return {**told, "open": True, "text": "always open"}

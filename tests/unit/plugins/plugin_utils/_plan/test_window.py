@@ -48,6 +48,10 @@ def test_a_span_ends_when_the_last_server_may_be_begun(moment, wanted):
     assert is_open(WORK, moment) is wanted
 
 
+def test_a_moment_may_be_a_text():
+    assert window_verdict(WORK, str(at("2026-11-26T15:00:00+00:00")))["open"]
+
+
 def test_the_words_say_until_when_and_when_again():
     told = window_verdict(WORK, at("2026-11-26T15:00:00+00:00"))
     assert told["text"] == "open until Thu 2026-11-26 16:00:00 UTC"

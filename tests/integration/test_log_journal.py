@@ -13,6 +13,8 @@ What differs, and is right:
 - `one` is at least one incident for each death, not exactly one. A pipe of 4 KB is empty again at
   once; the socket of journald holds megabytes, so that the arbiter hangs longer, and may be caught
   in the line that follows too.
+- `tells`: a journal is read from the arbiter's start on. A file is read from its end until a line
+  of the arbiter is met, which after much noise is not its first.
 - What a file cannot tell is not provoked here, but in test_journal.py: whose a traceback is where
   several workers write one at once (a file mixes them up), and that a worker speaks with its
   arbiter's prefix (a file believes it, the journal calls it doubtful).
@@ -116,5 +118,6 @@ def test_the_journal_tells_what_a_file_tells(fleet, venvs, gunicorn, python, how
 
     assert told(journal) == told(file)
     assert (journal["counts"], journal["verdict"]) == (file["counts"], file["verdict"])
-    assert (journal["doubtful"], journal["tells"]) == (file["doubtful"], file["tells"])
+    assert journal["doubtful"] == file["doubtful"]
+    assert journal["tells"] == "start" and file["tells"] in ("start", "line")
     as_done(gunicorn, how, journal, killed, provoked, died, exact=False)

@@ -142,7 +142,7 @@ def test_a_plan_that_cannot_be_built_is_refused_and_says_why_once(bed, tmp_path)
     assert run.code == 2
     (problem,) = told["problems"]["web1"]
     assert problem.startswith("stage 1, 2: ") and "config_local.py" in problem
-    assert "build | Refuse what is known to be impossible" in run.text
+    assert "refuse | Refuse what is known to be impossible" in run.text
     assert "PROBLEM" not in kept.text
 
 

@@ -133,7 +133,7 @@ STOPS = (
     ),
     Stop(
         "F-BAD",
-        _tasks("refuse_bad | "),
+        _tasks("refuse_bad | ", "refuse | Refuse a release that failed before"),
         "the release failed a gate, or was rolled back, on some server of the fleet",
         "Repair the cause, then say -e rollout_force=true.",
     ),
@@ -151,7 +151,13 @@ STOPS = (
     ),
     Stop(
         "F-PYTHON",
-        _tasks("pythons | ", "provide | ", "provide_uv | ", "provide_apt | ", "python | ")
+        _tasks(
+            "refuse | Refuse a Python that is not there",
+            "provide | ",
+            "provide_uv | ",
+            "provide_apt | ",
+            "python | ",
+        )
         + r"|gunicorn \S+ needs Python ",
         "a stage has no Python that fits",
         "Install it, let release_python_provider do it, or change the stage.",
@@ -162,7 +168,7 @@ STOPS = (
             "validate | ",
             "Validating arguments ",
             "Refuse what is no time",
-            "Refuse an inventory without a balancer",
+            "no_balancer | ",
             "requirements | Refuse a file that is not there",
         )
         + r"|\A(?:refuse|balancers) \| [^\n]*\brollout_(?:stages|to|min_available|ramp)\b"
@@ -172,25 +178,31 @@ STOPS = (
     ),
     Stop(
         "F-BACK",
-        _tasks("way_back | ", "prove | "),
+        _tasks("way_back | ", "prove | ", "refuse | Refuse where what runs now does not boot"),
         "there is no way back, or it does not boot",
         "Repair the release that runs now, or name another one to go back to.",
     ),
     Stop(
         "F-BUILD",
-        _tasks("build | ", "requirements | ", "wheelhouse | ", "trials_hooked | "),
+        _tasks(
+            "refuse | Refuse what is known to be impossible",
+            "build | ",
+            "requirements | ",
+            "wheelhouse | ",
+            "trials_hooked | ",
+        ),
         "a release could not be built, or does not boot",
         "Read the end of its log in the message, repair the cause, run the same command again.",
     ),
     Stop(
         "F-BALANCER",
-        BALANCER_TASKS + "|" + _tasks("balancers | "),
+        BALANCER_TASKS + "|" + _tasks("balancers | ", "refuse | Refuse what cannot be done at the"),
         "a balancer cannot be asked, or does not know the server",
         "Mend its connection, its socket or the names, then run the same command again.",
     ),
     Stop(
         "F-SERVER",
-        _tasks("refuse | ", "metrics | ", "application | ", "activate | ", "look | "),
+        _tasks("refuse | ", "metrics | ", "activate | ", "look | "),
         "a server is not fit for an upgrade as it is",
         "Mend what the message names, then run the same command again.",
     ),

@@ -112,7 +112,10 @@ SAID = [
     ("F-BAKE", "stage_bake | Stop: stage 1 of 2 has baked its time, and cannot be judged: web1"),
     ("F-BAKE", "stage_bake | Let another person promote: rollout_second_person is true, and ada"),
     ("F-BAKE", "bake | Let nobody follow: Plan 1 is not baked (rollout_bake is 2 h); web2 may not"),
-    ("F-PYTHON", "pythons | Refuse a Python: Stage 2: Python 3.11 is not on this host."),
+    (
+        "F-PYTHON",
+        "refuse | Refuse a Python that is not there and that nothing provides: Stage 2: no Python 3.11",
+    ),
     (
         "F-PYTHON",
         REFUSE + "stage 2: gunicorn 23.0.0 needs Python 3.7 or newer, and the stage would",
@@ -120,11 +123,16 @@ SAID = [
     ("F-INPUT", REFUSE + "rollout_stages[0] has the unknown key 'pyhton': allowed are gunicorn."),
     ("F-INPUT", REFUSE + "rollout_stages[1] goes down from gunicorn 23.0.0 to 21.2.0: put the"),
     ("F-INPUT", REFUSE + "rollout_to is '22.0.0': no stage has that gunicorn"),
-    ("F-INPUT", "balancers | Refuse a fleet that is too small: rollout_min_available is 2, which"),
+    (
+        "F-INPUT",
+        "refuse | Refuse what cannot be done at the balancers: rollout_min_available is 2, which",
+    ),
     ("F-INPUT", "Validating arguments against arg spec 'validate' - Every operator input: x"),
     ("F-BACK", "way_back | Refuse to go back to nowhere: web1 runs x, and nothing says"),
     ("F-BACK", "prove | Boot it on a spare port: boot test: gunicorn 20.0.1 ended"),
-    ("F-BUILD", "build | Refuse what is known to be impossible to build: stage 2: app caps it"),
+    ("F-BUILD", "refuse | Refuse what is known to be impossible to build: stage 2: app caps it"),
+    ("F-BACK", "refuse | Refuse where what runs now does not boot again: it ends"),
+    ("F-BAD", f"refuse | Refuse a release that failed before: {MARKED}. If the cause is gone"),
     ("F-BUILD", "build | Build the release and try it: boot test: gunicorn 21.2.0 ended"),
     (
         "F-BUILD",
@@ -134,14 +142,17 @@ SAID = [
     ("F-BALANCER", "info | Read every balancer: lb1: nobody listens on /run/x"),
     ("F-BALANCER", "info | Read every balancer: lb1: nginx.conf cannot be read"),
     ("F-DRAIN", "drained | Say why it was not drained: web1 was not drained.\nlb1: no"),
-    ("F-BALANCER", "balancers | Refuse a socket: The socket of lb1 has the level user"),
+    (
+        "F-BALANCER",
+        "refuse | Refuse what cannot be done at the balancers: The socket of lb1 is for users",
+    ),
     (
         "F-SERVER",
-        "application | Refuse a log in which a new arbiter would not be heard: Asked the logs for"
+        "refuse | Refuse a log in which a new arbiter would not be heard: Asked the logs for"
         " arbiter 20, and none tells of it. After a switch the gate could not tell (F-BLIND).",
     ),
     ("F-SERVER", REFUSE + "Asked what runs as program app, and found no gunicorn: the service"),
-    ("F-SERVER", "application | Prove that it is healthy before anything is touched: status 500"),
+    ("F-SERVER", "refuse | Prove that it is healthy before anything is touched: status 500"),
     ("F-OPEN", "conclude | Compare it: web1 should be through every stage, and runs gunicorn 2"),
     ("F-OTHER", "status | Write it for a program: Destination directory /x does not exist"),
 ]

@@ -114,7 +114,7 @@ SAID = [
     ("F-BAKE", "bake | Let nobody follow: Plan 1 is not baked (rollout_bake is 2 h); web2 may not"),
     (
         "F-PYTHON",
-        "refuse | Refuse a Python that is not there and that nothing provides: Stage 2: no Python 3.11",
+        "refuse | Refuse a Python that is not there and that nothing provides: Stage 2: none",
     ),
     (
         "F-PYTHON",

@@ -35,6 +35,8 @@ class Runner:
         """A playbook, through the command ``ansible-runner``."""
         (self.place / "env").mkdir(exist_ok=True)
         (self.place / "env" / "extravars").write_text(json.dumps(inputs))
+        # ansible-runner keeps the arguments of one run there for the next.
+        (self.place / "env" / "cmdline").unlink(missing_ok=True)
         command = [sys.executable, "-m", "ansible_runner", "run", str(self.place)]
         command += ["--project-dir", str(ROOT), "--playbook", playbook]
         command += ["--inventory", str(ROOT / "inventories" / "demo")]

@@ -327,11 +327,10 @@ def run_module(module: AnsibleModule) -> None:
     p = module.params
     if p["requirements"] and p["requirements_file"]:
         raise FleetError("requirements and requirements_file exclude each other")
-    launch, trial = trial_question.read(p)
     if p["state"] == "checked":
-        proved = check(p["path"], p["home"], launch, trial)
-        module.exit_json(changed=False, **proved)
+        module.exit_json(changed=False, **trial_question.ask(p))
 
+    launch, trial = trial_question.read(p)
     user = user_named(p["user"]) if p["user"] else None
     if user is None and launch is not None:
         user = User(launch.uid, launch.gid, launch.groups)

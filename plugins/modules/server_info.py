@@ -253,9 +253,11 @@ def main() -> None:
     result: Params = {"service": told}
     if preview_options:
         result.update(preview_of(p["home"], told["arbiter"], preview_options))
-    if trial_options and worth_a_trial(result):
+    if trial_options:
+        # Tried or not: what is no secret of them stands in the other answers, too.
         show_headers(module, trial_options["boot_headers"])
         module.no_log_values -= trial.shown(trial_options)
+    if trial_options and worth_a_trial(result):
         result["trial"] = answer(lambda: trial.ask(trial_options))
     if health_options:
         show_headers(module, health_options["headers"])
